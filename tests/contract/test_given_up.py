@@ -26,7 +26,7 @@ def test_peer_that_is_given_up_hears_of_it_and_both_may_begin_anew(run: Run) -> 
         assert (await b.recorder.failure())[0] == a.transport.peer
         peer, error = await a.recorder.failure()
         assert (peer, type(error)) == (b.transport.peer, PeerUnreachableError)
-        assert "could not reach us" in str(error)
+        assert "could not reach this process" in str(error)
         with pytest.raises(PeerUnreachableError, match="closed"):
             link.send((0, 2))
         a.link_to(b).send((0, 3))

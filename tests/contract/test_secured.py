@@ -65,7 +65,7 @@ async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_nobody_el
     await a.until(lambda: bool(a.failed))
     ((peer, error),) = a.failed
     assert (peer, type(error)) == (b.transport.peer, AuthenticationError)
-    assert "does not accept our key" in str(error)
+    assert "does not accept the key of this node" in str(error)
     b.accept(c)
     c.accept(b)
     c.link_to(b).send((0, "welcome"))

@@ -321,7 +321,7 @@ def test_peer_whose_message_the_receiver_can_not_take_in_is_told_so_and_nobody_e
         link.send((0, 1))
         peer, error = await a.recorder.failure()
         assert peer == b.transport.peer
-        assert str(error).endswith("sent a message that was not taken in: LookupError")
+        assert str(error).endswith("sent a message that could not be handled: LookupError")
         assert [(peer, type(error)) for peer, error in b.recorder.failed] == [(a.transport.peer, BadFrameError)]
         assert b.transport.statistics().receiver_errors == 1
         other.link_to(b).send((0, 2))

@@ -1,6 +1,6 @@
-"""When acknowledgements travel alone: those that we owe and that found no frame to ride in, and those owed to us.
+"""Sends acknowledgements that no frame has carried in time, and reads those that peers send alone.
 
-One timer serves both, and runs only while an acknowledgement is outstanding in either direction.
+One timer serves both purposes. It runs only while an acknowledgement is outstanding in either direction.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from actorrt.transport.links.peer_lanes import PeerLane
 from actorrt.transport.links.queued_link import QueuedLink
 
 ACK_DELAY_S: Final = 0.005
-"""An acknowledgement that finds no frame to ride in leaves alone after one to two of these."""
+"""An acknowledgement that no frame carries is sent alone after one to two such delays."""
 LAST_ACK_TIMEOUT_S: Final = 0.1
-"""How long a closing transport waits for peers that acknowledge nothing."""
+"""A closing transport stops waiting when peers have acknowledged nothing for this time."""
 
 
 class Acknowledgements:
@@ -26,7 +26,7 @@ class Acknowledgements:
     Args:
         loop: the transport's loop.
         answer: called with a connection's name and a message that goes back over that connection; it may be lost.
-        statistics: the transport's; acknowledgements that are sent alone are counted there.
+        statistics: the transport's statistics, which count the acknowledgements that are sent alone.
     """
 
     def __init__(
@@ -45,20 +45,20 @@ class Acknowledgements:
         self._next_round: asyncio.Future[None] | None = None
 
     def owe(self, peer_lane: PeerLane) -> None:
-        """Acknowledge the frames of this peer and lane soon. To be called once, while `is_owing` is False."""
+        """Acknowledge the frames of this peer and lane soon. To be called only if `is_owing` is False."""
         peer_lane.is_owing = True
         self._owing.append(peer_lane)
         if len(self._owing) == 1:
             self._schedule()
 
     def send(self, peer_lane: PeerLane) -> None:
-        """Send what is owed on this lane now, if anything is owed and there is a connection."""
+        """Send the acknowledgement of this lane now, if one is owed and there is a connection."""
         if peer_lane.connection is not None and peer_lane.receipts.is_owed:
             self._statistics.acknowledgements_out += 1
             self._answer(peer_lane.connection, pack_acknowledgement(peer_lane.receipts.acknowledge()))
 
     def expect(self, link: QueuedLink) -> None:
-        """Look for acknowledgements of the link's frames at each round, until it expects no more."""
+        """Poll the link for acknowledgements at each round, until it expects no more."""
         self._awaiting.append(link)
         self._schedule()
 
@@ -80,7 +80,7 @@ class Acknowledgements:
             self._next_round.set_result(None)
 
     def _send_overdue(self) -> None:
-        """Send what was owed at the last round too: no frame has left since in which it could ride."""
+        """Send each acknowledgement that was owed at the last round already: no frame has carried it since then."""
         owing, self._owing = self._owing, []
         for peer_lane in owing:
             if peer_lane.receipts.is_overdue():
@@ -90,10 +90,10 @@ class Acknowledgements:
                 self._owing.append(peer_lane)
 
     async def wait_for(self, links: Collection[QueuedLink], deadline: float) -> None:
-        """Wait until the frames of these links are acknowledged: closing a connection may lose what is on its way.
+        """Wait until the frames of these links are acknowledged, since closing a connection may lose frames.
 
-        Links whose connection breaks are waited for no longer. The wait ends early if no peer acknowledges anything
-        for `LAST_ACK_TIMEOUT_S`: the peers are busy, or have dropped us.
+        Links whose connection breaks are left out. The wait ends early if no peer acknowledges anything for
+        `LAST_ACK_TIMEOUT_S`; then the peers are busy, or have dropped this process.
         """
         held_bytes, quiet_since = -1, self._loop.time()
         while self._loop.time() < min(deadline, quiet_since + LAST_ACK_TIMEOUT_S):
@@ -108,5 +108,5 @@ class Acknowledgements:
             await self._next_round
 
     def stop(self) -> None:
-        """Send and look for nothing more. Idempotent."""
+        """Stop sending and polling. Idempotent."""
         self._is_stopped = True

@@ -1,6 +1,6 @@
-"""What all transports have in common: the table of links, dropping and refusing peers, and the order of closing.
+"""The base class of transports: the table of links, dropping and refusing peers, and the order of closing.
 
-How connections are made is the business of its subclasses, one for each scheme.
+Subclasses make the connections.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from actorrt.transport.links.peer_lanes import connection_name
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 
 MAX_REFUSALS_COUNT: Final = 16
-"""So many failed peers are told at the same time that we refuse them; further ones are not told."""
+"""The number of refusals that are sent at the same time. Further failed peers are not told."""
 
 
 class BaseTransport(ABC):
-    """A transport without its connections.
+    """A transport, except for its connections.
 
     Args:
         peer: the id of this incarnation of this process.
-        address: where to bind, in the transport's own form.
-        node: what other processes call the node that this process runs on by; empty if there is none.
-        queue_bytes: bound of the bytes that one link holds, queued or unacknowledged.
+        address: the address to bind to; its scheme is one of `schemes`.
+        node: the name of the node that this process runs on; empty if there is none.
+        queue_bytes: the bound of the queued and unacknowledged bytes of one link.
         connect_timeout_s: how long a link waits for its connection.
     """
 
@@ -57,9 +57,9 @@ class BaseTransport(ABC):
         self._queue_bytes = queue_bytes
         self._connect_timeout_s = connect_timeout_s
         self._links: dict[tuple[PeerId, Lane], QueuedLink] = {}
-        self._refusals: set[QueuedLink] = set()  # each carries a refusal, and is closed when that has left
+        self._refusals: set[QueuedLink] = set()  # each link carries a refusal, and is closed after the refusal has left
         self._connections_count = 0
-        self._next_first = 0  # above the number of every frame of a link that is closed
+        self._next_first = 0  # greater than the number of every frame of a closed link
         self._is_unbound = False
         self._statistics = TransportStatistics()
         self._inbound: Inbound | None = None
@@ -67,16 +67,15 @@ class BaseTransport(ABC):
         self._closing: asyncio.Future[None] | None = None
 
     def _check_address(self, address: str) -> None:
-        """Raise ValueError for an address that this transport does not speak to.
+        """Raise ValueError for an address that this transport can't use.
 
-        Every address passes here: the own one, those of links, and those in HELLOs. A transport that speaks several
-        schemes, and chooses among others by the address, needs to answer no other question.
+        Every address is checked here: the transport's own address, those of links, and those in HELLOs.
         """
         if not address.startswith(self.schemes):
-            raise ValueError(f"{address!r} is no address of this transport: it begins with one of {self.schemes}")
+            raise ValueError(f"{address!r} is no address of this transport: it must begin with one of {self.schemes}")
 
     def _check_origin(self, hello: Hello) -> None:
-        """Raise AuthenticationError for a HELLO that is not from the peer that it names."""
+        """Raise AuthenticationError if the HELLO does not come from the peer that it names."""
 
     async def start(self, receiver: Receiver) -> None:
         """Bind, and deliver to `receiver` from now on; see `Transport.start`."""
@@ -101,19 +100,19 @@ class BaseTransport(ABC):
         self._bind()
 
     def watch(self, peer: PeerId, address: str) -> None:
-        """Find out when the peer falls silent, though nothing is sent to it; see `Transport.watch`."""
+        """Probe the peer, so that its silence is noticed; see `Transport.watch`."""
         self._heartbeat.watch(peer, address)
 
     def unwatch(self, peer: PeerId) -> None:
-        """End what `watch` began."""
+        """Stop probing the peer; see `Transport.unwatch`."""
         self._heartbeat.unwatch(peer)
 
     def silent_s(self, peer: PeerId) -> float:
-        """Return for how long the peer has owed an acknowledgement and said nothing; see `Transport.silent_s`."""
+        """Return for how long the peer has owed an acknowledgement and sent nothing; see `Transport.silent_s`."""
         return self._heartbeat.silent_s(peer)
 
     def _probe_link(self, peer: PeerId, address: str) -> QueuedLink:
-        """Return the link on which to probe: a connected one if there is one, since a stopped peer accepts no other."""
+        """Return the link for probes: a connected one, if any, since a stopped peer accepts no other connection."""
         for lane in (Lane.CONTROL, Lane.USER):
             link = self._links.get((peer, lane))
             if link is not None and link.is_connected:
@@ -121,7 +120,7 @@ class BaseTransport(ABC):
         return self.link(peer, address, Lane.CONTROL)
 
     def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> QueuedLink:
-        """Return the link to `peer` on `lane`, opened to `address` if there is none; see `Transport.link`."""
+        """Return the link to `peer` on `lane`; open it to `address` if there is none; see `Transport.link`."""
         link = self._links.get((peer, lane))
         if link is None:
             link = self._links[peer, lane] = self._open(peer, address, lane)
@@ -158,7 +157,7 @@ class BaseTransport(ABC):
         )
 
     def _next_name(self, lane: Lane) -> bytes:
-        """Return the name of another connection."""
+        """Return the name for the next connection."""
         self._connections_count += 1
         return connection_name(self.peer, lane, self._connections_count)
 
@@ -172,7 +171,7 @@ class BaseTransport(ABC):
         self._flusher.flush()
 
     def _end_drain(self) -> None:
-        """To be called by subclasses once in a tick, when they have delivered everything that had arrived."""
+        """End a drain. To be called by subclasses once a tick, after the delivery of all messages that had arrived."""
         try:
             if self._drained is not None:
                 self._drained()
@@ -188,12 +187,12 @@ class BaseTransport(ABC):
         return None if self._inbound is None else self._hellos.address_of(peer)
 
     def node_of(self, peer: PeerId) -> bytes:
-        """Return the node that the peer is on if that is another one; see `Transport.node_of`."""
+        """Return the name of the peer's node; empty if it is this process's node; see `Transport.node_of`."""
         node = b"" if self._inbound is None else self._hellos.node_of(peer)
         return b"" if node == self._node else node
 
     def drop(self, peer: PeerId) -> None:
-        """Close the links to the peer, discard what they hold, and ignore messages that still arrive from it."""
+        """Close the links to the peer, discard their envelopes, and ignore its messages; see `Transport.drop`."""
         if self._inbound is not None:
             self._close_links(peer)
             self._inbound.drop(peer)
@@ -213,14 +212,14 @@ class BaseTransport(ABC):
         _count(self._statistics, link)
 
     def _fail(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
-        """Drop the peer for good, refuse it at that address, and tell the receiver."""
+        """Drop the peer for good, send a refusal to that address, and tell the receiver."""
         self.drop(peer)
         if address is not None and len(self._refusals) < MAX_REFUSALS_COUNT:
             self._refuse(peer, address, error)
         self._tell_failed(peer, error)
 
     def _refuse(self, peer: PeerId, address: str, error: ActorRtError) -> None:
-        """Send a refusal over a link of its own: otherwise the peer would wait for ever for answers."""
+        """Send a refusal over a link of its own. Without a refusal, the peer would wait for ever for answers."""
         try:
             self._check_address(address)
             link = self._connect(self._setup(peer, address, Lane.CONTROL))
@@ -236,33 +235,33 @@ class BaseTransport(ABC):
             self._retire(link, FLUSH_TIMEOUT_S)
 
     def _unreachable(self, link: QueuedLink) -> None:
-        """Called when no connection came about in time."""
+        """Called when the link has no connection in time."""
         failure = failures.connection_lost if link.frames_out else failures.never_answered
         self._give_up(link, failure(link.peer, link.address, self._connect_timeout_s, link.last_error))
 
     def _refused(self, link: QueuedLink) -> None:
-        """Called when nobody listens any more where the peer did: its process has ended.
+        """Called when no process listens at the peer's address any more: the peer's process has ended.
 
-        For peers of this node the receiver hears that from elsewhere.
+        A peer of this node is not given up here, since the node reports the end of its processes.
         """
         if self.node_of(link.peer):
             self._give_up(link, failures.process_ended(link.peer, link.address))
 
     def _renewed(self, peer: PeerId) -> None:
-        """Called when a peer opens later links: it had given us up, and its notice may still be on its way."""
+        """Called when a peer opens new links: it has given us up before, and its notice may still be on its way."""
         for lane in Lane:
             link = self._links.get((peer, lane))
             if link is not None:
                 self._given_up_by(link)
 
     def _given_up_by(self, link: QueuedLink) -> None:
-        """Called when the peer could not reach us, and has given us up."""
+        """Called when the peer could not reach us, and so has given us up."""
         self._give_up(link, failures.gave_us_up(link.peer, link.address), is_told=True)
 
     def _give_up(self, link: QueuedLink, error: PeerUnreachableError, *, is_told: bool = False) -> None:
-        """Close the links to the peer, and tell the receiver, and the peer unless it knows; a later link may try again.
+        """Close the links to the peer, and tell the receiver; a later link may try again.
 
-        Calls of the peer to us are given up too, since they can't be answered.
+        The peer is told too, unless `is_told`. Its links to us are ended, since its calls can't be answered.
         """
         if link in self._refusals:
             self._end_refusal(link)
@@ -277,7 +276,7 @@ class BaseTransport(ABC):
         if link in self._refusals:
             self._end_refusal(link)
         elif isinstance(error, AuthenticationError):
-            self._fail(link.peer, error, None)  # it would not listen
+            self._fail(link.peer, error, None)  # a peer that does not accept our key would not read a refusal
         else:
             self._statistics.bad_frames += 1
             self._fail(link.peer, error, link.address)
@@ -287,14 +286,14 @@ class BaseTransport(ABC):
         self._receiver.peer_failed(peer, error)
 
     def abandon(self) -> None:
-        """Send nothing more, in a forked child; see `Transport.abandon`."""
+        """Called in a forked child: send nothing more; see `Transport.abandon`."""
         if self._closing is None and self._inbound is not None:
             self._closing = self._loop.create_future()
         for link in (*self._links.values(), *self._refusals):
             link.abandon()
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until no link has anything queued; return whether that happened in time."""
+        """Wait until no link has queued envelopes; return whether that happened in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 return all([await link.flush() for link in list(self._links.values())])
@@ -302,7 +301,7 @@ class BaseTransport(ABC):
             return False
 
     async def close(self) -> None:
-        """Wait up to `FLUSH_TIMEOUT_S` until peers have received what was sent, then release everything.
+        """Wait up to `FLUSH_TIMEOUT_S` until peers have received all envelopes, then release all resources.
 
         Idempotent; concurrent callers wait together.
         """
@@ -329,7 +328,7 @@ class BaseTransport(ABC):
             self._closing.set_result(None)
 
     def statistics(self) -> TransportStatistics:
-        """Return what has been done so far, including by links that are open."""
+        """Return the counts so far, including those of open links."""
         total = TransportStatistics(**{name: getattr(self._statistics, name) for name in TransportStatistics.__slots__})
         total.links = len(self._links)
         for link in self._links.values():
@@ -339,26 +338,26 @@ class BaseTransport(ABC):
 
     @abstractmethod
     def _bind(self) -> None:
-        """Begin to receive; set `address` to the real one."""
+        """Begin to receive. Set `address` to the address that peers can use."""
 
     @abstractmethod
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        """Return a new link; its connections are named by `_next_name`."""
+        """Return a new link. The names of its connections come from `_next_name`."""
 
     @abstractmethod
     def _answer(self, name: bytes, message: bytes) -> None:
-        """Send a message back over the connection of that name, if it still stands."""
+        """Send a message back over the connection of that name, if the connection still stands."""
 
     @abstractmethod
     def _unbind(self) -> None:
         """Stop receiving."""
 
     async def _release(self) -> None:
-        """Release what is left once all links are closed."""
+        """Release the remaining resources, after all links are closed."""
 
 
 def _count(total: TransportStatistics, link: QueuedLink) -> None:
-    """Add what a link has done. Only a closed link has discarded envelopes."""
+    """Add the counts of a link. Only a closed link has discarded envelopes."""
     total.resumed_links += link.resumed_count
     total.envelopes_out += link.envelopes_out
     total.frames_out += link.frames_out

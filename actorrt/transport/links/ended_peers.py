@@ -1,6 +1,6 @@
-"""Pure: remembers the peers that were dropped and the links that were given up, so that late messages are recognised.
+"""Pure: remembers dropped peers and given-up links, so that late messages of them are recognised.
 
-Both memories are bounded. Forgetting is safe: a link that is not known must begin with a HELLO.
+Both memories are bounded. Forgetting is safe, since the messages of an unknown link must begin with a HELLO.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ REMEMBERED_COUNT: Final = 10_000
 
 
 class EndedPeers:
-    """What is over: whole peers, and single links of peers that may open others."""
+    """The dropped peers, and the given-up links of peers that may open other links."""
 
     def __init__(self) -> None:
-        self._dropped: dict[PeerId, None] = {}  # in the order of insertion: the oldest is forgotten first
-        self._given_up: dict[bytes, int] = {}  # the first frame of the last link that is over, by lane key
+        self._dropped: dict[PeerId, None] = {}  # the oldest entry is first, and is forgotten first
+        self._given_up: dict[bytes, int] = {}  # the number of the first frame of the last given-up link, by lane key
 
     def drop(self, peer: PeerId) -> None:
         """Remember that the peer is ignored from now on."""
@@ -30,7 +30,7 @@ class EndedPeers:
         return peer in self._dropped
 
     def give_up(self, key: bytes, first: int) -> bytes | None:
-        """Remember that the link whose first frame has that number is over; return the key that is forgotten for it."""
+        """Remember a given-up link by its first frame's number; return the lane key that is forgotten, if any."""
         self._given_up[key] = first
         if len(self._given_up) <= REMEMBERED_COUNT:
             return None
@@ -39,11 +39,11 @@ class EndedPeers:
         return oldest
 
     def forget_link(self, key: bytes) -> None:
-        """Forget the link on that lane that was given up, if there was one."""
+        """Forget the given-up link on that lane, if any."""
         self._given_up.pop(key, None)
 
     def is_over(self, key: bytes, first: int) -> bool:
-        """Whether a HELLO continues a link that was given up. A later link makes the earlier one forgotten."""
+        """Whether a HELLO continues a given-up link. If the HELLO opens a later link, the given-up one is forgotten."""
         if first <= self._given_up.get(key, -1):
             return True
         self.forget_link(key)

@@ -1,4 +1,4 @@
-"""Pure: the errors that say why a peer can't be spoken with."""
+"""Pure: the errors for peers that can't be reached, each with its reason."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from actorrt.ids import PeerId, short
 
 
 def not_running(peer: PeerId) -> PeerUnreachableError:
-    """Return the error of a link that is asked for before the start or after the close of the transport."""
+    """Return the error for a link that is requested before the start or after the close of the transport."""
     return PeerUnreachableError(f"peer {short(peer)}: this process's transport is not running")
 
 
 def dropped(peer: PeerId, address: str) -> PeerUnreachableError:
-    """Return the error of a link to a peer that was dropped."""
-    return PeerUnreachableError(f"peer {short(peer)} at {address} is dead, or has failed; its successor has another id")
+    """Return the error for a link to a dropped peer."""
+    return PeerUnreachableError(
+        f"peer {short(peer)} at {address} is dead or has failed; a process that replaces it has another id"
+    )
 
 
 def never_answered(peer: PeerId, address: str, timeout_s: float, last_error: Exception | None) -> PeerUnreachableError:
-    """Return the error of a link that found no peer at its address; nothing was sent over it."""
+    """Return the error for a link that was never connected; nothing was sent over it."""
     return PeerUnreachableError(
-        f"nobody answers at {address} (peer {short(peer)}) within {timeout_s} s; "
+        f"no process answered at {address} (peer {short(peer)}) within {timeout_s} s; "
         f"check that the process there is alive and that its address is the current one{_because(last_error)}"
     )
 
 
 def connection_lost(peer: PeerId, address: str, timeout_s: float, last_error: Exception | None) -> PeerUnreachableError:
-    """Return the error of a link whose connection broke and could not be replaced."""
+    """Return the error for a link whose connection broke and could not be replaced."""
     return PeerUnreachableError(
         f"the connection to {address} (peer {short(peer)}) broke, and the peer was not found there again within "
         f"{timeout_s} s; check that the process there is alive{_because(last_error)}",
@@ -34,16 +36,17 @@ def connection_lost(peer: PeerId, address: str, timeout_s: float, last_error: Ex
 
 
 def process_ended(peer: PeerId, address: str) -> PeerUnreachableError:
-    """Return the error of a peer at whose address nobody listens any more."""
+    """Return the error for a peer at whose address no process listens any more."""
     return PeerUnreachableError(
-        f"nobody listens at {address} any more: the process there (peer {short(peer)}) has ended", executed="maybe"
+        f"no process listens at {address} any more: the process there (peer {short(peer)}) has ended", executed="maybe"
     )
 
 
 def gave_us_up(peer: PeerId, address: str) -> PeerUnreachableError:
-    """Return the error of a peer that could not reach us."""
+    """Return the error for a peer that could not reach this process."""
     return PeerUnreachableError(
-        f"peer {short(peer)} at {address} could not reach us, and gave up what was sent to it", executed="maybe"
+        f"peer {short(peer)} at {address} could not reach this process; messages that were sent to it may be lost",
+        executed="maybe",
     )
 
 

@@ -1,6 +1,6 @@
-"""When envelopes leave: at the end of the drain in which they were sent, otherwise at the end of the loop's tick.
+"""Flushes links: at the end of the drain in which envelopes were sent, otherwise at the end of the loop's tick.
 
-A flush never happens in the stack of the sender: the end of a drain and the end of a tick are the transport's own.
+A drain is the delivery of all messages that have arrived together. A flush never happens in the stack of a sender.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import Protocol
 
 
 class Flushable(Protocol):
-    """A link, as the flusher knows it."""
+    """The part of a link that the flusher uses."""
 
     def flush_now(self) -> None: ...
 
 
 class Flusher:
-    """The links of one transport that have something to flush.
+    """The links of one transport that have envelopes to flush.
 
     Attributes:
-        is_draining: while True, a drain calls `flush` when it ends, and the end of the tick need not.
+        is_draining: True during a drain. The end of the drain calls `flush`, so the end of the tick need not.
     """
 
     __slots__ = ("_is_scheduled", "_links", "_loop", "is_draining")
@@ -31,7 +31,7 @@ class Flusher:
         self.is_draining = False
 
     def add(self, link: Flushable) -> None:
-        """Flush the link soon. The caller adds a link once for each flush."""
+        """Flush the link soon. The caller must not add a link twice before it is flushed."""
         self._links.append(link)
         if not self._is_scheduled and not self.is_draining:
             self._is_scheduled = True

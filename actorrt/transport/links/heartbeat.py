@@ -1,8 +1,9 @@
-"""Probes peers and looks for acknowledgements at intervals; `silence` decides which peers have fallen silent.
+"""Probes peers at intervals, and compares what was heard of them; `silence` decides which peers are silent.
 
 A peer with traffic owes us acknowledgements, so it needs no probe. A peer that is watched and owes none gets a *probe*
-at each beat: a frame without envelopes, which is acknowledged like every frame. There are no beats while nothing is
-awaited and no peer is watched. Handling a frame costs nothing extra: progress is read at each beat.
+at each beat: a frame without envelopes, which is acknowledged like every frame. There are no beats while no
+acknowledgement is awaited and no peer is watched. Handling a frame costs nothing extra, since progress is read only at
+each beat.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from actorrt.transport.links.silence import PeerProgress, SilenceDetector
 
 
 class LinkHeartbeat:
-    """Finds peers that fall silent and speak again, and tells the receiver if it has methods for that.
+    """Finds peers that fall silent or speak again, and calls the receiver's methods for that, if it has them.
 
     Args:
         loop: the transport's loop.
-        receiver: may have `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
+        receiver: may have the methods `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
         peer_lanes: returns the lanes of all peers.
-        probe_link: returns the link on which to probe a peer at an address; opens it if there is none.
+        probe_link: returns the link for probes to a peer at an address; opens it if there is none.
     """
 
     def __init__(
@@ -56,16 +57,16 @@ class LinkHeartbeat:
         self._watched.pop(peer, None)
 
     def silent_s(self, peer: PeerId) -> float:
-        """Return for how long the peer had owed an acknowledgement and said nothing at the last beat."""
+        """Return for how long the peer had owed an acknowledgement and sent nothing, as of the last beat."""
         return self._detector.silent_s(peer)
 
     def wake(self) -> None:
-        """Begin to beat, if a peer is watched or the receiver listens. To be called when something is awaited."""
+        """Start the beats if a peer is watched or the receiver has `peer_silent`. Called when a link begins to wait."""
         if self._timer is None and (self._watched or self._has_listener):
             self._timer = self._loop.call_later(HEARTBEAT_S, self._beat)
 
     def close(self) -> None:
-        """Stop beating. Idempotent."""
+        """Stop the beats. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -92,7 +93,7 @@ class LinkHeartbeat:
             self.unwatch(peer)
 
     def _progress(self) -> dict[PeerId, PeerProgress]:
-        """Return what is known of each peer, on both lanes together."""
+        """Return the progress of each peer, of both lanes together."""
         progress: dict[PeerId, PeerProgress] = {}
         for peer_lane in self._peer_lanes():
             heard, is_awaited = progress.get(peer_lane.peer, (0, False))
@@ -105,4 +106,4 @@ class LinkHeartbeat:
 
 
 def _ignore(*_: object) -> None:
-    """Stand for the methods of a receiver that calls `silent_s` itself."""
+    """Replaces the methods that a receiver does not have."""

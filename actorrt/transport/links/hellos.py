@@ -1,4 +1,4 @@
-"""Pure: which HELLOs are accepted, and what the accepted ones said."""
+"""Pure: checks HELLOs, and remembers the accepted ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Hellos:
 
     Args:
         own_peer: the id of this process's endpoint.
-        check_origin: called with each HELLO; raises AuthenticationError if it is not from the peer that it names.
-        check_address: called with the address in each HELLO; raises ValueError if this transport can't reach it.
+        check_origin: called with each HELLO; raises AuthenticationError if another process than its peer sent it.
+        check_address: called with the address in each HELLO; raises ValueError if this transport can't connect to it.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class Hellos:
         """Return the HELLO in `head`, the first message of a connection of `peer`.
 
         Raises:
-            AuthenticationError: the HELLO is not from the peer that it names, which is not to blame.
-            BadFrameError: it is no HELLO, names another peer, or gives an address that we can't answer to.
+            AuthenticationError: another process sent the HELLO in the peer's name, so the peer must not be failed.
+            BadFrameError: it is no HELLO, names another peer, or gives an address that we can't connect to.
             WireVersionError: we have no protocol version in common.
         """
         hello = read_hello(self._form.checked_notice(head))
@@ -48,7 +48,7 @@ class Hellos:
         return hello
 
     def remember(self, hello: Hello) -> None:
-        """Keep what the peer said until `forget`, in the place of an earlier HELLO."""
+        """Keep the HELLO until `forget`. It replaces an earlier HELLO of the peer."""
         self._accepted[hello.peer] = hello
 
     def forget(self, peer: PeerId) -> None:
@@ -56,11 +56,11 @@ class Hellos:
         self._accepted.pop(peer, None)
 
     def address_of(self, peer: PeerId) -> str | None:
-        """Return the address in the peer's HELLO."""
+        """Return the address in the peer's HELLO; None if there is none."""
         hello = self._accepted.get(peer)
         return None if hello is None else hello.address
 
     def node_of(self, peer: PeerId) -> bytes:
-        """Return the node in the peer's HELLO; empty if there is none."""
+        """Return the node's name in the peer's HELLO; empty if there is none."""
         hello = self._accepted.get(peer)
         return b"" if hello is None else hello.node

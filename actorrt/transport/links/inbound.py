@@ -1,9 +1,9 @@
-"""What arrives, up to the receiver: HELLOs, the order of frames, decoding, and which peers are ignored.
+"""Takes arriving messages, and delivers their envelopes: HELLOs, the order of frames, decoding, ignored peers.
 
-Pure but for calling the receiver: it knows neither sockets nor the loop.
+It uses neither sockets nor the loop.
 
-    unknown ── HELLO that we accept ──▶ open ── frames, in order ──▶ open
-       └────── anything else ──▶ the peer has failed: reported once, ignored from then on
+    unknown ── accepted HELLO ──▶ open ── frames, in order ──▶ open
+       └────── another message ──▶ the peer has failed: reported once, ignored from then on
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Inbound:
 
     Args:
         receiver: gets the envelopes.
-        statistics: the transport's.
+        statistics: the transport's statistics.
         hellos: decides which HELLOs are accepted.
-        acknowledgements: sends those that are owed.
+        acknowledgements: sends the acknowledgements that are owed.
         answer: called with a connection's name and a message that goes back over that connection; it may be lost.
-        on_failed: called with a peer that has failed, the error, and the address at which the peer is to be told, or
-            None if it is not to be told. Expected to call `drop`, and to tell the receiver.
-        on_renewed: called with a peer that opens a later link than the one we know: it has closed its former links,
-            and given up all that was under way.
+        on_failed: called with a peer that has failed, the error, and the address for a refusal, or None if there is
+            none. The callback must call `drop`, and tell the receiver.
+        on_renewed: called with a peer that opens a later link than the known one. It has closed its former links, and
+            discarded the messages in both directions.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Inbound:
         self._on_failed = on_failed
         self._on_renewed = on_renewed
         self._connections: dict[bytes, InboundConnection] = {}  # by name
-        self._peer_lanes: dict[bytes, PeerLane] = {}  # by peer_lane key
+        self._peer_lanes: dict[bytes, PeerLane] = {}  # by lane key
         self._ended = EndedPeers()
         form = FormChecker()
         self._check_form = form.check
@@ -89,7 +89,7 @@ class Inbound:
         return self._ended.is_dropped(peer)
 
     def peer_lane(self, peer: PeerId, lane: Lane) -> PeerLane:
-        """Return the state of that peer on that lane; it begins empty."""
+        """Return the state of that peer on that lane; an empty one if there is none yet."""
         return self._peer_lane(peer, lane_key(peer, lane))
 
     def peer_lanes(self) -> Iterable[PeerLane]:
@@ -111,11 +111,11 @@ class Inbound:
             self._ended.forget_link(key)
             peer_lane = self._peer_lanes.pop(key, None)
             if peer_lane is not None:
-                self._acknowledgements.send(peer_lane)  # a peer that is closing may be waiting for it
+                self._acknowledgements.send(peer_lane)  # a peer that is closing may wait for the acknowledgement
                 self._close(peer_lane)
 
     def unlinked(self, peer: PeerId, lane: Lane) -> None:
-        """Note that our link to the peer on that lane is closed; forget the lane if the peer never spoke."""
+        """Note that our link to the peer on that lane is closed; forget the lane if the peer has opened no link."""
         key = lane_key(peer, lane)
         peer_lane = self._peer_lanes.get(key)
         if peer_lane is not None:
@@ -124,11 +124,11 @@ class Inbound:
                 del self._peer_lanes[key]
 
     def give_up(self, peer: PeerId, *, is_told: bool = False) -> None:
-        """End the peer's links: it can't be answered, or has given us up.
+        """End the peer's links, since the peer can't be answered or has given us up.
 
         Args:
             peer: the peer.
-            is_told: whether the peer knows. Otherwise it is told now, or when it continues one of its links.
+            is_told: whether the peer knows already. Otherwise it is told now, or when it continues one of its links.
         """
         for lane in Lane:
             key = lane_key(peer, lane)
@@ -192,7 +192,7 @@ class Inbound:
             self._acknowledgements.send(peer_lane)
 
     def landing(self, name: bytes, head: Buffer, size_bytes: int) -> Landing | None:
-        """Return where the receiver wants the one buffer of a frame whose head has arrived."""
+        """Return the receiver's landing for the one buffer of a frame whose head has arrived; None if there is none."""
         connection = self._connections.get(name)
         if self._land is None or connection is None or not connection.is_open or len(head) > WALKED_BYTES:
             return None
@@ -217,15 +217,15 @@ class Inbound:
         peer_lane.acknowledged = number
         if peer_lane.link is None or peer_lane.link.acknowledged(number):
             return True
-        self._bad(peer_lane.peer, BadFrameError(f"it acknowledges frames up to {number}, which it can't have"))
+        self._bad(peer_lane.peer, BadFrameError(f"it acknowledges frames up to {number}, which were never sent"))
         return False
 
     def _open(self, name: bytes, head: Buffer) -> None:
         if len(name) != CONNECTION_NAME_BYTES:
-            self._statistics.bad_frames += 1  # it is no endpoint of ours: there is no peer to fail
+            self._statistics.bad_frames += 1  # the sender is no endpoint of actorrt, so there is no peer to fail
             return
         peer = PeerId(name[:ID_BYTES])
-        # A frame without a HELLO before it came over a connection that another one has replaced.
+        # A frame without a HELLO before it comes from a connection that a later one has replaced.
         if self._ended.is_dropped(peer) or is_frame(head):
             self._statistics.ignored_frames += 1
             return
@@ -242,7 +242,7 @@ class Inbound:
             self._on_failed(peer, error, read_hello(head).address)
             return
         if hello.to != self._hellos.own_peer:
-            self._answer(name, MISDIRECTED)  # it is meant for the process that had this address before us
+            self._answer(name, MISDIRECTED)  # the HELLO is meant for the process that had this address before
             return
         self._begin(name, hello)
 
@@ -262,11 +262,11 @@ class Inbound:
         peer_lane.connection = name
         self._connections[name] = InboundConnection(peer_lane)
         self._hellos.remember(hello)
-        # At once: a link that is resumed waits for this, and then sends only the frames that we have not received.
+        # Sent at once: a resumed link waits for this number, and then sends only the frames that we have not received.
         self._answer(name, pack_acknowledgement(peer_lane.receipts.acknowledge()))
 
     def _renewed(self, hello: Hello, key: bytes) -> PeerLane:
-        """The peer has closed its links on both lanes, and opens others: return the lane of this one."""
+        """End the peer's former links, since it opens new ones; return the lane of the new link."""
         self.give_up(hello.peer, is_told=True)
         self._on_renewed(hello.peer)
         return self._peer_lane(hello.peer, key)
@@ -276,10 +276,10 @@ class Inbound:
         peer = connection.peer
         for envelope in envelopes:
             if not connection.is_open:
-                return  # the receiver has dropped the peer, a few envelopes ago
+                return  # the receiver has dropped the peer while it handled an earlier envelope
             try:
                 received(peer, envelope, ())
-            except Exception as error:  # a message ends here, and so do the links of its sender
+            except Exception as error:  # the message ends here, and the links of its sender are closed
                 self._not_received(peer, error)
 
     def _deliver_attached(
@@ -290,14 +290,14 @@ class Inbound:
                 return
             try:
                 self._receiver.received(connection.peer, envelope, attached.get(index, ()))
-            except Exception as error:  # a message ends here, and so do the links of its sender
+            except Exception as error:  # the message ends here, and the links of its sender are closed
                 self._not_received(connection.peer, error)
 
     def _not_received(self, peer: PeerId, error: Exception) -> None:
-        """Fail the peer whose message the receiver could not take in: the peer must not wait for what is lost."""
-        logger.error("a message of peer %s was not taken in; its links are closed", short(peer), exc_info=error)
+        """Fail the peer whose message the receiver could not handle, so that the peer does not wait for an answer."""
+        logger.error("a message of peer %s could not be handled; its links are closed", short(peer), exc_info=error)
         self._statistics.receiver_errors += 1
-        failure = BadFrameError(f"peer {short(peer)} sent a message that was not taken in: {type(error).__name__}")
+        failure = BadFrameError(f"peer {short(peer)} sent a message that could not be handled: {type(error).__name__}")
         self._on_failed(peer, failure, self._hellos.address_of(peer))
 
     def _bad(self, peer: PeerId, error: BadFrameError) -> None:

@@ -1,7 +1,7 @@
-"""Pure: what we know of one peer on one lane, and the names of the connections that bring its frames.
+"""Pure: the state of one peer on one lane, and the names of the connections that carry its frames.
 
-A connection is named by its opener's peer id, the lane, and a number that grows with each connection the opener makes,
-so that messages from a connection that another has replaced can be recognised.
+The name of a connection consists of its opener's peer id, the lane, and a number. The number grows with each connection
+of the opener, so messages from a replaced connection can be recognised.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def lane_key(peer: PeerId, lane: Lane) -> bytes:
 
 
 def connection_name(peer: PeerId, lane: Lane, number: int) -> bytes:
-    """Return the name of the connection with that number, which `peer` opens on that lane."""
+    """Return the name of the connection with this number, which `peer` opens on that lane."""
     return lane_key(peer, lane) + number.to_bytes(_NUMBER_BYTES, "big")
 
 
@@ -33,7 +33,7 @@ def key_of(name: bytes) -> bytes:
 
 
 class AcknowledgedLink(Protocol):
-    """What the inbound side needs of our link to the peer."""
+    """The part of our link to the peer that the inbound side uses."""
 
     @property
     def acknowledged_below(self) -> int:
@@ -52,9 +52,9 @@ class PeerLane:
 
     Attributes:
         peer: the peer.
-        receipts: what we have received, and what of that we have acknowledged.
+        receipts: the frames that we have received, and those that we have acknowledged.
         link: our link to the peer on that lane, if one is open.
-        connection: the name of the connection that brings the peer's frames, if there is one.
+        connection: the name of the connection that carries the peer's frames, if there is one.
         acknowledged: the number in the peer's last acknowledgement of our link.
         is_owing: whether this is in the list of lanes that may owe an acknowledgement.
     """
@@ -71,7 +71,7 @@ class PeerLane:
 
 
 class InboundConnection:
-    """One connection that a peer made to us. Messages that arrive on one that is not open are ignored."""
+    """One connection that a peer made to us. Its messages are ignored if it is not open."""
 
     __slots__ = ("is_open", "peer", "peer_lane", "receipts")
 

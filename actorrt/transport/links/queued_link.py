@@ -1,18 +1,18 @@
-"""A link with a queue: what the links of all transports have in common.
+"""The base class of links: a queue of envelopes, and connections that are replaced when they break.
 
     connecting ── HELLO is handed over ──▶ connected ── connection breaks ──▶ connecting, over another connection
          │
          └──── connect timeout, or another process has the address ────▶ unreachable
 
 A connection that breaks loses an unknown number of the frames that were on their way. The link makes another
-connection, begins it with the same HELLO, learns from the answer which frames the far end has received, and sends the
-others again. Each connection has a name of its own, since the far end may not have noticed yet that the former one is
-gone. If connections keep breaking without progress, reconnection backs off and finally stops (`reconnection`). The
+connection, and begins it with the same HELLO. The answer says which frames the far end has received, and the link sends
+the others again. Each connection has a name of its own, since the far end may not have noticed yet that the former one
+is gone. If connections keep breaking without progress, reconnection backs off and finally stops (`reconnection`). The
 transport closes an unreachable link and tells the receiver.
 
-Envelopes are made into frames and offered to the connection when the `Flusher` says so, or as soon as there are many.
-When the connection accepts no more, the link is *blocked*: it asks to be woken, and keeps its frames. Subclasses say
-how bytes move.
+The `Flusher` makes the link put its envelopes into frames and offer them to the connection; a large frame is offered at
+once. When the connection accepts no more, the link is *blocked*: it keeps its frames, and asks to be woken. Subclasses
+move the bytes.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ from actorrt.transport.links.flusher import Flusher
 from actorrt.transport.links.reconnection import Reconnection
 
 EARLY_FRAME_BYTES: Final = 16 * KIB
-"""A frame of this size leaves before the tick ends: with calls in flight that allows 10 % more asks a second."""
+"""A frame of this size leaves before the tick ends. With calls in flight, this allows 10 % more asks a second."""
 _FINAL_NOTICES: Final = frozenset({MISDIRECTED, GIVEN_UP})
 
 
 class LinkSetup(NamedTuple):
-    """What every link is made with.
+    """The arguments of every link.
 
     Attributes:
-        peer, address, lane: where the link leads.
-        hello: the packed HELLO, with which each connection begins.
+        peer, address, lane: the target of the link.
+        hello: the packed HELLO, the first message of each connection.
         first: the number of the first frame.
-        receipts: what has been received in the other direction; frames carry its acknowledgements.
-        flusher: says when to flush.
-        queue_bytes: bound of the bytes that are queued or unacknowledged.
-        connect_timeout_s: how long it may take until a connection accepts the HELLO.
+        receipts: the frames received in the other direction; this link's frames carry their acknowledgement.
+        flusher: calls `flush_now` when the link must flush.
+        queue_bytes: the bound of the queued and unacknowledged bytes.
+        connect_timeout_s: the time within which a connection must accept the HELLO.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
-        on_unreachable: called with the link when connecting took too long, or the connection leads to another process.
-        on_given_up: called with the link when its peer says that it could not reach us, and gave us up.
-        on_refused: called with the link when nobody listens any more at the address where the peer did.
+        on_unreachable: called with the link when connecting took too long, or another process has the address.
+        on_given_up: called with the link when its peer reports that it could not reach us, and gave us up.
+        on_refused: called with the link when no process listens at the peer's address any more.
         on_bad: called with the link and the error when the far end breaks the protocol, or does not accept our key.
     """
 
@@ -81,11 +81,11 @@ class LinkSetup(NamedTuple):
 
 
 class QueuedLink(ABC):
-    """One way to one peer.
+    """A link to one peer on one lane.
 
     Attributes:
-        acknowledged: to be called with the number below which the far end has received every frame; returns False if
-            that is impossible.
+        acknowledged: a function to be called with the number below which the far end has received every frame; returns
+            False if that is impossible.
         last_error: the operating system's error at the last attempt to connect, if it failed.
     """
 
@@ -101,15 +101,15 @@ class QueuedLink(ABC):
         self._add = self._outbox.add
         self._window = self._outbox.window
         self.acknowledged: Callable[[int], bool] = self._window.acknowledge
-        self._notices: deque[bytes] = deque((setup.hello,))  # they leave before any frame
+        self._notices: deque[bytes] = deque((setup.hello,))  # notices leave before any frame
         self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
         self._is_connected = False
         self._reconnection = Reconnection(setup.first, setup.connect_timeout_s)
-        self._is_answer_due = False  # to the HELLO of a later connection; no frame is sent before the answer
+        self._is_answer_due = False  # the answer to the HELLO of a later connection; no frame is sent before it
         self.last_error: Exception | None = None
         self._is_closed = False
         self._is_blocked = False
-        self._is_flush_due = True  # also while blocked: then the wake-up flushes
+        self._is_flush_due = True  # stays True while the link is blocked; then the wake-up flushes
         self._is_awaiting = False
         self._awaited = setup.first
         self._flushed: list[asyncio.Future[None]] = []
@@ -123,7 +123,7 @@ class QueuedLink(ABC):
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of envelopes that have not been acknowledged yet."""
+        """Bytes of envelopes that are queued or unacknowledged."""
         return self._outbox.held_bytes
 
     @property
@@ -133,7 +133,7 @@ class QueuedLink(ABC):
 
     @property
     def is_awaiting(self) -> bool:
-        """Whether the connection stands, and acknowledgements of the frames it took are due."""
+        """Whether the connection stands, and frames that it accepted are not acknowledged yet."""
         return self._is_connected and len(self._window) > 0
 
     @property
@@ -183,7 +183,7 @@ class QueuedLink(ABC):
         )
 
     def flush_now(self) -> None:
-        """Offer everything to the connection. To be called by the `Flusher`, and when the link is unblocked."""
+        """Offer all notices and frames to the connection. Called by the `Flusher`, and when the link is unblocked."""
         if self._is_closed or self._is_blocked:
             return
         if self._notices and not self._transmit_notices():
@@ -202,7 +202,7 @@ class QueuedLink(ABC):
             self._wake_flushers()
 
     def _hand_over(self) -> bool:
-        """Offer the frames that wait to the connection, in order; return whether it took all of them."""
+        """Offer the waiting frames to the connection, in order; return whether it accepted all of them."""
         outbox, window = self._outbox, self._window
         while window.waiting_bytes:
             frame = window.next_to_hand
@@ -243,13 +243,13 @@ class QueuedLink(ABC):
         self._watch()
 
     def _unblocked(self) -> None:
-        """To be called by subclasses when the connection may accept a message again."""
+        """Flush again. To be called by subclasses when the connection may accept a message again."""
         if self._is_blocked:
             self._is_blocked = False
             self.flush_now()
 
     def _connection_broke(self) -> None:
-        """To be called by subclasses when a connection is gone."""
+        """Replace the connection, or stop trying. To be called by subclasses when the connection is gone."""
         if self._is_closed:
             return
         if self._is_connected:
@@ -263,7 +263,7 @@ class QueuedLink(ABC):
         self.flush_now()
 
     def _lost_connection(self) -> None:
-        """Send the unacknowledged frames again, behind another HELLO."""
+        """Prepare to send the HELLO again, and then the unacknowledged frames."""
         self._reconnection.lost(self._loop.time(), self._window.acknowledged)
         self._is_connected = False
         self._is_answer_due = True
@@ -284,7 +284,7 @@ class QueuedLink(ABC):
         try:
             number = read_acknowledgement(message)
             if not self.acknowledged(number):
-                raise BadFrameError(f"it acknowledges frames up to {number}, which it can't have")
+                raise BadFrameError(f"it acknowledges frames up to {number}, which were never sent")
         except BadFrameError as error:
             self._setup.on_bad(self, BadFrameError(f"peer {short(self.peer)} sent a bad frame: {error}"))
             return
@@ -295,8 +295,8 @@ class QueuedLink(ABC):
     def poll_acknowledgements(self) -> bool:
         """Read the acknowledgements that have arrived; return whether to poll again. To be called at intervals.
 
-        There is no need to poll again if nothing was sent since the last call: the connection's own wake-up brings the
-        remaining ones.
+        If no frame was made since the last call, there is no need to poll again: the descriptor's wake-up is enough for
+        the remaining acknowledgements.
         """
         if self._is_closed:
             return False
@@ -307,7 +307,7 @@ class QueuedLink(ABC):
         return self._is_awaiting
 
     def add_notice(self, notice: bytes) -> None:
-        """Queue a notice, on a link that has just been made."""
+        """Queue a notice behind the HELLO. To be called only on a link that has just been made."""
         self._notices.append(notice)
 
     def flushed(self) -> asyncio.Future[None]:
@@ -335,7 +335,7 @@ class QueuedLink(ABC):
         """Discard the queued envelopes, count them, and close the connection. Idempotent.
 
         Args:
-            linger_s: how long the bytes that were handed to the connection may take to leave.
+            linger_s: the time within which the bytes that were handed to the connection may still leave.
         """
         if self._is_closed:
             return
@@ -347,7 +347,7 @@ class QueuedLink(ABC):
         self._disconnect(linger_s)
 
     def abandon(self) -> None:
-        """Send nothing more. For a forked child, since the connection belongs to its parent."""
+        """Called in a forked child: send nothing more, since the connection belongs to the parent."""
         self._is_closed = True
 
     def statistics(self) -> LinkStatistics:
@@ -357,19 +357,19 @@ class QueuedLink(ABC):
 
     @abstractmethod
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
-        """Hand one whole message to the connection; return False, and hand over nothing, if it accepts none now."""
+        """Hand one whole message to the connection; return False if the connection accepts no message now."""
 
     @abstractmethod
     def _watch(self) -> None:
-        """Arrange that `_unblocked` is called when the connection may accept more."""
+        """Arrange that `_unblocked` is called when the connection may accept a message again."""
 
     @abstractmethod
     def _read_answers(self) -> None:
-        """Call `answered` with every message that has come back."""
+        """Call `answered` with every message that has arrived over the connection."""
 
     @abstractmethod
     def _reconnect(self, delay_s: float) -> None:
-        """Close the broken connection, and make another one, under another name, after that time."""
+        """Close the broken connection. Make another one, with another name, after that time."""
 
     @abstractmethod
     def _disconnect(self, linger_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Pure: when to replace a connection that broke, and when to stop trying."""
+"""Pure: decides when a broken connection is replaced, and when the link stops trying."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 RECONNECT_MIN_S: Final = 0.05
 RECONNECT_MAX_S: Final = 2.0
 MAX_FAILED_CONNECTIONS_COUNT: Final = 10
-"""A peer whose connections break so many times in a row, without progress, is taken as gone."""
+"""If this many connections in a row break without progress, the peer counts as unreachable."""
 
 
 class Reconnection:
     """Counts the connections of one link that broke in a row without progress.
 
-    A connection makes progress if a frame is acknowledged while it stands, or if it stands for a while.
+    A connection makes progress if it stands for `stable_s`, or if a frame is acknowledged while it stands.
 
     Args:
         first: the number of the link's first frame.
-        stable_s: how long a connection must stand to count as progress by itself.
+        stable_s: the time after which a connection counts as progress by itself.
     """
 
     __slots__ = ("_acknowledged", "_connected_at", "_failed_count", "_stable_s")
@@ -33,13 +33,13 @@ class Reconnection:
         self._connected_at = now
 
     def lost(self, now: float, acknowledged: int) -> None:
-        """Note that a connection that stood is gone; frames below `acknowledged` had been acknowledged by then."""
+        """Note that the connection is gone, and that frames below `acknowledged` are acknowledged."""
         if acknowledged > self._acknowledged or now - self._connected_at > self._stable_s:
             self._failed_count = 0
         self._acknowledged = acknowledged
 
     def next_delay_s(self) -> float | None:
-        """Return how long to wait before the next attempt; None if there should be no other.
+        """Return how long to wait before the next attempt; None if the link must stop trying.
 
         To be called once for each connection that broke or could not be made.
         """

@@ -1,11 +1,11 @@
-"""Pure: which peers have fallen silent: they owe an acknowledgement, and nothing is heard of them.
+"""Pure: finds silent peers: peers that owe an acknowledgement and send nothing.
 
 Silence is a suspicion, not a verdict: a process whose loop is blocked by a long method is as silent as a stopped one.
-The receiver knows more, such as the state of the process, and decides. The beat itself is in `heartbeat`.
+The receiver decides, since it knows more, such as the state of the process. The beats are in `heartbeat`.
 
-    heard ── something awaited, and nothing heard for `silence_s` ──▶ silent ── anything heard ──▶ heard
+    heard ── owes an acknowledgement, and sends nothing for `silence_s` ──▶ silent ── sends anything ──▶ heard
 
-An observer that was held up itself has heard nothing for reasons of its own: that time does not count (Lifeguard,
+Time in which the observer itself was stopped or busy does not count, since it could not hear anything then (Lifeguard,
 Dadgar et al. 2017, "local health").
 """
 
@@ -18,10 +18,10 @@ from actorrt.ids import PeerId
 
 
 class PeerProgress(NamedTuple):
-    """What is known of a peer at one moment.
+    """The progress of a peer at one moment.
 
     Attributes:
-        heard: a number that changes whenever something is heard of the peer.
+        heard: a number that changes whenever something arrives from the peer.
         is_awaited: whether the peer owes an acknowledgement.
     """
 
@@ -34,7 +34,7 @@ class SilenceChange(NamedTuple):
 
     Attributes:
         peer: the peer.
-        silent_s: for how long something was awaited and nothing heard; None if the peer speaks again.
+        silent_s: for how long the peer has been silent; None if it speaks again.
     """
 
     peer: PeerId
@@ -47,11 +47,11 @@ class _ObservedPeer:
     def __init__(self, heard: int) -> None:
         self.heard = heard
         self.was_awaited = False
-        self.silent_s = 0.0  # for how long something was awaited and nothing heard
+        self.silent_s = 0.0  # for how long the peer has owed an acknowledgement and sent nothing
         self.is_silent = False
 
     def observed(self, progress: PeerProgress, since_s: float | None) -> None:
-        """Note the progress, `since_s` seconds after the last observation; None if the observer was held up."""
+        """Note the progress, `since_s` seconds after the last observation; None if the observer was stopped or busy."""
         if progress.heard != self.heard:
             self.heard = progress.heard
             self.silent_s = 0.0
@@ -67,7 +67,7 @@ class SilenceDetector:
 
     Args:
         interval_s: the intended time between two observations.
-        silence_s: how long a peer that owes an acknowledgement may say nothing.
+        silence_s: the time after which a peer that owes an acknowledgement and sends nothing is silent.
     """
 
     def __init__(self, interval_s: float, silence_s: float) -> None:
@@ -77,12 +77,12 @@ class SilenceDetector:
         self._observed_at: float | None = None
 
     def silent_s(self, peer: PeerId) -> float:
-        """Return for how long the peer had been silent at the last observation."""
+        """Return for how long the peer had been silent, as of the last observation."""
         known = self._peers.get(peer)
         return 0.0 if known is None else known.silent_s
 
     def observe(self, now: float, progress: Mapping[PeerId, PeerProgress]) -> list[SilenceChange]:
-        """Note the progress of every peer; return the peers that fell silent since the last time or speak again."""
+        """Note the progress of every peer; return the peers that have fallen silent or speak again."""
         since_s = 0.0 if self._observed_at is None else now - self._observed_at
         was_held_up = since_s > 2 * self._interval_s
         self._observed_at = now

@@ -1,4 +1,4 @@
-"""The path of a Unix socket: how long it may be, and whether another process listens there."""
+"""Checks the path of a Unix socket: its length, and whether another process listens there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_PATH_BYTES: Final = 107
 
 
 def check_length(address: str, path: str) -> None:
-    """Raise ValueError if a socket can't have that path."""
+    """Raise ValueError if the path is too long for a socket."""
     if len(path.encode()) > MAX_PATH_BYTES:
         raise ValueError(f"the path in {address!r} is longer than the {MAX_PATH_BYTES} bytes of a socket's name")
 
 
 def check_free(address: str, path: str) -> None:
-    """Raise OSError if another process listens at the path. The file of a process that is gone counts as free."""
+    """Raise OSError if another process listens at the path. A file that no process listens at is no obstacle."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)

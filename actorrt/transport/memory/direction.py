@@ -1,12 +1,12 @@
-"""How messages pass from one address of a `MemoryNetwork` to another: at once, late, not yet, or not at all.
+"""Carries messages from one address of a `MemoryNetwork` to another; a test can cut, stall and delay it.
 
     open ── cut ───▶ cut: connections that were made in this direction break, and none can be made
-      ├──── stall ─▶ stalled: nothing arrives and nothing breaks, as if the process there were stopped
+      ├──── stall ─▶ stalled: no message arrives and no connection breaks, as if the target process were stopped
       └──── delay ─▶ open, and each message takes some time
-    any of them ── heal ──▶ open: messages that were held arrive
+    any of them ── heal ──▶ open: held messages arrive
 
-A way is one direction. Acknowledgements and notices, which go back over a connection, pass the way back, and are held
-if that is stalled. Whether a connection stands is decided by the way in whose direction it was made.
+Acknowledgements and notices travel back over a connection. They pass in the opposite direction, and are held if that is
+stalled. A cut breaks only the connections that were made in the direction that is cut.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from collections.abc import Callable
 
 
 class Direction:
-    """One direction between two addresses. Messages keep their order, whatever happens to the direction."""
+    """The direction from one address to another. Messages always keep their order."""
 
     def __init__(self) -> None:
         self.is_cut = False
         self._is_stalled = False
         self._delay_s = 0.0
-        self._under_way: deque[tuple[float, Callable[[], None]]] = (
-            deque()
-        )  # the due time of a message, and its delivery
+        self._under_way: deque[tuple[float, Callable[[], None]]] = deque()
+        """The messages under way: the time at which each is due, and the function that delivers it."""
         self._timer: asyncio.Handle | None = None
 
     def carry(self, loop: asyncio.AbstractEventLoop, arrive: Callable[[], None]) -> None:
-        """Call `arrive` when the message has passed; never in the caller's stack."""
+        """Call `arrive` when the message arrives; never in the caller's stack."""
         if not self._delay_s and not self._is_stalled and not self._under_way:
             loop.call_soon(arrive)
             return
@@ -47,15 +46,15 @@ class Direction:
         self._wait(loop)
 
     def stall(self) -> None:
-        """Let nothing pass until `heal`."""
+        """Hold all messages until `heal`."""
         self._is_stalled = True
 
     def delay(self, delay_s: float) -> None:
-        """Delay each message by that time from now on."""
+        """Delay each message by this time from now on."""
         self._delay_s = delay_s
 
     def heal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let everything pass; messages that were held arrive first."""
+        """Return to the open state; held messages arrive before later ones."""
         self.is_cut = self._is_stalled = False
         self._delay_s = 0.0
         if self._timer is not None:

@@ -1,7 +1,7 @@
-"""Connects the transports of one process: a network of references in the place of sockets, and its links.
+"""The network that connects the transports of one process, and its links. References replace the sockets.
 
-Transports of the same network find each other. A direction between two addresses can be cut, stalled, delayed and
-healed: see `direction`. Tests reach the network of a runtime by `actorrt.testing.network`.
+Transports of the same network reach each other. The direction from one address to another can be cut, stalled, delayed
+and healed: see `direction`. Tests get the network of a runtime from `actorrt.testing.network`.
 """
 
 from __future__ import annotations
@@ -15,31 +15,30 @@ from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.memory.direction import Direction
 
 Arrive = Callable[[bytes, Buffer, Sequence[Buffer]], None]
-"""Takes a message: the name of the connection, the first part, the other parts."""
+"""Called with a message: the name of its connection, its first part, its other parts."""
 
 
 class MemoryNetwork:
-    """Knows the transport at each address, the links that lead there, and the state of each direction.
+    """Holds the transport at each address, the links to that address, and the state of each direction.
 
     Attributes:
-        connections: the links, by the names of their connections.
-        connect_timeout_s: how long links that are opened from now on wait for their connections; None leaves it to
-            their transports.
+        connections: the links, by the names of their present connections.
+        connect_timeout_s: the connect timeout of links that are opened from now on; None: that of their transports.
     """
 
     def __init__(self) -> None:
         self.connect_timeout_s: float | None = None
-        self._directions: dict[tuple[str, str], Direction] = {}  # those that were changed
+        self._directions: dict[tuple[str, str], Direction] = {}  # the directions that were changed
         self._open_direction = Direction()
         self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[MemoryLink]] = {}
         self.connections: dict[bytes, MemoryLink] = {}
 
     def bind(self, address: str, arrive: Arrive) -> None:
-        """Deliver messages to `address` from now on.
+        """Deliver messages for `address` to `arrive` from now on.
 
         Raises:
-            OSError: the address is taken.
+            OSError: another transport is bound to the address.
         """
         if address in self._bound:
             raise OSError(f"{address} is in use")
@@ -48,17 +47,17 @@ class MemoryNetwork:
             link.bound()
 
     def unbind(self, address: str) -> None:
-        """Deliver no more messages to `address`, and break the connections to it."""
+        """Stop delivering messages for `address`, and break the connections to it."""
         del self._bound[address]
         for link in list(self._links.get(address, ())):
             link.unbound()
 
     def at(self, address: str) -> Arrive | None:
-        """Return what was bound to the address, if anything."""
+        """Return the function that is bound to the address, if any."""
         return self._bound.get(address)
 
     def direction(self, source: str, target: str) -> Direction:
-        """Return the way from one address to another."""
+        """Return the direction from one address to another."""
         return self._directions.get((source, target), self._open_direction)
 
     def _own_direction(self, source: str, target: str) -> Direction:
@@ -67,8 +66,8 @@ class MemoryNetwork:
     def cut(self, source: str, target: str) -> None:
         """Break the connections that `source` has made to `target`, and prevent others, until `heal`.
 
-        The connections that `target` has made to `source` stand, and are answered: as if the file of a socket had been
-        removed, or a firewall let connections be made in one direction only.
+        The connections that `target` has made to `source` stand, and are answered. This is so when a socket's file was
+        removed, or a firewall allows connections in one direction only.
         """
         self._own_direction(source, target).is_cut = True
         for link in list(self._links.get(target, ())):
@@ -84,7 +83,7 @@ class MemoryNetwork:
         self._own_direction(source, target).delay(delay_s)
 
     def heal(self) -> None:
-        """Undo every `cut`, `stall` and `delay`; messages that were held arrive. To be called on the loop."""
+        """Undo every `cut`, `stall` and `delay`; held messages arrive. To be called on the loop."""
         directions, self._directions = self._directions, {}
         for direction in directions.values():
             direction.heal(asyncio.get_running_loop())
@@ -93,11 +92,11 @@ class MemoryNetwork:
                 link.bound()
 
     def add(self, link: MemoryLink) -> None:
-        """Tell the link when its address is bound or unbound."""
+        """Call the link's `bound` and `unbound` from now on."""
         self._links.setdefault(link.address, set()).add(link)
 
     def remove(self, link: MemoryLink) -> None:
-        """Forget the link."""
+        """Stop calling the link's `bound` and `unbound`."""
         links = self._links[link.address]
         links.discard(link)
         if not links:
@@ -108,7 +107,7 @@ class MemoryLink(QueuedLink):
     """A link whose connection is a reference to the far end.
 
     Attributes:
-        source: the address of the transport that opened it.
+        source: the address of the transport that opened the link.
     """
 
     def __init__(
@@ -136,24 +135,24 @@ class MemoryLink(QueuedLink):
         return True
 
     def _arrive(self, arrive: Arrive, name: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
-        if self._network.at(self.address) == arrive:  # otherwise the message is lost with the far end
+        if self._network.at(self.address) == arrive:  # otherwise the far end is gone, and the message is lost
             arrive(name, head, buffers)
 
     def send_back(self, message: bytes) -> None:
-        """Called by the far end: carry a message against the direction of this link."""
+        """Called by the far end: carry a message back, against the direction of this link."""
         direction = self._network.direction(self.address, self.source)
         direction.carry(self._loop, partial(self._came_back, self._name, message))
 
     def _came_back(self, name: bytes, message: bytes) -> None:
-        if name == self._name:  # otherwise the message is lost with the connection that carried it
+        if name == self._name:  # otherwise its connection is gone, and the message is lost
             self.answered(message)
 
     def bound(self) -> None:
-        """Called when a transport is bound to the address, or can be reached again."""
+        """Called when a transport is bound to the link's address, or is reachable again."""
         self._loop.call_soon(self._unblocked)
 
     def unbound(self) -> None:
-        """Called when the transport at the address is gone, or can't be reached."""
+        """Called when the transport at the link's address is gone or unreachable."""
         self._loop.call_soon(self._connection_broke)
 
     def _watch(self) -> None:

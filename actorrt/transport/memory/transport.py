@@ -1,7 +1,7 @@
 """The transport inside one process: for `mode="local"` and for tests.
 
-It is a real transport: envelopes pass the same codec, queue and checks as between processes, and are never delivered in
-the sender's stack.
+It is a real transport: envelopes pass through the same codec, queue and checks as between processes, and are never
+delivered in the sender's stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class MemoryTransport(BaseTransport):
     """A transport of a `MemoryNetwork`.
 
     Args:
-        network: where it finds its peers.
+        network: the network of its peers.
         peer: the id of its endpoint.
         address: `memory://` and a name; by default the peer's id in hex.
         options: as for `BaseTransport`.

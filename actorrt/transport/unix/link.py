@@ -1,7 +1,8 @@
 """A link on a Unix stream socket, to another process of this machine.
 
-The connection begins with its name, which tells the far end the peer and the lane; the link's messages follow.
-Acknowledgements and notices come back. The loop watches the sockets' descriptors, which are level-triggered.
+The first message of a connection is its name, which gives the peer and the lane. The link's messages follow.
+Acknowledgements and notices arrive in the opposite direction. The loop watches the sockets' descriptors, which are
+level-triggered.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 
 JOINED_BYTES: Final = 64 * 1024
-"""A message up to this size is copied behind its lengths: sending one part costs less than sending two."""
-_SEND_BUFFER_BYTES: Final = 2 * MIB  # so that a large frame takes few turns of both loops
+"""A message up to this size is copied behind its lengths, since sending one part costs less than sending two."""
+_SEND_BUFFER_BYTES: Final = 2 * MIB  # so that a large frame takes few ticks of both loops
 _PARTS_AT_ONCE: Final = 512  # sendmsg(2) takes 1,024
-_BACK_BYTES: Final = 4096  # only acknowledgements and notices come back over a link
+_BACK_BYTES: Final = 4096  # only acknowledgements and notices arrive over a link
 
 
 class UnixLink(QueuedLink):
     """A link on a Unix stream socket.
 
     Args:
-        next_name: returns the name of another connection on that lane.
-        path: where the far end listens, or will listen.
+        next_name: returns the name for the next connection on a lane.
+        path: the path at which the far end listens, or will listen.
         setup: as for `QueuedLink`.
     """
 
@@ -41,16 +42,16 @@ class UnixLink(QueuedLink):
         self._shared = memoryview(bytearray(_BACK_BYTES))
         self._socket: socket.socket | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._unsent: list[memoryview] = []  # the rest of the message that was handed over last
+        self._unsent: list[memoryview] = []  # the rest of the message that was accepted last
         self._begin(RECONNECT_MIN_S)
 
     def _begin(self, retry_s: float) -> None:
-        """Connect. If that fails, retry after that time, and after twice that time, until the link is closed."""
+        """Connect. If that fails, retry after `retry_s`, then after twice that time, and so on, until `close`."""
         self._retry = None
         try:
             connection = _open_connection(self._path)
-        except OSError as error:  # nobody listens, the backlog is full, or this process has no descriptor left
-            self.last_error = error.with_traceback(None)  # a traceback would keep alive what its frames refer to
+        except OSError as error:  # no process listens, the backlog is full, or no descriptor is free
+            self.last_error = error.with_traceback(None)  # a traceback would keep its frames and their variables alive
             if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
                 self._setup.on_refused(self)
             if self._is_closed:
@@ -180,7 +181,7 @@ def _open_connection(path: str) -> socket.socket:
 
 
 def _rest(parts: Sequence[Buffer], sent: int) -> list[memoryview]:
-    """Return what is left of the parts when that many of their bytes are sent."""
+    """Return the rest of the parts, after the first `sent` bytes."""
     rest = []
     for part in parts:
         if sent < len(part):

@@ -1,8 +1,8 @@
 """The transport between processes of one machine, on Unix stream sockets.
 
-A transport listens at a path; each link of a peer is a connection to it. A round trip wakes two threads, where ZeroMQ,
-whose sockets live in threads of their own, wakes six: see `docs/decisions/0013-unix-streams.md`. Only the owner of the
-directory may connect, and the kernel's credentials of the far end are checked.
+A transport listens at a path, and each link of a peer has a connection to it. A round trip wakes two threads. With
+ZeroMQ, whose sockets have threads of their own, it wakes six: see `docs/decisions/0013-unix-streams.md`. Only the owner
+of the directory can connect, and the user id of the far end, as the kernel reports it, is checked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class UnixTransport(BaseTransport):
         super().__init__(peer, address, **options)
         self._connections: dict[bytes, UnixConnection] = {}  # by name
         self._nameless: set[UnixConnection] = set()
-        self._shared = memoryview(bytearray(SHARED_BYTES))  # where bytes of all connections arrive
+        self._shared = memoryview(bytearray(SHARED_BYTES))  # the bytes of all connections arrive here first
 
     def _check_address(self, address: str) -> None:
         super()._check_address(address)
@@ -92,8 +92,8 @@ class UnixTransport(BaseTransport):
             self._loop.add_reader(accepted.fileno(), connection.readable)
 
     def _pause_accepting(self, error: OSError) -> None:
-        """Accept nothing for a while: without a free descriptor, waiting connections would keep the loop busy."""
-        logger.warning("%s accepts no connection for a while: %s", self.address, error)
+        """Pause accepting: without a free descriptor, waiting connections would keep the loop busy."""
+        logger.warning("%s accepts no connection for a moment: %s", self.address, error)
         descriptor = self._listener.fileno()
         self._loop.remove_reader(descriptor)
         self._loop.call_later(NO_DESCRIPTORS_PAUSE_S, self._accept_again)
@@ -103,7 +103,7 @@ class UnixTransport(BaseTransport):
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _arrived(self, connection: UnixConnection, reader: FrameReader, count: int) -> None:
-        """Called when `count` bytes have arrived over a connection, in its reader's target."""
+        """Called when `count` bytes of a connection have arrived in its reader's target."""
         assert self._inbound is not None
         self._flusher.is_draining = True
         try:
@@ -112,19 +112,19 @@ class UnixTransport(BaseTransport):
                     self._inbound.message(connection.name, head, buffers)
                 elif not self._named(connection, bytes(head)):
                     return
-        except BadFrameError:  # the lengths are wrong, so no message follows; the peer reconnects, or gives up
+        except BadFrameError:  # a length is wrong, so the next message can't be found; the peer reconnects or gives up
             self._statistics.bad_frames += 1
             self._end(connection)
         finally:
             self._end_drain()
 
     def _landing(self, connection: UnixConnection, head: memoryview, size_bytes: int) -> Landing | None:
-        """Return where a buffer is to arrive; see `Inbound.landing`."""
+        """Return the landing for a buffer; see `Inbound.landing`."""
         assert self._inbound is not None
         return None if connection.name is None else self._inbound.landing(connection.name, head, size_bytes)
 
     def _named(self, connection: UnixConnection, name: bytes) -> bool:
-        """Take the first message of a connection, its name; return False if the connection was closed for it."""
+        """Take the first message of a connection, its name. Return False if that closed the connection."""
         if len(name) != CONNECTION_NAME_BYTES or name in self._connections:
             self._statistics.bad_frames += 1
             self._end(connection)
@@ -157,9 +157,9 @@ class UnixTransport(BaseTransport):
         except BlockingIOError:
             is_sent = False
         except OSError:
-            return  # the connection is gone, which its descriptor reports
+            return  # the connection is gone; `readable` handles that
         if not is_sent:
-            self._end(connection)  # the peer has not read for so long that it must reconnect to learn where it stands
+            self._end(connection)  # the peer does not read; it must reconnect to learn which frames have arrived
 
     def _unbind(self) -> None:
         self._loop.remove_reader(self._listener.fileno())
@@ -173,14 +173,14 @@ class UnixConnection:
     """One connection that a peer made to us.
 
     Args:
-        accepted: its socket.
-        shared: memory in which bytes arrive first; see `FrameReader`.
-        find_landing: called with this, the head of a message and the size of its buffer.
-        on_arrived: called with this, its reader, and the number of bytes that have arrived in the reader's target.
-        on_ended: called with this when the far end has closed it.
+        accepted: the socket of the connection.
+        shared: the memory in which bytes arrive first; see `FrameReader`.
+        find_landing: called with this connection, the head of a message and the size of its buffer.
+        on_arrived: called with this connection, its reader, and the number of bytes in the reader's target.
+        on_ended: called with this connection when the far end has closed it.
 
     Attributes:
-        name: its name, once that has arrived.
+        name: the connection's name; None until it has arrived.
     """
 
     __slots__ = ("_on_arrived", "_on_ended", "_reader", "name", "socket")

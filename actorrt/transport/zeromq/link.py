@@ -1,7 +1,7 @@
-"""A link on ZeroMQ: one DEALER for each connection, and a monitor that reports what happens to the connection.
+"""A link on ZeroMQ: one DEALER for each connection, and a monitor that reports the end of the connection.
 
-A DEALER is closed with its connection. It could reconnect by itself, but under the same name, and a ROUTER that still
-remembers the former connection would ignore it for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
+A DEALER is closed when its connection breaks. It could reconnect by itself, but with the same name, and a ROUTER that
+still remembers the former connection would ignore the new one for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
 
 The descriptors of both sockets are edge-triggered: after a wake-up, the socket must be used until it has no more
 events, or `EVENTS` be read, before there is another wake-up (zmq_getsockopt(3), ZMQ_FD).
@@ -29,12 +29,12 @@ ZmqSocket = zmq.Socket[bytes]
 
 SOCKET_QUEUE_FRAMES: Final = 1_000
 ZERO_COPY_BYTES: Final = 512 * KIB
-"""A smaller buffer is copied: that costs less than having ZeroMQ give it back."""
+"""A smaller buffer is copied, since that costs less than ZeroMQ's notice that it has released the buffer."""
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLOUT: Final = int(zmq.POLLOUT)
 _POLLIN: Final = int(zmq.POLLIN)
-_BACK_BYTES: Final = 4096  # only acknowledgements and notices come back over a link
+_BACK_BYTES: Final = 4096  # only acknowledgements and notices arrive over a link
 _BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
 _REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
@@ -43,12 +43,12 @@ _EVENT: Final = struct.Struct("=hi")
 
 
 def fast_methods(socket: ZmqSocket) -> Any:
-    """Return the socket's methods that are written in C. The Python methods around them would double the cost."""
+    """Return the socket's methods that are written in C. Their wrappers in Python would double the cost."""
     return super(zmq.Socket, socket)
 
 
 def open_dealer(context: ZmqContext, name: bytes) -> ZmqSocket:
-    """Return a DEALER that is set up for a link and not connected."""
+    """Return a DEALER with the options for a link. It is not connected yet."""
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.ROUTING_ID, name)
     socket.setsockopt(zmq.LINGER, 0)
@@ -62,7 +62,7 @@ def open_dealer(context: ZmqContext, name: bytes) -> ZmqSocket:
 
 
 def _takes_nothing(*_: Any, **__: Any) -> NoReturn:
-    """Stand for the `send` of a link that has no socket."""
+    """Replaces the `send` of a link that has no socket."""
     raise zmq.Again
 
 
@@ -88,12 +88,12 @@ class ZmqLink(QueuedLink):
             raise ValueError(f"can't connect to {self.address!r}: {self.last_error}") from self.last_error
 
     def _begin(self, retry_s: float) -> None:
-        """Connect. If that fails, retry after that time, and after twice that time, until the link is closed."""
+        """Connect. If that fails, retry after `retry_s`, then after twice that time, and so on, until `close`."""
         self._retry = None
         try:
             socket, monitor = self._open()
         except zmq.ZMQError as error:
-            self.last_error = error.with_traceback(None)  # a traceback would keep alive what its frames refer to
+            self.last_error = error.with_traceback(None)  # a traceback would keep its frames and their variables alive
             self._retry = self._loop.call_later(retry_s, self._begin, min(2 * retry_s, RECONNECT_MAX_S))
             return
         self.last_error = None
@@ -138,7 +138,7 @@ class ZmqLink(QueuedLink):
 
     def _rejected(self) -> None:
         error = AuthenticationError(
-            f"peer {short(self.peer)} at {self.address} does not accept our key; "
+            f"peer {short(self.peer)} at {self.address} does not accept the key of this node; "
             "let the two nodes join the same cluster"
         )
         self._setup.on_bad(self, error)
@@ -162,13 +162,13 @@ class ZmqLink(QueuedLink):
             except zmq.Again:
                 if index in (0, last):
                     return False
-                # The connection broke inside this message. ZeroMQ discards the parts that it had, and the others up
-                # to the last one; then the whole frame is sent again.
+                # The connection broke inside this message. ZeroMQ discards its parts up to the last one. The whole
+                # frame is sent again later.
                 is_taken = False
         return is_taken
 
     def _watch(self) -> None:
-        self._loop.call_soon(self._check_events)  # the wake-up may have come already
+        self._loop.call_soon(self._check_events)  # the wake-up may have occurred already
 
     def _check_events(self) -> None:
         """Use the socket until it has no more events: otherwise its descriptor would never wake us again."""

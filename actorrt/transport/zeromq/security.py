@@ -1,9 +1,9 @@
-"""Authenticates peers over `tcp`: CURVE keys, where they are stored, and which ones are accepted.
+"""Authenticates peers over `tcp`: CURVE keys, their file, and the set of accepted keys.
 
-CURVE encrypts every connection and proves that each side holds its key (RFC 26/CurveZMQ). ZeroMQ asks over ZAP (RFC 27)
-whether a key is accepted. A thread of its own looks the key up in a set and answers, so that a busy loop does not
-delay handshakes. The address of a secured transport ends in `#` and its public key in hex: to know the address is to
-know which key to expect there. `ipc` needs none of this: only its owner can use the directory.
+CURVE encrypts every connection and proves that each side has its key (RFC 26/CurveZMQ). ZeroMQ asks over ZAP (RFC 27)
+whether a key is accepted. A thread looks the key up in a set and answers, so a busy loop does not delay handshakes. The
+address of a secured transport ends in `#` and its public key in hex, so a process that knows the address also knows the
+key to expect. `ipc` needs none of this, since only the owner of its directory can connect.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def make_keys() -> CurveKeys:
 
 
 def load_keys(directory: Path) -> CurveKeys:
-    """Return the key pair stored in `directory`; it is made if there is none.
+    """Return the key pair in `directory`; make one if there is none.
 
-    The directory is made with mode 0700, the file in it with 0600. Processes that call this at the same time get the
-    same pair.
+    The directory is made with mode 0700, and the file with mode 0600. Processes that call this at the same time get
+    the same pair.
 
     Raises:
         AuthenticationError: other users could read or replace the keys, or the file holds no keys; nothing is changed.
@@ -64,7 +64,7 @@ def load_keys(directory: Path) -> CurveKeys:
 
 
 def _write(path: Path, keys: CurveKeys) -> None:
-    """Write the file atomically, or keep the one that another process has written meanwhile."""
+    """Write the file atomically. If another process has written it meanwhile, keep that file."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # with mode 0600
     try:
         with open(descriptor, "w") as file:
@@ -87,9 +87,9 @@ def _read(path: Path) -> CurveKeys:
     try:
         public, secret = (bytes.fromhex(line) for line in content.decode().splitlines())
     except ValueError as error:
-        raise AuthenticationError(f"{path} holds no key pair; remove it, and another will be made") from error
+        raise AuthenticationError(f"{path} holds no key pair; remove the file, and another one will be made") from error
     if len(public) != KEY_BYTES or len(secret) != KEY_BYTES:
-        raise AuthenticationError(f"{path} holds no key pair; remove it, and another will be made")
+        raise AuthenticationError(f"{path} holds no key pair; remove the file, and another one will be made")
     return CurveKeys(public, secret)
 
 
@@ -104,32 +104,32 @@ def _check_private(path: Path, status: os.stat_result) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What a transport needs to authenticate.
+    """The keys that a transport needs for authentication.
 
     Attributes:
-        keys: its own.
-        accepted: the public keys of the processes that may connect, and to which it connects. May change at any time;
-            a key that is removed keeps its connections.
+        keys: the key pair of this node.
+        accepted: the public keys of accepted peers, in both directions. May change at any time; connections with a
+            removed key stay open.
     """
 
     keys: CurveKeys
     accepted: set[bytes] = field(default_factory=set)
 
     def secure_listener(self, socket: zmq.Socket[bytes]) -> None:
-        """Let only accepted keys connect to a socket that is about to bind. Its context needs a `ZapHandler`."""
+        """Prepare a socket, before it binds, to accept only accepted keys. Its context needs a `ZapHandler`."""
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, z85.encode(self.keys.secret))
         socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
 
     def secure_caller(self, socket: zmq.Socket[bytes], key: bytes) -> None:
-        """Let a socket that is about to connect accept only the holder of `key`."""
+        """Prepare a socket, before it connects, to accept only a peer that has `key`."""
         socket.setsockopt(zmq.CURVE_SERVERKEY, z85.encode(key))
         socket.setsockopt(zmq.CURVE_PUBLICKEY, z85.encode(self.keys.public))
         socket.setsockopt(zmq.CURVE_SECRETKEY, z85.encode(self.keys.secret))
 
 
 def join_address(place: str, key: bytes) -> str:
-    """Return the address of a secured transport."""
+    """Return the address of a secured transport: its place, `#` and its public key."""
     return f"{place}#{key.hex()}"
 
 
@@ -149,7 +149,7 @@ def split_address(address: str) -> tuple[str, bytes | None]:
 
 
 class ZapHandler:
-    """The thread that answers ZeroMQ's requests whether a key is accepted. A context has one at most.
+    """A thread that answers ZeroMQ's requests whether a key is accepted. A context can have only one.
 
     Args:
         context: the context whose connections are authenticated.
@@ -175,7 +175,7 @@ class ZapHandler:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering; handshakes under way fail. Idempotent."""
+        """Stop answering. Handshakes under way fail. Idempotent."""
         if not self._stop.closed:
             self._stop.send(_STOP)
             self._thread.join()
@@ -193,7 +193,7 @@ class ZapHandler:
 
 
 def zap_reply(request: list[bytes], accepted: set[bytes]) -> list[bytes]:
-    """Return the reply to a ZAP request; the key, in hex, becomes the connection's `User-Id`."""
+    """Return the reply to a ZAP request. The reply makes the key, in hex, the connection's `User-Id`."""
     if len(request) < 6 or request[0] != _ZAP_VERSION:
         return [_ZAP_VERSION, request[1] if len(request) > 1 else b"", b"500", b"not a request of ZAP 1.0", b"", b""]
     _, request_id, domain, _, _, mechanism, *credentials = request

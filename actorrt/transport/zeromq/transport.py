@@ -1,11 +1,11 @@
-"""The transport between machines, on ZeroMQ: `tcp://`; also `ipc://`, though `unix` is faster inside a machine.
+"""The transport between machines, on ZeroMQ: `tcp://`; also `ipc://`, although `unix` is faster on one machine.
 
 A transport has one inbound ROUTER, which sends only acknowledgements and notices, and an outbound DEALER for each link
 (see `link`). The loop watches their descriptors; `zmq.asyncio` would double the cost of a round trip. A descriptor is
 edge-triggered: once it has become readable, the socket must be read until it is empty (zmq_getsockopt(3), ZMQ_FD).
 
 ZeroMQ's own guarantees are not enough: its queues are bounded in messages and not in bytes, and a connection that
-breaks loses the messages in it. So the bounds are ours, and frames are numbered, acknowledged and sent again.
+breaks loses messages. So links have bounds of their own, and frames are numbered, acknowledged and sent again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from actorrt.transport.zeromq.link import SOCKET_QUEUE_FRAMES, ZmqContext, ZmqLi
 from actorrt.transport.zeromq.security import Security, ZapHandler, join_address, split_address
 
 RECEIVE_BUDGET_FRAMES: Final = 64
-"""After so many frames other callbacks of the loop have their turn."""
+"""After this many frames, other callbacks of the loop run before the next ones are received."""
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLIN: Final = int(zmq.POLLIN)
@@ -45,10 +45,10 @@ class ZmqTransport(BaseTransport):
         peer: the id of this incarnation of this process.
         address: `ipc://` and a path of at most 107 bytes, or `tcp://host:port`; with port 0 the system chooses,
             and `address` holds the real one after `start`.
-        context: shared with other users, who then terminate it; by default the transport makes its own. Two
-            transports with `security` can't share a context.
-        security: keys for `tcp`; without them only loopback addresses are bound and connected to. With them,
-            `address` ends in `#` and the public key after `start`.
+        context: a context that other users share and terminate; by default the transport makes its own. Two transports
+            with `security` can't share a context.
+        security: keys for `tcp`. Without keys, only loopback addresses can be used. With keys, `address` ends in `#`
+            and the public key after `start`.
         options: as for `BaseTransport`.
     """
 
@@ -69,7 +69,7 @@ class ZmqTransport(BaseTransport):
         self._context = context
         self._is_secured = security is not None and address.startswith("tcp://")
         self._zap_handler: ZapHandler | None = None
-        self._sender_key: bytes | None = None  # of the sender of the message that is being received
+        self._sender_key: bytes | None = None  # the key of the sender of the present message
 
     def _check_address(self, address: str) -> None:
         super()._check_address(address)
@@ -85,7 +85,7 @@ class ZmqTransport(BaseTransport):
 
     def _bind(self) -> None:
         if self.address.startswith("ipc://"):
-            # libzmq would take the path from the process that listens there.
+            # libzmq would replace the socket of a process that listens there.
             socket_path.check_free(self.address, self.address.removeprefix("ipc://"))
         if self._context is None:
             self._context = zmq.Context(io_threads=1)
@@ -122,7 +122,7 @@ class ZmqTransport(BaseTransport):
             self._zap_handler.close()
 
     def _check_origin(self, hello: Hello) -> None:
-        """Refuse a HELLO in the name of a peer whose key is not the one that the connection was made with."""
+        """Refuse a HELLO if its peer's key is not the key of the connection."""
         if not self._is_secured:
             return
         known = self.address_of(hello.peer)
@@ -131,7 +131,7 @@ class ZmqTransport(BaseTransport):
         except ValueError as error:
             raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)} with a malformed address") from error
         if keys != {self._sender_key}:
-            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)}, which has another key")
+            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)} over a connection with another key")
 
     def _drain_later(self) -> None:
         if not self._is_drain_due:
@@ -163,11 +163,11 @@ class ZmqTransport(BaseTransport):
         is_secured = self._is_secured
         budget = RECEIVE_BUDGET_FRAMES
         while True:
-            head = receive(_NOBLOCK, False)  # it knows whether parts follow, which costs less than asking the socket
+            head = receive(_NOBLOCK, False)  # a frame object has `more`, which costs less than asking the socket
             if is_secured:
                 self._sender_key = bytes.fromhex(str(head.get("User-Id")))
             message(name, head.buffer, self._receive_buffers() if head.more else ())
-            if not get(_EVENTS) & _POLLIN:  # an exception would cost three times as much
+            if not get(_EVENTS) & _POLLIN:  # handling an exception of `receive` would cost three times as much
                 return
             budget -= 1
             if not budget:
@@ -206,14 +206,14 @@ class ZmqTransport(BaseTransport):
     def _answer(self, name: bytes, message: bytes) -> None:
         self._router.send(name, _SNDMORE_NOBLOCK)
         self._router.send(message, _NOBLOCK)
-        self._drain_later()  # sending may have consumed the wake-up for a message that has arrived
+        self._drain_later()  # sending may have used up the wake-up for a message that has arrived
 
     def _unbind(self) -> None:
         self._loop.remove_reader(self._router_fd)
         self._router.close(linger=0)
 
     async def _release(self) -> None:
-        """Terminate the context, in a thread: that blocks until the sockets have lingered."""
+        """Terminate the context in a thread, since that blocks until the sockets have lingered."""
         if self.address.startswith("ipc://"):
             Path(self.address.removeprefix("ipc://")).unlink(missing_ok=True)  # libzmq leaves the socket's file behind
         self._close_zap_handler()
@@ -230,7 +230,7 @@ class ZmqTransport(BaseTransport):
         try:
             self._loop.call_soon_threadsafe(ended.set)
         except RuntimeError:
-            if not self._loop.is_closed():  # on a closed loop nobody waits
+            if not self._loop.is_closed():  # no coroutine waits on a closed loop
                 raise
 
 

@@ -150,7 +150,7 @@ async def test_hello_of_a_link_tells_who_and_where_we_are(receiver: Receiver) ->
 
 async def test_address_of_another_scheme_is_refused_before_anything_is_made(receiver: Receiver) -> None:
     transport = await started(receiver)
-    with pytest.raises(ValueError, match="is no address of this transport: it begins with one of"):
+    with pytest.raises(ValueError, match="is no address of this transport: it must begin with one of"):
         transport.link(PEER, "carrier-pigeon://1")
     assert transport.statistics().links == 0
     await transport.close()
@@ -178,7 +178,7 @@ async def test_dropped_peer_loses_its_links_and_gets_no_other(receiver: Receiver
     link = transport.link(PEER, "script://p")
     link.send((0, 1))
     transport.drop(PEER)
-    with pytest.raises(PeerUnreachableError, match="is dead, or has failed; its successor has another id"):
+    with pytest.raises(PeerUnreachableError, match="is dead or has failed; a process that replaces it has another id"):
         transport.link(PEER, "script://p")
     assert (transport.statistics().links, transport.statistics().discarded_envelopes) == (0, 1)
     assert receiver.failed == []
@@ -247,7 +247,7 @@ async def test_peer_that_was_never_reached_got_nothing(receiver: Receiver) -> No
     [(peer, error)] = receiver.failed
     assert isinstance(error, PeerUnreachableError)
     assert (peer, error.executed) == (PEER, "no")
-    assert "nobody answers at script://p (peer 70707070) within 3.0 s" in str(error)
+    assert "no process answered at script://p (peer 70707070) within 3.0 s" in str(error)
     assert "the last attempt failed with ConnectionRefusedError('nobody')" in str(error)
     transport.link(PEER, "script://p")  # a later link may try again
     await transport.close()
@@ -283,7 +283,7 @@ async def test_peer_that_gave_us_up_is_not_told(receiver: Receiver) -> None:
     link.answered(GIVEN_UP)
     assert transport.answers == []
     [(_, error)] = receiver.failed
-    assert "could not reach us, and gave up what was sent to it" in str(error)
+    assert "could not reach this process; messages that were sent to it may be lost" in str(error)
     await transport.close()
 
 

@@ -165,7 +165,7 @@ async def test_nonsense_that_comes_back_is_reported() -> None:
     link.answered(pack_acknowledgement(1))
     assert [error.partition("sent a bad frame: ")[2] for error in link.bad] == [
         "a message that came back over a link is no acknowledgement",
-        "it acknowledges frames up to 1, which it can't have",
+        "it acknowledges frames up to 1, which were never sent",
     ]
     link.close()
 

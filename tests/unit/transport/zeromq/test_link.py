@@ -257,7 +257,7 @@ def test_key_that_the_peer_does_not_accept_is_told(world: World) -> None:
     world.report(REJECTED)
     [error] = world.bad
     assert isinstance(error, AuthenticationError)
-    assert "does not accept our key; let the two nodes join the same cluster" in str(error)
+    assert "does not accept the key of this node; let the two nodes join the same cluster" in str(error)
     link.close()
 
 
