@@ -14,7 +14,8 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import live
+from actorrt.rl.runs import live, picture
+from actorrt.rl.views import notebook
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +76,9 @@ def test_run_is_not_drawn_again_by_the_cell_that_started_it_or_waits_for_it(
 ) -> None:
     shell = SimpleNamespace(execution_count=3)
     handle = SimpleNamespace(update=lambda picture: None)
-    monkeypatch.setattr(live, "_shell", lambda: shell)
+    monkeypatch.setattr(notebook, "_shell", lambda: shell)
     monkeypatch.setattr(live, "view", lambda: live.NotebookView(lambda picture, display_id: handle))
-    monkeypatch.setattr(live, "picture", lambda run: "drawn")
+    monkeypatch.setattr(picture, "as_html", lambda run: "drawn")
     run = small_run(256)
     drawn = [run._repr_html_()]
     shell.execution_count = 4

@@ -23,7 +23,8 @@ from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
 from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of
 from actorrt.rl.rollouts.environment_checks import require_maker
-from actorrt.rl.runs.callbacks import CallbackLike
+from actorrt.rl.runs import live
+from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.run import Run
@@ -176,8 +177,10 @@ class Algorithm:
         self.require_startable(steps)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
-        every = [*([] if on_progress is None else [on_progress]), *callbacks]
-        return Run(plan, directory, self.loop_class, every, keep_going, show).start()
+        view = live.view_to_show(show)
+        every: list[CallbackLike] = [*([] if view is None else [view]), *([] if on_progress is None else [on_progress])]
+        every += callbacks
+        return Run(plan, directory, self.loop_class, lambda run: Callbacks(run, every), keep_going, view).start()
 
     def require_startable(self, steps: int | None = None) -> None:
         """Make sure that `start(steps)` has steps to train and a directory to write to; starts nothing.

@@ -20,7 +20,7 @@ from actorrt.rl.records.progress import Progress, ProgressLine
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.rollouts.environment import episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
-from actorrt.rl.runs import interrupts, live
+from actorrt.rl.runs import interrupts, picture
 from actorrt.rl.runs.logs import CsvLog, TensorBoardLog
 from actorrt.rl.runs.run import PAUSING, Run
 from actorrt.rl.views import curve
@@ -156,7 +156,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         show=False,
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
-    line.wait(live.starting(training))
+    line.wait(picture.starting(training.plan.name))
 
     def pause() -> None:
         line.note(PAUSING)

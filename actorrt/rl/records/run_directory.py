@@ -1,7 +1,7 @@
 """The directory of a run: checks before anything starts whether the run may write its files there.
 
 The files are written elsewhere: the checkpoint by `checkpoint`, the best policy by the run, the curve by `views.curve`
-and the metrics by `runs.logs`.
+and the metrics by `views.csv_file`.
 """
 
 from __future__ import annotations

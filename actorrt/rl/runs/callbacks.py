@@ -6,15 +6,14 @@ for each of them, so a slow callback delays the run.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.rollouts.evaluation import Evaluation
-
-if TYPE_CHECKING:
-    from actorrt.rl.runs.run import Run
+from actorrt.rl.runs.run import Run
 
 
 class Callback:
@@ -39,6 +38,20 @@ class Callback:
         """Called when the run has ended, for any reason; its actors are gone."""
 
 
+class _RunAttributes(Callback):
+    """Keeps the attributes of a run up to date, before other callbacks read them."""
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        run.progress = progress
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        if run.progress is not None:
+            run.progress = dataclasses.replace(run.progress, evaluation=run.best_score)
+
+    def on_checkpoint(self, run: Run, path: str) -> None:
+        run.saved_steps = run.steps
+
+
 class _OnUpdate(Callback):
     """A callback that calls a function of `Progress`."""
 
@@ -55,6 +68,8 @@ CallbackLike: TypeAlias = Callback | Callable[[Progress], Any]
 class Callbacks:
     """All callbacks of one run.
 
+    The first one keeps `run.progress` and `run.saved_steps` up to date.
+
     Args:
         run: the run that is passed to them.
         callbacks: callbacks, or functions that take a `Progress`.
@@ -65,7 +80,7 @@ class Callbacks:
 
     def __init__(self, run: Run, callbacks: Iterable[CallbackLike]) -> None:
         self._run = run
-        self._callbacks: list[Callback] = []
+        self._callbacks: list[Callback] = [_RunAttributes()]
         for callback in callbacks:
             if not isinstance(callback, Callback) and not callable(callback):
                 raise TypeError(f"a callback is an rl.Callback or a function of rl.Progress, not {callback!r}")

@@ -1,22 +1,20 @@
 """Shows a run while it works: a plot in a notebook, a line in a terminal, and nothing elsewhere.
 
-`records.progress` makes the line, `views.curve` the plot, and this module the notebook's view of a run.
+The plot is in `picture`, the line in `records.progress`; this module decides when they are shown.
 """
 
 from __future__ import annotations
 
-import html
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from actorrt.rl.records.progress import PARTS_BEFORE_TIME, SEPARATOR, Progress, ProgressLine, parts, shares
+from actorrt.rl.records.progress import Progress, ProgressLine
+from actorrt.rl.runs import picture
 from actorrt.rl.runs.callbacks import Callback
-from actorrt.rl.views import curve
-
-if TYPE_CHECKING:
-    from actorrt.rl.runs.run import Run
+from actorrt.rl.runs.run import Run
+from actorrt.rl.views import notebook
 
 NOTEBOOK_PERIOD_S = 0.5
 
@@ -28,6 +26,8 @@ class NotebookView(Callback):
         display: shows an object and returns a handle that can replace it, as `IPython.display.display` does.
         now: the clock, in seconds.
     """
+
+    draws = True
 
     def __init__(self, display: Callable[..., Any], now: Callable[[], float] = time.monotonic) -> None:
         self._display, self._now = display, now
@@ -55,10 +55,12 @@ class NotebookView(Callback):
 class TerminalView(Callback):
     """The progress line on standard error."""
 
+    draws = False
+
     def begin(self, run: Run) -> None:
         """Begin to use the terminal."""
         self._line = ProgressLine(sys.stderr)
-        self._line.wait(starting(run))
+        self._line.wait(picture.starting(run.plan.name))
 
     def note(self, text: str) -> None:
         """Print a permanent line above the progress."""
@@ -77,7 +79,7 @@ class Picture:
     """The present state of a run, for a notebook."""
 
     def __init__(self, run: Run) -> None:
-        self._html, self._text = picture(run), repr(run)
+        self._html, self._text = picture.as_html(run), repr(run)
 
     def _repr_html_(self) -> str:
         return self._html
@@ -88,52 +90,17 @@ class Picture:
 
 def view() -> NotebookView | TerminalView | None:
     """Return the view for this process's notebook or terminal; None if it has neither."""
-    if hasattr(_shell(), "kernel"):
+    if notebook.is_notebook():
         from IPython.display import display
 
         return NotebookView(display)
     return TerminalView() if sys.stderr is not None and sys.stderr.isatty() else None
 
 
-def cell() -> int | None:
-    """Return the number of the notebook cell that is being executed; None outside IPython."""
-    return getattr(_shell(), "execution_count", None)
+def view_to_show(show: bool | None) -> NotebookView | TerminalView | None:
+    """Return the view of a run.
 
-
-def _shell() -> Any:
-    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-
-
-def starting(run: Run) -> str:
-    """Say what a run waits for before its first update."""
-    return f"{run.plan.name} starts: waiting for the first update ..."
-
-
-def picture(run: Run) -> str:
-    """Return a run as HTML: name, progress and learning curve."""
-    progress, state = run.progress, run.state
-    drawn = curve.draw_svg(
-        [(row["steps"], row["return_mean"], row["return_std"]) for row in run.rows],
-        run.evaluations,
-        run.plan.stop_return,
-    )
-    if progress is not None:
-        facts = _facts(progress, is_over=state in ("ended", "paused", "failed"))
-    else:
-        facts = html.escape(
-            starting(run) if state == "starting" else f"{state} after {run.steps:,} steps, without an update"
-        )
-    return (
-        f'<div style="font-family:sans-serif;font-size:13px"><b>{html.escape(run.plan.name)}</b> · {state}<br>'
-        f"{facts}<br>{drawn}</div>"
-    )
-
-
-def _facts(progress: Progress, *, is_over: bool) -> str:
-    bars = "".join(
-        f'<span style="display:inline-block;height:8px;width:{round(160 * min(1.0, part))}px;background:{colour}">'
-        f"</span> {name} {part:.0%} &nbsp; "
-        for (name, part), colour in zip(shares(progress).items(), ("#4c78a8", "#bbbbbb", "#f58518"), strict=True)
-    )
-    said = parts(progress)[: PARTS_BEFORE_TIME if is_over else PARTS_BEFORE_TIME + 1]
-    return f"{html.escape(SEPARATOR.join(said).strip())}<br>{bars}"
+    Args:
+        show: True shows the run also where there is neither a notebook nor a terminal; False never shows it.
+    """
+    return None if show is False else view() or (TerminalView() if show else None)

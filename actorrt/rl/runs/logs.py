@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import math
 import os
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import METRICS_FILE
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs.callbacks import Callback
+from actorrt.rl.runs.run import Run
+from actorrt.rl.views.csv_file import csv_writer
 from actorrt.rl.views.event_file import EventFile
-
-if TYPE_CHECKING:
-    from actorrt.rl.runs.run import Run
 
 
 class CsvLog(Callback):
@@ -38,7 +36,7 @@ class CsvLog(Callback):
             path = self._path or os.path.join(run.directory, METRICS_FILE)
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  # closed at the end of the run
-            self._writer = _writer(self._file, rows)
+            self._writer = csv_writer(self._file, rows)
         self._writer.writerows(rows)
         self._file.flush()
 
@@ -47,18 +45,6 @@ class CsvLog(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def write_csv(path: str, rows: list[dict[str, Any]]) -> None:
-    """Write at least one row to a file; the last row decides the columns."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        _writer(file, rows).writerows(rows)
-
-
-def _writer(file: TextIO, rows: list[dict[str, Any]]) -> csv.DictWriter[str]:
-    writer = csv.DictWriter(file, fieldnames=list(rows[-1]), extrasaction="ignore")
-    writer.writeheader()
-    return writer
 
 
 class TensorBoardLog(Callback):

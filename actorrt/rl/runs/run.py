@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import dataclasses
 import logging
 import os
 import shlex
 import threading
-from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
 
 import actorrt as art
 from actorrt.rl.foundation.checks import require_whole
@@ -27,19 +26,37 @@ from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.rollouts.environment import name_of
-from actorrt.rl.rollouts.evaluation import Evaluation
-from actorrt.rl.runs import interrupts, live
-from actorrt.rl.runs.callbacks import Callback, CallbackLike, Callbacks
+from actorrt.rl.runs import interrupts, picture
 from actorrt.rl.runs.explain import Explanation, explain
-from actorrt.rl.runs.logs import write_csv
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.role_supervisor import imported_by_roles
-from actorrt.rl.views import curve
+from actorrt.rl.views import curve, notebook
+from actorrt.rl.views.csv_file import write_csv
 from actorrt.rl.views.video import Video, film
 
 logger = logging.getLogger(__name__)
 
 PAUSING = "pausing after the current update; a second interrupt ends the run at once"
+
+
+class Events(Protocol):
+    """The callbacks of a run, as the run tells them of its start and its end."""
+
+    async def tell(self, event: str, *arguments: Any) -> None: ...
+
+
+class View(Protocol):
+    """A view that shows a run while it works.
+
+    Attributes:
+        draws: whether it shows the picture of the run, which a notebook need not show again.
+    """
+
+    draws: bool
+
+    def begin(self, run: Run) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
 
 class Run:
@@ -58,9 +75,9 @@ class Run:
         plan: Plan,
         directory: str,
         loop_class: Callable[..., Any],
-        callbacks: Iterable[CallbackLike] = (),
+        make_callbacks: Callable[[Run], Events],
         keep_going: Callable[[], bool] | None = None,
-        show: bool | None = None,
+        view: View | None = None,
     ) -> None:
         self.plan = plan
         self.directory = directory
@@ -69,8 +86,8 @@ class Run:
         if plan.checkpoint is not None:
             self._record.restore(plan.checkpoint["record"])
             self._selection.restore(plan.checkpoint["selection"])
-        self._view = None if show is False else live.view() or (live.TerminalView() if show else None)
-        self._callbacks = Callbacks(self, [_Notes(), *([] if self._view is None else [self._view]), *callbacks])
+        self._view = view
+        self._callbacks = make_callbacks(self)
         self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
         self._drawn_for: int | None = None  # the notebook cell that already shows the run's plot
@@ -95,7 +112,7 @@ class Run:
             logger.debug("no runtime was started for the run: %s", error)
         if self._view is not None:
             self._view.begin(self)
-        self._drawn_for = live.cell()
+        self._drawn_for = notebook.cell()
         self._thread.start()
         return self
 
@@ -158,7 +175,7 @@ class Run:
             RuntimeStateError: this thread's loop serves the run's actors, so blocking it would hang.
             Exception: the error that ended the run.
         """
-        self._drawn_for = live.cell()
+        self._drawn_for = notebook.cell()
         try:
             with interrupts.calling(self._pause):
                 art.wait([self]).result(timeout_s)
@@ -186,7 +203,7 @@ class Run:
 
         A second cancellation ends the run at once.
         """
-        self._drawn_for = live.cell()
+        self._drawn_for = notebook.cell()
         try:
             yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
         except asyncio.CancelledError:
@@ -398,19 +415,5 @@ class Run:
 
     def _repr_html_(self) -> str | None:
         """Return the run as HTML; None for a cell that started or awaited the run and shows the plot already."""
-        is_drawn = isinstance(self._view, live.NotebookView) and self._drawn_for == live.cell()
-        return None if is_drawn else live.picture(self)
-
-
-class _Notes(Callback):
-    """Keeps the attributes of a run up to date."""
-
-    def on_update(self, run: Run, progress: Progress) -> None:
-        run.progress = progress
-
-    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
-        if run.progress is not None:
-            run.progress = dataclasses.replace(run.progress, evaluation=run.best_score)
-
-    def on_checkpoint(self, run: Run, path: str) -> None:
-        run.saved_steps = run.steps
+        is_drawn = self._view is not None and self._view.draws and self._drawn_for == notebook.cell()
+        return None if is_drawn else picture.as_html(self)

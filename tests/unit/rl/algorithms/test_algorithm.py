@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import numpy as np
@@ -13,15 +14,16 @@ from actorrt.rl.foundation.extras import MissingPackageError
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
+from actorrt.rl.runs import live
 from tests.unit.rl.counting import CountingEnv
 
 
 class FakeRun:
     """Keeps what a run would be made from."""
 
-    def __init__(self, plan, directory, loop_class, hearers, keep_going, show):
+    def __init__(self, plan, directory, loop_class, make_callbacks, keep_going, view):
         self.plan, self.directory, self.loop_class = plan, directory, loop_class
-        self.hearers, self.keep_going, self.show = hearers, keep_going, show
+        self.callbacks, self.keep_going, self.view = make_callbacks(self), keep_going, view
         self.is_started = False
 
     def start(self):
@@ -86,14 +88,30 @@ def test_one_seed_gives_one_set_of_weights():
     assert (one != other).any()
 
 
-def test_callbacks_are_handed_on_in_order_progress_first():
-    def first(progress):
-        pass
+def test_callbacks_are_called_in_order_with_on_progress_first_and_the_runs_progress_set():
+    told = []
 
-    stop = rl.EarlyStop()
-    run = rl.A2C("CartPole-v1").start(on_progress=first, callbacks=[stop], show=False)
-    assert run.hearers == [first, stop]
-    assert (run.keep_going, run.show) == (None, False)
+    class Second(rl.Callback):
+        async def on_update(self, run, progress):
+            told.append(("second", run.progress))
+
+    def third(progress):
+        told.append(("third", progress))
+
+    run = rl.A2C("CartPole-v1").start(
+        on_progress=lambda progress: told.append(("first", progress)),
+        callbacks=(each for each in (Second(), third)),
+        show=False,
+    )
+    asyncio.run(run.callbacks.tell("on_update", "progress"))
+    assert told == [("first", "progress"), ("second", "progress"), ("third", "progress")]
+    assert (run.keep_going, run.view) == (None, None)
+
+
+def test_view_is_told_before_the_callbacks_of_users():
+    run = rl.A2C("CartPole-v1").start(show=True)
+    assert isinstance(run.view, live.TerminalView)
+    assert run.callbacks._callbacks[1] is run.view
 
 
 def test_normaliser_counts_what_the_settings_ask_for():

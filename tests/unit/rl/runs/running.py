@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,4 +77,5 @@ def make_loop(loop_class: Any, plan: Plan, supervisor: FakeSupervisor, directory
         record.restore(plan.checkpoint["record"])
         selection.restore(plan.checkpoint["selection"])
     faked = type(f"Faked{loop_class.__name__}", (loop_class,), {"supervisor_class": supervisor})
-    return faked(plan, record, selection, str(directory), Callbacks("run", [told])), told
+    run = SimpleNamespace(progress=None, saved_steps=None, best_score=None, steps=0)
+    return faked(plan, record, selection, str(directory), Callbacks(run, [told])), told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from actorrt.rl.runs.callbacks import Callback, Callbacks
 from actorrt.rl.runs.evaluations import Evaluations
 from tests.unit.rl.fakes import FakeRef, unavailable
 
+RUN = SimpleNamespace(progress=None)
 WEIGHTS = Weights(4, np.zeros(2, np.float32))
 
 
@@ -36,7 +38,7 @@ class Heard(Callback):
 
 def make(evaluator, *, every=10, stop_return=None, newest=None):
     record, heard, selection = RunRecord(), Heard(), Selection(every, stop_return)
-    evaluations = Evaluations(evaluator, selection, record, Callbacks("run", [heard]), 3, newest)
+    evaluations = Evaluations(evaluator, selection, record, Callbacks(RUN, [heard]), 3, newest)
     return evaluations, record, selection, heard
 
 
@@ -54,7 +56,7 @@ async def test_evaluation_begins_when_it_is_due_and_is_taken_in_when_it_has_ende
     evaluator.open[0].set_value((result(7.0), WEIGHTS))
     await evaluations.look()
     assert record.evaluations == [(10, 7.0)]
-    assert heard.evaluations == [("run", 10, 7.0)]
+    assert heard.evaluations == [(RUN, 10, 7.0)]
     assert selection.best.weights is WEIGHTS
     assert len(evaluator.calls) == 1
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from actorrt.rl.runs import live
+from actorrt.rl.runs import live, picture
 from actorrt.rl.views import curve
 from tests.unit.rl.records.test_progress import AFTER_4_S, Terminal
 
@@ -57,7 +57,7 @@ def test_notebook_is_drawn_at_most_twice_a_second():
 
 
 def test_picture_says_where_the_run_is_and_draws_it():
-    text = live.picture(FakeRun(AFTER_4_S))
+    text = picture.as_html(FakeRun(AFTER_4_S))
     assert "ppo-&lt;Cart&gt;-1" in text
     assert "return 212.3 · best none yet · lag 0.5 · simulators 1/2 alive, 1 restarted · 8s left" in text
     svg = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
@@ -66,11 +66,11 @@ def test_picture_says_where_the_run_is_and_draws_it():
 
 
 def test_picture_of_a_run_that_is_over_says_how():
-    text = live.picture(FakeRun(AFTER_4_S, "paused"))
+    text = picture.as_html(FakeRun(AFTER_4_S, "paused"))
     assert "</b> · paused<br>" in text
     assert " left" not in text
-    assert "starts: waiting for the first update" in live.picture(FakeRun(state="starting"))
-    assert "failed after 768 steps, without an update" in live.picture(FakeRun(state="failed"))
+    assert "starts: waiting for the first update" in picture.as_html(FakeRun(state="starting"))
+    assert "failed after 768 steps, without an update" in picture.as_html(FakeRun(state="failed"))
 
 
 @pytest.mark.parametrize(
