@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,12 +25,10 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, make_environment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
-
-if TYPE_CHECKING:
-    from actorrt.rl.rollouts.environment import EnvMaker
 
 EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
 
@@ -72,8 +70,6 @@ class Explorer(EnvStepper):
 
     async def on_start(self) -> None:
         """Make the environment, which imports Gymnasium."""
-        from actorrt.rl.rollouts.environment import make_environment
-
         self._environment: Any = self._make(lambda: make_environment(self._env))
         self._title = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
         self._source = self._index, self.context.incarnation, os.getpid()
@@ -106,8 +102,6 @@ class Explorer(EnvStepper):
         return ShareResult([sum_of_sums(node) for node in nodes], self._source)
 
     async def _explore(self, weights: Weights, iteration: int, number: int, is_taken_away: int) -> Episode:
-        from actorrt.rl.rollouts.environment import episode_seed
-
         step = self._deviation * direction(self._seed, iteration, number, len(weights.parameters))
         parameters = weights.parameters - step if is_taken_away else weights.parameters + step
         self._policy.set_parameters(parameters, weights.version, weights.normaliser)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import actorrt as art
 from actorrt.rl.networks.network import limit_threads
@@ -18,6 +18,9 @@ from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
+
+if TYPE_CHECKING:
+    from actorrt.rl.roles.learner_group import LearnerGroup  # imports torch
 
 
 class UpdateRule(Protocol):
@@ -31,7 +34,7 @@ class UpdateRule(Protocol):
 
     def resume(self, state: dict[str, Any]) -> None: ...
 
-    def join(self, group: Any) -> None: ...
+    def join(self, group: LearnerGroup) -> None: ...
 
 
 class LearnerSettings(Protocol):
@@ -77,7 +80,7 @@ class Learner(art.Actor):
         self._steps, self._seed, self._threads = steps, seed, threads
         self._rank, self._count = rank, count
         self._learnt_steps = 0
-        self._group: Any = None
+        self._group: LearnerGroup | None = None
 
     async def on_start(self) -> None:
         """Get the newest parameters and begin to make the update rule."""
@@ -98,7 +101,7 @@ class Learner(art.Actor):
             rule.join(self._group)
         return rule
 
-    def _meet(self, meeting: str) -> Any:
+    def _meet(self, meeting: str) -> LearnerGroup:
         """Connect to the other learners: the first one opens a store and publishes its port."""
         from actorrt.rl.roles.learner_group import TIMEOUT_S, LearnerGroup, find_store, open_store
 

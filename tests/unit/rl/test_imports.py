@@ -1,9 +1,8 @@
-"""No modules of the library import each other in a circle, imports inside functions included."""
+"""No modules of the library import each other in a circle, imports for type checkers and inside functions included."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import actorrt.rl
@@ -15,17 +14,9 @@ MODULES = {
 }
 
 
-def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a module without the blocks that only type checkers read."""
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-            yield child
-            yield from nodes_that_run(child)
-
-
 def imports(module: str) -> set[str]:
     found = set()
-    for node in nodes_that_run(ast.parse(MODULES[module].read_text())):
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if name in MODULES else str(node.module) for name in names}
