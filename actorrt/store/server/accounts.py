@@ -61,7 +61,7 @@ def _holders(entry: ObjectEntry, connections: Connections) -> list[str]:
     known = {number: connections[number].label for number in {*entry.holds, *entry.pins} if number in connections}
     held = [label + (" (in view)" if number in entry.pins else "") for number, label in sorted(known.items())]
     if set(entry.holds) - set(known):
-        held.append("its name")
+        held.append("a published name")
     if entry.transits:
         held.append(f"{len(entry.transits)} messages")
     if entry.containers_count:

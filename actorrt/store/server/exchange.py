@@ -183,6 +183,7 @@ class Exchange:
                 self._tell(Op.AWAIT_ALLOCATION, object_id)
                 await settled
             except BaseException:
+                self._allocations.pop(object_id, None)
                 self.abort(object_id)
                 raise
             _, place = await self._ask(Op.TAKE_ALLOCATION, object_id, [object_id])

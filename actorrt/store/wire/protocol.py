@@ -110,7 +110,7 @@ def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
     """
     packet: bytes = msgpack.packb(message)
     if len(packet) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"a store message of {len(packet)} bytes exceeds the {MAX_MESSAGE_BYTES} of a packet")
+        raise ValueError(f"a store message of {len(packet)} bytes exceeds the limit of {MAX_MESSAGE_BYTES} bytes")
     return packet
 
 

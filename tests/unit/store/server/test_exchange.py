@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actorrt.config import MIB
-from actorrt.errors import ObjectLostError, ObjectNotFoundError, RuntimeStateError
+from actorrt.errors import ObjectLostError, ObjectNotFoundError, ObjectStoreFullError, RuntimeStateError
 from actorrt.ids import ObjectId, PeerId
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore
@@ -55,6 +55,7 @@ class Shell:
     def __init__(self) -> None:
         self.core = StoreCore(8 * MIB)
         self.segments: dict[int, Segment] = {}
+        self.makes_segments = True
         self.others = Others()
         self.exchange = Exchange(self.core, self.settle)
 
@@ -72,7 +73,7 @@ class Shell:
                             segment = None if segment_id is None else self.segments[segment_id]
                             fd = None if segment is None else os.dup(segment.fd(writable=writable))
                             self.exchange.receive(message, fd, writable=writable)
-                    case MakeSegment(segment_id, size_bytes, _):
+                    case MakeSegment(segment_id, size_bytes, _) if self.makes_segments:
                         self.segments[segment_id] = Segment(segment_id, size_bytes)
                         self.core.segment_made(segment_id, None)
                     case DropSegment(segment_id):
@@ -165,6 +166,19 @@ async def test_an_aborted_copy_is_remote_again(shell: Shell) -> None:
     entry = shell.core.get(X)
     assert entry is not None
     assert entry.state is State.REMOTE
+
+
+async def test_a_create_that_is_cancelled_while_it_waits_for_memory_leaves_nothing(shell: Shell) -> None:
+    shell.makes_segments = False
+    creating = asyncio.ensure_future(shell.exchange.create(X, 5))
+    await asyncio.sleep(0)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    shell.core.segment_made(1, ObjectStoreFullError("no memory"))
+    shell.settle()
+    assert shell.core.get(X) is None
+    assert shell.exchange._allocations == {}
 
 
 async def test_an_object_holds_the_objects_that_it_contains(shell: Shell) -> None:
