@@ -12,7 +12,10 @@ import pytest
 
 from tests.running import Script, descendants_of, own_directory, run_script, wait_until_none_runs
 
-TOLD = "this process was forked from one that uses actorrt, whose runtime it can't use: make it an actor, start it with"
+TOLD = (
+    "this process was forked from a process that uses actorrt, and can't use the runtime of that process: "
+    "make it an actor, start it with"
+)
 
 
 @pytest.fixture

@@ -329,7 +329,7 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
     os.waitpid(pid, 0)
     os.close(write_end)
     with os.fdopen(read_end) as pipe:
-        assert pipe.read().startswith("this process was forked from one that uses actorrt")
+        assert pipe.read().startswith("this process was forked from a process that uses actorrt")
     assert ref.get() == "the parent's"
     assert client.put("again").get() == "again"
 
