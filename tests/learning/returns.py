@@ -1,4 +1,4 @@
-"""What every algorithm is to reach: the rows of `scripts/bench/learning`, and the short versions that the tests run.
+"""The returns that every algorithm should reach: rows of `scripts/bench/learning`, and the short versions for tests.
 
 A return is the mean of 20 deterministic episodes of the run's best policy, on seeds that no run has seen.
 """

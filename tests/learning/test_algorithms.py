@@ -1,4 +1,4 @@
-"""Every algorithm reaches a stated return within a stated share of its steps; when asked for, its target within all."""
+"""Every algorithm reaches a stated return in a share of its steps, and with `--all` its target in all of them."""
 
 from __future__ import annotations
 

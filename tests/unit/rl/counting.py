@@ -1,4 +1,4 @@
-"""Environments whose observations count steps, so that what is recorded can be told exactly."""
+"""Environments whose observations count steps, so that tests can state every recorded value."""
 
 from __future__ import annotations
 

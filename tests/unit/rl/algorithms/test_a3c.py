@@ -35,7 +35,7 @@ def test_learning_rate_follows_the_transitions_that_gradients_came_from():
     assert (server.apply(GRADIENTS[1], 10).parameters == moved).all()
 
 
-def test_what_was_seen_is_merged():
+def test_counts_of_a_gradient_are_merged():
     server = GradientServer(A3CSettings.preset(""), 100, np.ones(5, np.float32), 0, Normaliser(Moments.nothing(2)))
     seen = Normaliser(Moments.of(np.ones((3, 2))))
     server.apply(GRADIENTS[0], 3, seen)
@@ -43,7 +43,7 @@ def test_what_was_seen_is_merged():
 
 
 @pytest.mark.parametrize("way", ["state", "snapshot"])
-def test_another_server_goes_on_where_one_was(way):
+def test_another_server_continues_from_the_state_of_one(way):
     first = make_server(learning_rate_schedule="linear")
     for gradient in GRADIENTS[:3]:
         first.apply(gradient, 10)

@@ -1,4 +1,4 @@
-"""What users hold before a run: checked arguments, the plan that `start` makes, and `resume` from a checkpoint."""
+"""Algorithms before a run: checked arguments, the plan that `start` makes, and `resume` from a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.rl.counting import CountingEnv
 
 
 class FakeRun:
-    """Keeps what a run would be made from."""
+    """Records the arguments of a run."""
 
     def __init__(self, plan, directory, loop_class, make_callbacks, keep_going, view):
         self.plan, self.directory, self.loop_class = plan, directory, loop_class
@@ -114,7 +114,7 @@ def test_view_is_told_before_the_callbacks_of_users():
     assert run.callbacks._callbacks[1] is run.view
 
 
-def test_normaliser_counts_what_the_settings_ask_for():
+def test_normaliser_has_the_parts_that_the_settings_ask_for():
     plan = rl.A2C("CartPole-v1", normalise_observations=True, normalise_rewards=False).start().plan
     assert plan.weights.normaliser.observations.count == 0
     assert plan.weights.normaliser.returns is None
@@ -141,7 +141,7 @@ def test_wrong_argument_is_refused_by_its_name(arguments, error, message):
         rl.A2C("CartPole-v1", **arguments)
 
 
-def test_environment_in_the_place_of_what_makes_one_is_refused():
+def test_environment_in_place_of_its_maker_is_refused():
     with pytest.raises(TypeError):
         rl.A2C(make_env())
 
@@ -160,7 +160,7 @@ def test_network_that_learns_in_torch_needs_torch(monkeypatch):
     ("arguments", "error"),
     [({"steps": 0}, ValueError), ({"steps": "many"}, TypeError), ({"stop_return": "high"}, TypeError)],
 )
-def test_start_refuses_what_makes_no_sense(arguments, error):
+def test_start_refuses_wrong_arguments(arguments, error):
     with pytest.raises(error, match=next(iter(arguments))):
         rl.A2C("CartPole-v1").start(**arguments)
 

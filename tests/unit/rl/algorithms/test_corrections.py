@@ -132,7 +132,7 @@ def actor_critic_loss(network, rows, value_coefficient, entropy_coefficient):
 @pytest.mark.parametrize(
     "settings", [A2CSettings(hidden=(8, 8)), IMPALASettings(hidden=(8, 8)), APPOSettings(hidden=(8, 8))]
 )
-def test_rule_goes_on_exactly_where_another_one_was(settings):
+def test_rule_continues_exactly_from_the_state_of_another(settings):
     policy, fragment = counted_fragment()
     first = settings.update_rule(COUNTING, policy.parameters, 0)
     first((fragment,), 1.0)

@@ -88,7 +88,7 @@ def test_the_top_of_a_hill_is_found(settings):
     np.testing.assert_allclose(parameters, top, atol=0.15)
 
 
-def test_strategy_goes_on_exactly_where_another_one_was():
+def test_strategy_continues_exactly_from_the_state_of_another():
     rng = np.random.default_rng(0)
     first, second = ESUpdate(ESSettings()), ESUpdate(ESSettings())
     parameters = rng.normal(size=3)

@@ -1,4 +1,4 @@
-"""The learner's network and update: equal to the policy's, to torch's own optimiser, to itself."""
+"""PPO's network and update, compared with the policy, with torch's optimiser, and with a second update of one seed."""
 
 from __future__ import annotations
 

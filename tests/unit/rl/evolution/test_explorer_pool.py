@@ -1,4 +1,4 @@
-"""The pool over fake simulators: who is asked, who starts and stops, and how each failure ends a round."""
+"""The pool over fake simulators: requests, starts and stops, and how each failure ends a round."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_simulator_that_dies_again_and_again_ends_the_round():
     assert len(staff.simulators[0].calls) == DEATHS_LIMIT
 
 
-def test_other_simulators_do_what_one_leaves_that_is_gone_for_good():
+def test_other_simulators_do_the_items_of_one_that_is_gone_for_good():
     staff = Staff(2, simulator_0=art.ActorDiedError("stopped"))
     results, sources = staff.do(6)
     assert results == [number**2 for number in range(6)]
@@ -140,7 +140,7 @@ def test_error_of_the_runtime_is_raised_at_once():
     assert len(staff.simulators[0].calls) == 1
 
 
-def test_success_between_errors_starts_their_count_anew():
+def test_success_between_errors_resets_their_count():
     error, works = ZeroDivisionError("in step"), squares(0)
     outcomes = in_turn(error, error, None, error, error, None)
     staff = Staff(1, simulator_0=lambda numbers: outcomes() or works(numbers))

@@ -1,4 +1,4 @@
-"""Who gets which work item, when simulators are slow, fail, join and leave."""
+"""The schedule of work items when simulators are slow, fail, join and leave."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def asked(schedule: WorkSchedule, now: float) -> dict[int, list[tuple[int, ...]]
     return shares
 
 
-def test_first_shares_are_one_item_until_it_is_known_what_an_item_takes() -> None:
+def test_first_shares_are_one_item_until_the_duration_of_an_item_is_known() -> None:
     schedule = schedule_of(2)
     schedule.begin("episodes", 100)
     assert asked(schedule, 0.0) == {0: [(0,), (2,)], 1: [(1,), (3,)]}
@@ -69,7 +69,7 @@ def test_few_items_go_to_one_member_each() -> None:
     assert asked(schedule, 0.0) == {0: [(0,)], 1: [(1,)]}
 
 
-def test_what_is_lost_goes_to_the_next_first() -> None:
+def test_lost_items_are_given_out_first() -> None:
     schedule = schedule_of(2)
     schedule.begin("episodes", 10)
     first, *_ = schedule.to_ask(0.0)
@@ -94,7 +94,7 @@ def test_pauses_after_failures_get_longer_up_to_a_second() -> None:
     assert pauses[-1] == pytest.approx(1.0)
 
 
-def test_items_of_one_who_is_gone_wait_again() -> None:
+def test_items_of_a_member_that_is_gone_wait_again() -> None:
     schedule = experienced(1.0, 1.0)
     schedule.begin("episodes", 2)
     lost, kept = schedule.to_ask(0.0)
@@ -105,7 +105,7 @@ def test_items_of_one_who_is_gone_wait_again() -> None:
     assert asked(schedule, 1.0) == {}
 
 
-def test_one_who_leaves_ends_its_shares_and_gets_no_more() -> None:
+def test_leaving_member_finishes_its_shares_and_gets_no_more() -> None:
     schedule = schedule_of(2)
     schedule.begin("episodes", 10)
     shares = list(schedule.to_ask(0.0))
@@ -118,7 +118,7 @@ def test_one_who_leaves_ends_its_shares_and_gets_no_more() -> None:
     assert set(schedule.members) == {0}
 
 
-def test_one_who_joins_gets_its_part_at_once() -> None:
+def test_joining_member_gets_a_share_at_once() -> None:
     schedule = schedule_of(1)
     schedule.begin("episodes", 10)
     assert asked(schedule, 0.0) == {0: [(0,), (1,)]}
@@ -126,7 +126,7 @@ def test_one_who_joins_gets_its_part_at_once() -> None:
     assert asked(schedule, 0.0) == {5: [(2,), (3,)]}
 
 
-def test_idle_member_does_again_what_would_come_much_later() -> None:
+def test_idle_member_repeats_a_share_that_would_arrive_much_later() -> None:
     schedule = experienced(1.0, 10.0)
     schedule.begin("episodes", 2)
     fast, slow = schedule.to_ask(0.0)
@@ -139,7 +139,7 @@ def test_idle_member_does_again_what_would_come_much_later() -> None:
     assert schedule.completed(slow, 10.0) == []
 
 
-def test_what_comes_soon_is_waited_for() -> None:
+def test_share_that_arrives_soon_is_not_repeated() -> None:
     schedule = experienced(1.0, 2.0)
     schedule.begin("episodes", 2)
     fast, _ = schedule.to_ask(0.0)
@@ -150,7 +150,7 @@ def test_what_comes_soon_is_waited_for() -> None:
     assert asked(schedule, overdue_at) == {0: [(1,)]}
 
 
-def test_one_who_was_never_heard_of_is_held_to_what_others_take() -> None:
+def test_member_without_a_result_is_overdue_by_the_duration_of_the_others() -> None:
     schedule = experienced(0.001)
     schedule.join(1)
     schedule.begin("episodes", 2)
@@ -174,7 +174,7 @@ def test_shares_of_an_earlier_round_count_for_nothing_and_keep_their_member_busy
     assert asked(schedule, 100.0) == {1: [(1,)]}
 
 
-def test_what_two_have_is_not_lost_with_one() -> None:
+def test_share_of_two_members_is_not_lost_with_one_of_them() -> None:
     schedule = experienced(1.0, 10.0)
     schedule.begin("episodes", 2)
     fast, slow = schedule.to_ask(0.0)
@@ -186,7 +186,7 @@ def test_what_two_have_is_not_lost_with_one() -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_every_item_counts_once_whatever_happens(seed: int) -> None:
+def test_every_item_counts_once_in_random_histories(seed: int) -> None:
     chance, schedule, now = random.Random(seed), schedule_of(3), 0.0
     newest = 2
     for round_number in range(4):

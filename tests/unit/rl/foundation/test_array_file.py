@@ -54,7 +54,7 @@ def test_missing_file_is_told_as_such(tmp_path):
         (b"", "is not a checkpoint: it is no archive of arrays"),
     ],
 )
-def test_other_content_is_refused_by_the_name_of_what_was_expected(tmp_path, content, message):
+def test_other_content_is_refused_with_the_expected_kind_of_file(tmp_path, content, message):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"^{path} {message}$"):

@@ -1,4 +1,4 @@
-"""What is said of a run that failed: the cause behind an error, and whose code raised it."""
+"""The cause of a run's failure, and errors of user code told from errors of the runtime."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_error_itself_is_the_cause_while_the_supervisor_lives(monkeypatch)
     assert await cause_of(STUMBLED, FakeReply()) is STUMBLED
 
 
-async def test_loss_of_the_node_is_the_cause_where_nobody_is_left_to_say_more():
+async def test_loss_of_the_node_is_the_cause_if_the_supervisors_end_is_unknown():
     lost = art.ActorDiedError("the node is gone", reason=art.ExitReason("node_lost", ""))
     assert await cause_of(STUMBLED, FakeReply.of(lost)) is lost
 
@@ -55,5 +55,5 @@ def test_role_that_died_for_good_is_named_with_its_last_error():
         (art.CallTimeoutError("late", executed="maybe"), False),
     ],
 )
-def test_code_of_a_user_raises_what_is_no_error_of_the_runtime(error, whose):
+def test_errors_of_user_code_are_told_from_those_of_the_runtime(error, whose):
     assert is_from_user_code(error) is whose

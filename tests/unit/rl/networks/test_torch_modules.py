@@ -123,7 +123,7 @@ def finite_differences(update, rows, settings):
 
 
 @pytest.mark.parametrize("spec", MLPS)
-def test_either_backend_goes_on_where_the_other_was(spec):
+def test_either_backend_continues_from_the_state_of_the_other(spec):
     policy = make_policy(spec)
     rows = make_rows(policy)
     settings = {backend: PPOSettings.preset("", backend=backend, entropy_coefficient=0.01) for backend in BACKENDS}
@@ -146,7 +146,7 @@ def test_either_backend_goes_on_where_the_other_was(spec):
     np.testing.assert_allclose(*(first[backend].parameters() for backend in BACKENDS), rtol=1e-3, atol=1e-4)
 
 
-def test_numpy_does_not_learn_what_it_cannot():
+def test_numpy_backend_refuses_a_network_that_is_no_mlp():
     with pytest.raises(
         ValueError, match="backend='numpy' supports MLPs only: give backend='torch' or 'auto' for this network"
     ):
@@ -249,7 +249,7 @@ def test_networks_that_return_something_else_are_refused(returned, shown):
         make_policy(spec)
 
 
-def test_what_is_no_module_is_refused():
+def test_network_that_is_no_module_is_refused():
     with pytest.raises(TypeError, match=r"network= makes a torch.nn.Module, not 5"):
         make_policy(PolicySpec("", VECTOR, Discrete(2), network=lambda _: 5))
 

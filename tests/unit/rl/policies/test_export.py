@@ -1,4 +1,4 @@
-"""Exported policies act as the ones that they were exported from, with nothing of this library."""
+"""Exported policies return the same actions as their originals, without this library."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_onnx_graph_of_a_network_of_ones_own_acts_alike(name, more, tmp_path):
     np.testing.assert_allclose(action, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_onnx_graph_of_what_no_exporter_can_follow_is_refused(tmp_path):
+def test_onnx_export_of_a_network_that_cannot_be_traced_is_refused(tmp_path):
     pytest.importorskip("onnxscript")
     nn = pytest.importorskip("torch").nn
 

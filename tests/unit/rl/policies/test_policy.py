@@ -207,7 +207,7 @@ def test_file_never_runs_code_that_it_holds(tmp_path):
     assert not trace.exists()
 
 
-def test_policy_says_what_it_is():
+def test_repr_of_a_policy_has_environment_version_and_parameter_count():
     policy = make_policy(CATEGORICAL)
     assert repr(policy) == "<MlpPolicy for CartPole-v1: version 0, 468 parameters>"
     policy.spec = dataclasses.replace(policy.spec, env_id="")
@@ -239,6 +239,6 @@ NAMED = PolicySpec("", Composite((Box((2,), (-1.0,) * 2, (1.0,) * 2), Discrete(3
         (NAMED, [0.0, 0.0], r"an observation has no part 'place': it is \[0.0, 0.0\]"),
     ],
 )
-def test_policy_refuses_what_it_can_not_act_on(spec, obs, message):
+def test_policy_refuses_observations_outside_its_space(spec, obs, message):
     with pytest.raises(ValueError, match=message):
         make_policy(spec)(obs)

@@ -1,4 +1,4 @@
-"""Checkpoints hold trees of plain values and arrays, and tell when they are none."""
+"""Checkpoints hold trees of plain values and arrays; other files are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_value_that_is_not_plain_is_refused_and_the_old_checkpoint_stays(tmp_pat
     assert checkpoint.load(str(tmp_path)) == {"a": 1}
 
 
-def test_record_goes_on_with_its_rows(tmp_path):
+def test_restored_record_continues_with_its_rows(tmp_path):
     record = RunRecord([{"steps": 8, "best": None}, {"steps": 16, "best": 1.5}], [(8, 1.5)], steps=16)
     record.episode_returns.extend([1.0, 2.0])
     checkpoint.save(str(tmp_path), record.state(seconds=2.0))
@@ -71,7 +71,7 @@ def make_sampler(make, spec, seed):
 IDENTITY = PolicySpec("", Discrete(4), Discrete(4), (8, 8))
 
 
-def test_sampler_goes_on_exactly_where_another_one_was():
+def test_sampler_resumes_exactly_where_another_one_was():
     first, second = make_sampler(IdentityEnv, IDENTITY, 1), make_sampler(IdentityEnv, IDENTITY, 2)
     for _ in range(20):
         first.collect()

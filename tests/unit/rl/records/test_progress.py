@@ -38,7 +38,7 @@ def show_at(line, clock, times):
         line.show(AFTER_4_S)
 
 
-def test_progress_line_says_what_a_user_wants_to_know():
+def test_progress_line_has_steps_rate_returns_lag_simulators_and_time_left():
     assert describe(AFTER_4_S) == (
         " 20,480/100,000 steps · 9,940/s · return 212.3 · best none yet · lag 0.5 · "
         "simulators 1/2 alive, 1 restarted · 8s left"
@@ -71,7 +71,7 @@ def test_narrow_terminal_gets_several_lines_rewritten_together(monkeypatch):
     assert out.getvalue() == ("\r" + block + BELOW + "\x1b[2A\r") * 2
 
 
-def test_what_fits_no_line_is_cut():
+def test_part_that_is_wider_than_the_line_is_cut():
     assert folded(["12 steps", "a long word"], 6) == ["12 ste", " a lon"]
     assert folded(parts(AFTER_4_S), 1_000) == [describe(AFTER_4_S)]
 
@@ -86,7 +86,7 @@ def test_terminal_that_can_not_move_its_cursor_is_written_to_as_a_file(monkeypat
     assert out.getvalue() == (describe(AFTER_4_S) + "\n") * 2 + "killed\n"
 
 
-def test_terminal_says_what_is_waited_for():
+def test_terminal_shows_the_text_of_a_wait():
     out, last = Terminal(), dataclasses.replace(AFTER_4_S, steps=100_000)
     line = ProgressLine(out, lambda: 0.0)
     line.wait("a while")

@@ -1,4 +1,4 @@
-"""The directory of a run is looked at before anything starts, and an earlier run in it is never written over."""
+"""The directory of a run is checked before anything starts, and an earlier run in it is never overwritten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_directory_of_an_earlier_run_is_refused_and_left_as_it_was(name, tmp_pat
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [(name, b"of before")]
 
 
-def test_run_that_goes_on_may_use_the_directory_of_its_earlier_self(tmp_path):
+def test_resumed_run_may_use_the_directory_of_the_earlier_run(tmp_path):
     (tmp_path / "checkpoint").write_bytes(b"of before")
     require_usable(str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""What actors that step environments do when one raises: the error says where, and this incarnation ends."""
+"""Actors that step environments, when an environment raises: a note says where, and the incarnation ends."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def test_environments_that_were_made_are_returned():
     stepper._require_made()
 
 
-def test_failing_raises_what_it_was_told():
+def test_fail_raises_the_given_text():
     with pytest.raises(RuntimeError, match=r"^ZeroDivisionError: in step$"):
         make_stepper().fail("ZeroDivisionError: in step")

@@ -1,4 +1,4 @@
-"""The evaluator over counting environments: which weights it plays, on which episodes, and what it answers."""
+"""The evaluator over counting environments: weights, seeds of the episodes, and results."""
 
 from __future__ import annotations
 

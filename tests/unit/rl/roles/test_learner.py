@@ -1,4 +1,4 @@
-"""The learner over a fake update rule and a fake parameter server: what it publishes, counts, refuses and restores."""
+"""The learner over a fake update rule and a fake parameter server: publications, counts, refusals and snapshots."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_update_publishes_the_next_version_and_returns_its_metrics():
     assert (name, parameters.tolist(), version, seen) == ("publish", [1.0, 1.0], 5, None)
 
 
-async def test_what_the_batch_has_seen_is_published_merged():
+async def test_counts_of_the_batch_are_published_merged():
     server = make_server()
     learner = await started(Rules(), server)
     seen = Normaliser(Moments.of(np.ones((3, 1))))

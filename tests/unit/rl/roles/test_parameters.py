@@ -73,7 +73,7 @@ def test_reader_that_is_gone_is_handed_nothing():
     assert server.statistics() == {"readers": 0, "readers_late": 0}
 
 
-def test_what_was_seen_is_merged_into_the_normaliser():
+def test_counts_of_a_publication_are_merged_into_the_normaliser():
     server = make_server(normaliser=Normaliser(Moments.nothing(2)))
     server.publish(SECOND, 1, Normaliser(Moments.of(np.array([[1.0, 2.0], [3.0, 4.0]]))))
     assert server.normaliser().observations.count == 2
@@ -89,7 +89,7 @@ def test_replacing_takes_newer_weights_alone():
     assert server.weights(3).parameters is FIRST
 
 
-def test_next_incarnation_holds_what_the_last_one_held():
+def test_next_incarnation_holds_both_versions_of_the_last_one():
     server, successor = make_server(), make_server()
     server.publish(SECOND, 1)
     successor.restore(server.snapshot())

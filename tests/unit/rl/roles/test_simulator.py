@@ -51,7 +51,7 @@ def names(server):
     return [call[0] for call in server.calls]
 
 
-async def test_fragment_says_what_it_is_and_where_it_comes_from():
+async def test_fragment_has_its_shape_version_and_source():
     simulator = await started(Server(newest=2), index=6, incarnation=3)
     first, second = await simulator.rollout(), await simulator.rollout()
     assert [each.key for each in (first, second)] == [(6, 3, 0), (6, 3, 1)]
@@ -94,7 +94,7 @@ async def test_exact_version_is_one_of_the_last_or_asked_for():
     assert server.calls[-1] == ("weights", 0)
 
 
-async def test_another_simulator_goes_on_exactly_where_one_was():
+async def test_another_simulator_resumes_exactly_where_one_was():
     first = await started()
     await first.rollout()
     second = await started(lives=4)

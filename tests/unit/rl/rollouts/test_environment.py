@@ -1,4 +1,4 @@
-"""What environments are stepped as: their ways to reset, to show observations and to replay, and who owns what."""
+"""Environments stepped together: resets of every kind, observations, replays, and the lifetime of arrays."""
 
 from __future__ import annotations
 
@@ -148,14 +148,14 @@ class OneBufferEnv(CountingEnv):
         return self._over(obs), *rest
 
 
-def test_environment_that_writes_over_what_it_showed_loses_nothing() -> None:
+def test_environment_may_overwrite_its_observations() -> None:
     fragment = collect(SeededEnvironments(lambda: OneBufferEnv(3, truncates=True), 1, lambda k, e: e), 7)
     assert fragment.obs.ravel().tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert fragment.final_obs.ravel().tolist() == [3, 3]
     assert fragment.last_obs.ravel().tolist() == [1]
 
 
-def test_counts_for_the_normaliser_are_those_of_what_was_acted_on_in_a_vector_of_one_buffer() -> None:
+def test_normaliser_counts_the_observations_acted_on_although_the_vector_reuses_its_buffer() -> None:
     policy = make_policy()
     policy.normaliser = Normaliser.nothing(1, observations=True, rewards=False)
     vector = vector_of(AutoresetMode.NEXT_STEP, (9,), truncates=False, copy=False)
@@ -164,7 +164,7 @@ def test_counts_for_the_normaliser_are_those_of_what_was_acted_on_in_a_vector_of
 
 
 class OddRewardEnv(CountingEnv):
-    """Pays what single precision rounds."""
+    """Returns a reward that single precision would round."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         obs, _, *rest = super().step(action)
@@ -210,7 +210,7 @@ class ForgetfulEnv(CountingEnv):
         return self._step * obs, *rest
 
 
-def test_episodes_that_do_not_replay_begin_anew_and_the_others_go_on() -> None:
+def test_episodes_that_do_not_replay_are_replaced_and_the_others_continue() -> None:
     def sampler(*kinds: tuple[int, float]) -> Sampler:
         waiting = list(kinds)
         environments = SeededEnvironments(lambda: ForgetfulEnv(*waiting.pop(0)), 3, lambda k, episode: 10 * k + episode)

@@ -1,4 +1,4 @@
-"""Users' environments that do not keep to Gymnasium's API are told what is wrong, before or while they are stepped."""
+"""Errors for environments that differ from Gymnasium's API, when they are made and when they are stepped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_step_and_reset_leave_out_the_info():
 @pytest.mark.parametrize(
     ("said", "what"), [((1, 0.5, True, {}), "4 values"), (None, "one of type NoneType"), ((), "0 values")]
 )
-def test_step_of_the_old_gym_is_told_what_gymnasium_returns(said, what):
+def test_error_for_a_step_of_old_gym_names_gymnasiums_five_values(said, what):
     with pytest.raises(
         ValueError, match=rf"step\(\) of <plain> returned {what}; in Gymnasium it is five: observation, "
     ):
@@ -56,7 +56,7 @@ def test_masked_environment_of_the_old_gym_is_told_too():
 
 
 @pytest.mark.parametrize(("said", "what"), [(7, "one of type int"), ((1, 2, 3), "3 values")])
-def test_reset_without_an_info_is_told_what_gymnasium_returns(said, what):
+def test_error_for_a_reset_without_info_names_gymnasiums_two_values(said, what):
     with pytest.raises(
         ValueError, match=rf"reset\(\) of <plain> returned {what}; in Gymnasium it is two: observation, "
     ):
@@ -71,7 +71,7 @@ def test_environment_that_was_made_already_is_refused_by_its_id():
 
 
 @pytest.mark.parametrize("env", [None, {"id": "CartPole-v1"}, 7])
-def test_what_makes_no_environment_is_refused(env):
+def test_argument_that_makes_no_environment_is_refused(env):
     with pytest.raises(TypeError, match=r"env=.* makes no environment: give its Gymnasium id, or"):
         rl.PPO(env)
 

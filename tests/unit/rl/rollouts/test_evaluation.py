@@ -99,7 +99,7 @@ def test_no_environment_is_stepped_after_its_episode():
     player.close()
 
 
-def test_environments_are_made_anew_after_one_raised():
+def test_new_environments_are_made_after_one_raised():
     policy, events = make_policy(), []
     raising_at = iter([None, 3, None, None])
     player = Player(lambda: Counted(events, next(raising_at)))

@@ -1,4 +1,4 @@
-"""Whom the stream asks, what it keeps, and when a batch is full: every rule of `fragment_collector` as a case."""
+"""Every rule of `fragment_collector` as a case: which simulators are asked, which fragments are kept, full batches."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_batch_can_count_fragments():
     assert keys(collector.take()) == [(0, 1, 0), (0, 1, 1)]
 
 
-def test_without_lag_nobody_collects_in_vain():
+def test_without_lag_no_fragment_beyond_the_batch_is_requested():
     collector = make_collector()
     ask(collector)
     collector.arrived(0, fragment(0), 0.001)
     assert ask(collector, 0.001) == []
 
 
-def test_with_lag_everybody_works_ahead():
+def test_with_lag_idle_simulators_are_asked_at_once():
     collector = make_collector(max_lag=1)
     ask(collector)
     collector.arrived(0, fragment(0), 0.001)
@@ -133,7 +133,7 @@ def test_newest_version_is_learnt_from_fragments():
     assert collector.version == 7
 
 
-def test_version_that_nobody_has_any_more_is_given_up():
+def test_version_that_was_lost_with_its_parameter_server_is_given_up():
     collector = make_collector(1, steps=4)
     collector.version = 5
     ask(collector)
@@ -225,7 +225,7 @@ def test_deterministic_order_waits_for_each_in_turn():
     assert keys(collector.take()) == [(0, 1, 0), (1, 1, 0), (2, 1, 0)]
 
 
-def test_deterministic_order_asks_only_those_whose_turn_fills_the_batch():
+def test_deterministic_order_asks_only_simulators_whose_turns_fill_the_batch():
     collector = make_collector(3, steps=8, order="deterministic")
     assert ask(collector) == [0, 1, 2]  # how much a fragment holds is not known yet
     for index in (0, 1, 2):
@@ -334,7 +334,7 @@ def keys_held(collector):
     return [each.key for each in collector.held()]
 
 
-def test_pipelined_batches_go_on_when_two_versions_come_of_one_batch():
+def test_pipelined_batches_continue_when_one_batch_leads_to_two_versions():
     collector = pipelined(1)
     for number in range(4):
         assert ask(collector) == [0]
@@ -365,7 +365,7 @@ def test_lag_is_no_less_than_none_where_versions_were_lost():
     ),
     size=st.sampled_from([{"steps": 10}, {"fragments": 3}, {"episodes": 2}]),
 )
-def test_whatever_happens_each_fragment_is_used_once_or_dropped_and_none_is_stale(chance, count, mode, size):
+def test_each_fragment_is_used_once_or_dropped_and_none_is_stale_in_random_histories(chance, count, mode, size):
     order, max_lag = mode
     collector = FragmentCollector(count, **size, max_lag=max_lag, order=order)
     now, made, used, put_in = 0.0, [0] * count, [], 0

@@ -1,4 +1,4 @@
-"""What a fragment records: counted step by step, over ends, autoresets and fragment boundaries."""
+"""Fragments compared with steps counted by hand: over ends of episodes, autoresets and fragment boundaries."""
 
 from __future__ import annotations
 

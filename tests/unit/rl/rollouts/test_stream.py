@@ -1,4 +1,4 @@
-"""A stream over fake simulators: which requests leave, which batches come, and how each failure ends."""
+"""A stream over fake simulators: the requests it sends, the batches it yields, and how each failure ends."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_slow_simulator_is_not_waited_for_in_order_of_completion():
     assert len(slow.calls) == 1
 
 
-def test_closing_cancels_what_was_asked_and_ends_the_iteration():
+def test_closing_cancels_open_requests_and_ends_the_iteration():
     simulator = FakeRef()
     batches = stream([simulator], fragments=1, max_lag=8)
     batches._ask()
@@ -200,7 +200,7 @@ def test_statistics_name_every_counter():
     }
 
 
-def test_what_is_collected_ahead_is_the_next_batch_of_a_resumed_stream():
+def test_fragments_collected_ahead_are_the_next_batch_of_a_resumed_stream():
     simulator = FakeRef(rollout=in_turn(fragment(0, 0, 0), fragment(0, 1, 0)))
     batches = make_stream(simulator, max_lag=1, order="deterministic")
     next(batches)
@@ -224,6 +224,6 @@ def test_nothing_is_collected_ahead_in_other_orders():
         ([math], "is no ref of a simulator: it has no `rollout`"),
     ],
 )
-def test_what_is_no_simulator_is_refused(simulators, message):
+def test_argument_without_simulators_is_refused(simulators, message):
     with pytest.raises(TypeError, match=message):
         stream(simulators, fragments=1)

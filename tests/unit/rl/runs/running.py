@@ -1,4 +1,4 @@
-"""What tests of the loops have in common: a plan without an environment, a fake supervisor, a callback that notes."""
+"""Shared by tests of the loops: a plan without an environment, a fake supervisor, a callback that records events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluations beside the training, over a fake evaluator: when one begins, what is recorded, and how failures count."""
+"""Evaluations beside the training, over a fake evaluator: when they begin, their results, and how failures count."""
 
 from __future__ import annotations
 

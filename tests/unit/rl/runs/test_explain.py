@@ -1,4 +1,4 @@
-"""What a run says of itself: where each setting comes from, and who does what."""
+"""The description of a run: the source of each setting, and the task of each role."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_settings_say_where_they_come_from():
     assert line(text, "network") == f"{shape}; acts on NumPy, learns on NumPy"
 
 
-def test_algorithm_says_what_it_is():
+def test_repr_of_an_algorithm_has_environment_simulators_and_seed():
     assert repr(rl.PPO("CartPole-v1", simulators=1, seed=3)) == "<PPO on CartPole-v1: 1 simulator, seed 3>"
 
 
@@ -38,7 +38,7 @@ def test_algorithm_says_what_it_is():
         (lambda: rl.ES("CartPole-v1"), "parameters; acts on NumPy"),
     ],
 )
-def test_network_says_what_learns(make, end):
+def test_explanation_names_the_backends_that_act_and_learn(make, end):
     assert line(make().explain(), "network").endswith(end)
 
 
@@ -56,7 +56,7 @@ def test_network_says_what_learns(make, end):
         (rl.PPO, {"evaluation_episodes": 5}, "evaluator", "a process of its own; 5 episodes every 2,000 steps"),
     ],
 )  # fmt: skip
-def test_roles_say_who_does_what(kind, more, name, expected):
+def test_explanation_describes_each_role(kind, more, name, expected):
     assert line(kind("CartPole-v1", **more).explain(), name) == f"{name} {expected}"
 
 

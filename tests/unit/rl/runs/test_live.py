@@ -1,4 +1,4 @@
-"""What notebooks and terminals show of a run, and how often."""
+"""The views of a run in notebooks and terminals, and how often they are redrawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.rl.records.test_progress import AFTER_4_S, Terminal
 
 
 class FakeRun(SimpleNamespace):
-    """Knows what views ask of a run."""
+    """The part of a run that views read."""
 
     def __init__(self, progress=None, state="running"):
         rows = [
@@ -29,7 +29,7 @@ class FakeRun(SimpleNamespace):
 
 
 class Handle:
-    """Keeps what was shown, as IPython's display handles show it."""
+    """A display handle that records the HTML it shows, as IPython's does."""
 
     def __init__(self):
         self.shown = []

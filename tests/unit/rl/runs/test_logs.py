@@ -1,4 +1,4 @@
-"""What is written of a run's metrics: read back by an independent reader, or by stand-ins for others' packages."""
+"""Logs of a run's metrics, read back by an independent reader or received by stand-ins for other packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVALUATION = Evaluation(np.array([1.0, 3.0]))
 
 
 class FakeRun(SimpleNamespace):
-    """Knows what logs ask of a run."""
+    """The part of a run that logs read."""
 
     def __init__(self, directory):
         plan = SimpleNamespace(name="ppo-1", settings=PPOSettings.preset(""), origin=lambda: {"seed": 1})
@@ -131,7 +131,7 @@ def test_csv_has_a_line_for_each_update(tmp_path):
     ]
 
 
-def test_csv_of_a_resumed_run_begins_with_what_was_known(tmp_path):
+def test_csv_of_a_resumed_run_begins_with_the_earlier_rows(tmp_path):
     run = FakeRun(tmp_path)
     run.rows = [progress.row() for progress in UPDATES]
     log = CsvLog(str(tmp_path / "folder" / "all.csv"))

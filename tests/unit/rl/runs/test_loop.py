@@ -68,17 +68,17 @@ async def test_supervisor_is_stopped_when_training_raises(down, tmp_path):
     assert supervisor.ref.calls == [("stop",)]
 
 
-async def test_end_of_the_supervisor_is_raised_in_place_of_what_followed_from_it(down, tmp_path):
-    stumbled = art.ActorDiedError("simulator 0 is gone")
+async def test_end_of_the_supervisor_is_raised_in_place_of_its_consequences(down, tmp_path):
+    consequence = art.ActorDiedError("simulator 0 is gone")
     down.set_value(art.Down(FakeRef(), art.ExitReason(ExitKind.INTENSITY), incarnation=1))
 
     async def train(loop, supervisor):
-        raise stumbled
+        raise consequence
 
     _, loop, _ = make(train, tmp_path)
     with pytest.raises(art.ActorDiedError, match="roles failed again and again") as raised:
         await loop.run(lambda: False)
-    assert raised.value.__cause__ is stumbled
+    assert raised.value.__cause__ is consequence
 
 
 async def test_lost_node_is_told_though_the_supervisor_can_not_be_stopped(down, tmp_path):

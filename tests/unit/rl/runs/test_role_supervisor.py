@@ -1,4 +1,4 @@
-"""Which modules the roles of a run find imported."""
+"""The modules that are imported before the roles of a run are forked."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def test_gymnasium_and_its_own_environment(env, more):
     assert imported_by_roles(env) == LIBRARY + more
 
 
-def test_environments_of_others_are_left_to_those_who_need_them():
+def test_modules_of_other_environments_are_not_preloaded():
     gymnasium.register("Foreign-v0", "module_of_a_user:Environment")
     try:
         assert imported_by_roles("Foreign-v0") == LIBRARY

@@ -130,7 +130,7 @@ def without_pauses(batches):
     return batches
 
 
-async def test_checkpoint_holds_what_every_role_says(tmp_path):
+async def test_checkpoint_holds_the_state_of_every_role(tmp_path):
     world = World(tmp_path, steps=8)
     world.server._answers["latest"] = Weights(3, np.ones(2, np.float32))
     await world.run()
@@ -145,7 +145,7 @@ async def test_checkpoint_holds_what_every_role_says(tmp_path):
     assert (saved["ahead"], saved["turn"]) == ([], 0)
 
 
-async def test_simulator_that_does_not_say_its_state_begins_anew_when_the_run_is_resumed(tmp_path):
+async def test_simulator_without_a_saved_state_begins_new_episodes_when_the_run_is_resumed(tmp_path):
     world = World(tmp_path, steps=8)
     world.simulators[1]._answers["state"] = unavailable()
     await world.run()

@@ -1,4 +1,4 @@
-"""Settings name what is wrong with them, and presets are RL-Zoo's."""
+"""Settings name the value that is wrong, and presets are RL-Zoo's."""
 
 from __future__ import annotations
 

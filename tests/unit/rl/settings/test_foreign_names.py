@@ -1,4 +1,4 @@
-"""Names of other libraries' settings are answered with ours."""
+"""Names of other libraries' settings lead to hints with the names here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_name_of_another_library_is_answered_with_ours(foreign, own):
         PPOSettings.preset("CartPole-v1", **{foreign: 1})
 
 
-def test_what_no_setting_stands_for_is_said():
+def test_hint_for_a_foreign_setting_without_a_counterpart():
     with pytest.raises(
         ValueError, match=r"no setting 'policy_kwargs'; hidden=, activation=, orthogonal=, log_std= and"
     ):

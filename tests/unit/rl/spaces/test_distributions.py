@@ -102,7 +102,7 @@ def test_masked_actions_are_neither_drawn_nor_most_likely(name):
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_what_is_drawn_is_as_frequent_as_it_is_likely(name):
+def test_sampled_actions_are_as_frequent_as_they_are_likely(name):
     """The mean log-probability of what is drawn is minus the entropy."""
     action, outputs, log_std, _, _ = drawn(name, 1.0, count=1)
     outputs = np.repeat(outputs, 20_000, axis=0)

@@ -1,4 +1,4 @@
-"""Numbers that are none are found, and large ones are not taken for such."""
+"""NaN and infinity are found, and large numbers are not mistaken for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_whole_numbers_are_finite():
     assert is_finite(np.full((2, 8, 8, 3), 255, np.uint8))
 
 
-def test_error_says_how_many_and_what_was_measured():
+def test_error_has_the_count_of_bad_values_and_the_metrics():
     with pytest.raises(rl.DivergedError, match=r"the update to version 3: 2 of 5 .* NaN, value_loss nan, kl 0.25; try"):
         require_finite(
             np.array([0.0, np.nan, 1.0, np.inf, 2.0]), "the update to version 3", {"value_loss": np.nan, "kl": 0.25}

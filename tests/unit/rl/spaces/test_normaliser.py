@@ -60,7 +60,7 @@ def test_normalised_rows_have_mean_0_and_deviation_1_within_the_limit():
     assert normaliser.normalise(np.array([[1e9, -1e9]], np.float32)).tolist() == [[LIMIT, -LIMIT]]
 
 
-def test_what_has_seen_nothing_changes_nothing_within_the_limit():
+def test_normaliser_without_data_changes_nothing_within_the_limit():
     normaliser = Normaliser.nothing(2, observations=True, rewards=True)
     rows = np.array([[1.0, -2.0]], np.float32)
     assert normaliser.normalise(rows).tolist() == rows.tolist()
@@ -87,7 +87,7 @@ def test_arrays_rebuild_the_normaliser():
     assert Normaliser.from_arrays({}) is None
 
 
-def test_policy_normalises_what_it_sees():
+def test_policy_normalises_its_observations():
     spec = PolicySpec("", Box((2,), (-1.0, -1.0), (1.0, 1.0)), Discrete(2), ())
     policy = LinearPolicy(spec, np.array([1.0, 0.0, 0.0, 1.0], np.float32))
     assert policy([3.0, 2.0]) == 0
@@ -114,13 +114,13 @@ def test_fragment_counts_raw_observations_and_discounted_returns():
     assert seen.returns.deviation.tolist() == [pytest.approx(np.std(returns))]
 
 
-def test_returns_go_on_over_fragments():
+def test_discounted_returns_continue_over_fragments():
     seen = collect(Normaliser.nothing(1, observations=False, rewards=True), fragments=2).seen
     assert seen.returns.mean.tolist() == [pytest.approx(np.mean([2.5, 4.25, 1.0, 2.5]))]
     assert seen.observations is None
 
 
-def test_fragment_holds_what_was_acted_on_and_scaled_rewards():
+def test_fragment_holds_normalised_observations_and_scaled_rewards():
     fragment = collect(
         Normaliser(Moments(10, np.array([1.0]), np.array([40.0])), Moments(2, np.zeros(1), np.full(1, 8.0)))
     )

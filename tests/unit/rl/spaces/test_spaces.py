@@ -1,4 +1,4 @@
-"""Actions and observations of several parts, and masks; what holds of every space is in `property/test_spaces`."""
+"""Actions and observations of several parts, and masks; properties of all spaces are in `property/test_spaces`."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_features_of_masked_images_stay_bytes():
 
 
 class EndsWithoutMaskEnv(MaskedEnv):
-    """Says nothing of actions when there are none left."""
+    """Gives no mask at the end of an episode."""
 
     def step(self, action):
         obs, reward, terminated, _, info = super().step(action)

@@ -1,4 +1,4 @@
-"""Films have a frame for each step, and say what is missing."""
+"""Films have a frame for each step, and errors name what is missing."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_long_episodes_are_cut(tmp_path):
     assert film(make_policy(), str(tmp_path / "best.gif"), make, max_frames=3).frame_count == 3
 
 
-def test_what_is_missing_is_said(tmp_path, monkeypatch):
+def test_film_without_an_environment_pictures_or_pillow_is_refused(tmp_path, monkeypatch):
     path = str(tmp_path / "best.gif")
     with pytest.raises(ValueError, match="environment without an id: give a function that makes one as env="):
         film(make_policy(), path)
