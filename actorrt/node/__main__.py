@@ -1,4 +1,4 @@
-"""Runs the node daemon that a driver embeds."""
+"""Runs the daemon of an embedded node; a driver starts it as `python -m actorrt.node`."""
 
 import sys
 

@@ -14,7 +14,7 @@ from tests.integration.cast import Counter
 COUNT = 40_000  # more than an envelope may list
 LOOKS = {
     "status": f"actors: {COUNT}",
-    "ps": f"and {COUNT - 1000} actors more",
+    "ps": f"and {COUNT - 1000} more actors",
     "tree": f"└─ and {COUNT - 100} more",
     "mem": "object store:",
 }
@@ -40,7 +40,7 @@ async def test_node_of_40000_light_actors_of_one_driver_answers_every_look(node,
 async def test_status_of_no_such_page_is_refused_before_anything_is_asked(runtime):
     with pytest.raises(ValueError, match="count=0: give 1 to 10000 rows a page"):
         runtime.status(count=0)
-    with pytest.raises(TypeError, match="after='x': give what the page before has as 'next'"):
+    with pytest.raises(TypeError, match="after='x': give the 'next' of the page before"):
         runtime.status(after="x")
 
 

@@ -334,7 +334,7 @@ async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
         with pytest.raises(ObjectNotFoundError):
             await inquire(theirs, PullObject(object=IDS.object(), origin=origin))
         daemons[0].end()
-        with pytest.raises(ObjectLostError, match="can't be held where it was made"):
+        with pytest.raises(ObjectLostError, match="can't be held at the node that made it"):
             await inquire(theirs, PullObject(object=ref.id, origin=origin))
     finally:
         for client in clients:

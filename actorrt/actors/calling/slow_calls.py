@@ -144,7 +144,7 @@ class SlowCalls:
 def describe_silence(report: SilenceReport) -> str:
     """Put into words what the node says of a process that does not answer."""
     if report.silence == "stopped":
-        return f"its process ({report.pid}) is stopped by a signal; SIGCONT lets it go on"
+        return f"its process ({report.pid}) is stopped by a signal; SIGCONT continues it"
     if report.silence is None:
         return "its process does not answer yet"
     what = "computes" if report.silence == "busy" else "is blocked"

@@ -1,1 +1,1 @@
-"""The node: its core, its daemon, and the node of local mode."""
+"""The node: its core, the daemon process that runs it, and the node of local mode."""

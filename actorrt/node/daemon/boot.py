@@ -49,8 +49,8 @@ async def _run(setting: NodeSetting) -> None:
     """Serve until told to stop; leave no process behind."""
     forker = Forker(asyncio.get_running_loop())
     try:
-        await forker.start()  # first: nothing takes longer than the imports of the zygote
-        # Two thirds of the daemon's imports, made while the zygote imports as well.
+        await forker.start()  # first, because the imports of the zygote take longest
+        # Two thirds of the daemon's imports run here, at the same time as the zygote's.
         from actorrt.node.daemon.daemon import Daemon
 
         await Daemon(setting, forker).run()

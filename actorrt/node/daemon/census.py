@@ -21,7 +21,7 @@ from actorrt.scopes import parts_of
 A = TypeVar("A")
 
 ANSWER_WITHIN_S: Final = 0.1
-"""How long the census waits for an endpoint. Without its answer, actors are shown without what only it knows."""
+"""How long the census waits for an endpoint. Facts that only that endpoint knows are missing without its answer."""
 MAX_SIBLINGS_COUNT: Final = 1_000
 ROWS_COUNT: Final = 10_000
 NOWHERE: Final = b""
@@ -34,8 +34,8 @@ async def take_census(
     """Return the jobs and the actors of the node; siblings in the order in which they were spawned.
 
     Args:
-        registry, workers, jobs, control: the node's.
-        siblings_count: how many children of one parent are listed, at most `MAX_SIBLINGS_COUNT`.
+        registry, workers, jobs, control: the tables and the control of the node.
+        siblings_count: the number of children of one parent that are listed, at most `MAX_SIBLINGS_COUNT`.
 
     Raises:
         ValueError: `siblings_count` is out of range.
@@ -81,7 +81,7 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Proce
         queued |= answer.queued
         child_ids |= answer.child_ids
         for row in answer.actors:
-            if row.parent in known and len(rows) < ROWS_COUNT:  # otherwise it is left out with its parent
+            if row.parent in known and len(rows) < ROWS_COUNT:  # otherwise the row is left out with its parent
                 known.add(row.actor)
                 rows.append(row)
         left_out |= {parent: count for parent, count in answer.left_out.items() if parent in known}
@@ -97,7 +97,7 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Proce
 
 
 async def ask_each(control: Control, endpoints: Iterable[PeerAddress], request: Request[A]) -> dict[PeerId, Answer[A]]:
-    """Ask endpoints the same, and return the answers when all are there, or after `ANSWER_WITHIN_S`."""
+    """Send one request to all endpoints; return their answers when all have arrived, or after `ANSWER_WITHIN_S`."""
     asked = {to.peer: control.request(to, request) for to in endpoints}
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):

@@ -1,7 +1,7 @@
-"""A node without its processes: it puts jobs, workers and the registry of actors together, and answers for them.
+"""A node without its processes: it connects jobs, workers and the registry of actors, and answers their requests.
 
-The daemon gives it workers that are processes; local mode gives it workers on its own loop. It never imports user code
-and never unpickles: what it passes on is opaque to it.
+The daemon gives it workers that are processes; local mode gives it workers on its own loop. The core never imports user
+code and never unpickles: it passes pickled data on unread.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
 LAST_NOTICE_S: Final = 0.2
-"""How long the node keeps its link to a driver whose job it has ended, so that the driver can hear why."""
+"""How long the node keeps its link to a driver whose job it has ended, so that the driver can receive the reason."""
 
 
 class NodeCore:
@@ -72,11 +72,11 @@ class NodeCore:
 
     Args:
         transport: the node's endpoint; `start` starts it.
-        factory: makes workers.
+        factory: makes and ends workers.
         resources: what can be reserved.
         clock, ids: time and identities.
         retention: keeps the objects that the specs of actors refer to.
-        exchange: the object store, as those of other nodes see it; None: the node exchanges no objects.
+        exchange: the object store's interface to other nodes; None: the node exchanges no objects.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class NodeCore:
             self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
 
     def _serve(self) -> None:
-        """Answer what other processes ask."""
+        """Register the handlers of requests."""
         GroupRestarts(self.registry, self.placement, self.control, self.endpoint)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
@@ -155,7 +155,7 @@ class NodeCore:
         self._retention.check_invariants()
 
     async def _check_invariants(self, _: PeerId, __: CheckInvariants) -> None:
-        """Check the node, then those of its workers that answer soon. The end of a worker is no contradiction."""
+        """Check the node, then its workers that answer soon. A worker that has ended is not a contradiction."""
         self.check_invariants()
         ready = [worker.endpoint for worker in self.workers.all() if worker.ready.done() and worker.is_usable]
         for answer in (await ask_each(self.control, ready, CheckInvariants())).values():
@@ -240,7 +240,7 @@ class NodeCore:
     def peer_gone(self, peer: PeerId) -> None:
         """Called when a process's connection to the store ended. If the process was a driver, its job ends.
 
-        In nearly every case the process has ended. Otherwise it is told, and has a moment to receive that.
+        Nearly always, the process has ended. A process that lives gets a notice, and `LAST_NOTICE_S` to receive it.
         """
         if self._is_closing:  # `close` ends every job, and then the store
             return
@@ -260,13 +260,13 @@ class NodeCore:
     def _goodbye(self, peer: PeerId, _: Goodbye) -> None:
         worker = self.workers.find(peer)
         if worker is not None:
-            raise errors.RuntimeStateError(f"{worker.label} leaves when it is told to")
+            raise errors.RuntimeStateError(f"{worker.label} is a worker: it ends when the node tells it to leave")
         self._lose(peer)
 
     def _detach(self, peer: PeerId, asked: Detach) -> Coroutine[Any, Any, None]:
         job = self.jobs.find(asked.job)
         if job is not None and job.driver.peer != peer:
-            raise errors.RuntimeStateError(f"job {short(job.job_id)} is another driver's: it is not yours to end")
+            raise errors.RuntimeStateError(f"job {short(job.job_id)} is another driver's: only that driver can end it")
         return self.end_job(asked.job)
 
     def _lose(self, peer: PeerId, reason: ExitReason | None = None) -> None:
@@ -282,7 +282,7 @@ class NodeCore:
         worker.ready.set_value(None)
 
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
-        """Called when a worker's process is gone: tell all processes, and decide about each of its actors."""
+        """Called when a worker's process is gone. Tell all processes, and decide what follows for its actors."""
         if not self.workers.remove(worker):
             return
         worker.ended(reason)
@@ -295,7 +295,7 @@ class NodeCore:
         self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[CallInHand] = ()) -> None:
-        """Tell every process that one of them is gone."""
+        """Tell every other process that a process is gone."""
         workers = [w.endpoint for w in self.workers.all() if w.ready.done() and w.is_usable]
         notice = EndpointDown(peer=lost, reason=reason, in_hand=in_hand)
         for endpoint in [*workers, *(job.driver for job in self.jobs.live())]:

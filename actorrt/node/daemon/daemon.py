@@ -1,8 +1,8 @@
 """The node daemon: one process, one loop, no user code ever.
 
-It puts the node together: the core, the workers that the zygote forks, and the object store. An embedded node belongs
-to the driver that started it, and ends when the channel between them is closed; a standalone node ends by a signal.
-`boot` starts the process.
+The daemon consists of the node's core, the factory of workers that the zygote forks, and the object store. An embedded
+node belongs to the driver that started it, and ends when the channel between them is closed; a standalone node ends by
+a signal. `boot` starts the process.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from actorrt.transport.unix.transport import UnixTransport
 logger = logging.getLogger(__name__)
 
 LINES_AT_ONCE_COUNT: Final = 1_000
-"""How many lines of output travel in one envelope."""
+"""The number of lines of output in one envelope, at most."""
 
 
 class Daemon:
     """One node's process.
 
     Args:
-        setting: what the node has.
+        setting: the options of the node.
         forker: makes its workers. `run` closes it.
     """
 
@@ -56,7 +56,7 @@ class Daemon:
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until told to stop, then leave nothing behind."""
+        """Serve until a signal or the driver's end stops the node; leave nothing behind."""
         peer = self._ids.peer()
         directory = NodeDirectory(short(peer))
         try:
@@ -145,7 +145,7 @@ class Daemon:
             self._stop.set()
 
         loop.add_reader(owner.fileno(), readable)
-        with suppress(BrokenPipeError):  # the driver is gone already, and `readable` is called for that
+        with suppress(BrokenPipeError):  # the driver is gone already, so `readable` is called
             owner.send(json.dumps(asdict(descriptor)).encode())
 
     def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
@@ -162,10 +162,10 @@ class Daemon:
             output = Output(pid=pid, lines=part)
             if driver is not None and self._core.control.notify(driver, output, may_wait=False):
                 continue
-            for line in part:  # the driver is gone, or reads nothing: the output goes to the log
+            for line in part:  # the driver is gone, or does not read: the output goes to the log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
 
 
 def _leave(error: BaseException) -> None:
-    """Called when the node has failed. Its workers end with it, and drivers notice its end."""
+    """Called when the node has failed. Its workers die with this process, and drivers notice its end."""
     raise SystemExit(1) from error

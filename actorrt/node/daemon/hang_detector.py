@@ -1,7 +1,7 @@
 """Detects workers that hang: asks the kernel about silent ones, and carries out what `hangs` decides.
 
-A sign of life is an acknowledgement of the transport. The transport probes the peers that are watched, and knows how
-long each has been silent.
+A sign of life is an acknowledgement of the transport. The transport probes watched peers, and measures how long each
+has been silent.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from actorrt.transport.interfaces import Transport
 logger = logging.getLogger(__name__)
 
 _HINTS: Final = {
-    SilenceCause.STOPPED: "it is stopped by a signal; SIGCONT lets it go on",
-    SilenceCause.BLOCKED: "its loop is blocked, its output has the stack; await what waits, or run it in a thread",
+    SilenceCause.STOPPED: "it is stopped by a signal; SIGCONT continues it",
+    SilenceCause.BLOCKED: "its loop is blocked (its output has the stack); await the blocking call or use a thread",
     SilenceCause.BUSY: "its loop computes",
 }
 
@@ -33,8 +33,8 @@ class HangDetector:
     """Watches the workers of a node.
 
     Args:
-        transport: probes workers, and knows how long they are silent.
-        clock, scope: for the times of looks.
+        transport: probes workers, and measures how long they are silent.
+        clock, scope: time, and the timer of the next look.
         workers: returns the workers to watch.
         kill: ends a worker.
     """
@@ -55,7 +55,7 @@ class HangDetector:
         self._watches: dict[PeerId, HangWatch] = {}
 
     def start(self) -> None:
-        """Begin to watch; it ends with the scope."""
+        """Begin to watch; the watch ends with the scope."""
         self._look_at_all()
 
     def _look_at_all(self) -> None:
@@ -87,7 +87,7 @@ class HangDetector:
             self._carry_out(worker, watch.answered(now, cpu_s))
 
     def explain(self, peer: PeerId) -> SilenceReport:
-        """Say how long a process has been silent, and why."""
+        """Return how long a process has been silent, and why."""
         worker = next((worker for worker in self._workers() if worker.peer == peer), None)
         watch = self._watches.get(peer)
         silent_s = self._transport.silent_s(peer)

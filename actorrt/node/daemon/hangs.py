@@ -1,11 +1,10 @@
-"""Pure: why a worker is silent, and what is to be done about it.
+"""Pure: decides why a worker is silent, and what the node does about it.
 
-A worker gives a sign of life when its loop acknowledges what the worker is sent. A worker that gives none may be
-*stopped* (by a signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes).
-A thread that needs the interpreter's lock proves nothing about a method that holds the lock, so the kernel is asked
-which of the three it is. Silence alone ends nobody: only an actor with a limit is replaced. To compute is no fault: the
-stack of a busy process is of use only if the process is going to be replaced. `hang_detector` looks at processes and
-carries out what is decided here.
+A worker gives a sign of life when its loop acknowledges an envelope. A silent worker may be *stopped* (by a signal),
+*blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes). A thread in the worker
+could not tell these apart, because a method may hold the interpreter's lock; so the node asks the kernel. Silence alone
+ends no worker: only a worker whose actor has a limit is replaced. A computation is no fault, so a busy process prints
+its stack only if it is going to be replaced. `hang_detector` looks at processes and carries out the findings.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from typing import Final, TypeAlias
 
 WARN_AFTER_S: Final = 5.0
 WARN_OF_STOPPED_AFTER_S: Final = 1.0
-"""A shorter time, since the kernel is sure. It ignores processes that a debugger or a shell stops for a moment."""
+"""A shorter time, because the kernel is sure; long enough for a debugger or shell that stops a process briefly."""
 
 LOOK_EVERY_S: Final = 0.5
 BUSY_SHARE: Final = 0.5
-"""A process that computed for at least this part of the silence is busy, even if it sleeps at the moment."""
+"""A process that computed for at least this part of the silence is busy, even if it sleeps now."""
 
 
 class SilenceCause(StrEnum):
@@ -33,12 +32,12 @@ class SilenceCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """Have the process print the stacks of its threads, while there is time."""
+    """Have the process print the stacks of its threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Warn of a worker that has been silent for that long."""
+    """Warn of a worker that has been silent for `silent_s` seconds."""
 
     silence: SilenceCause
     silent_s: float
@@ -63,12 +62,12 @@ Finding: TypeAlias = Dump | Warn | Replace | Recovered
 
 
 class HangWatch:
-    """What is known of the silence of one worker.
+    """The watch on the silence of one worker.
 
     Args:
-        hang_timeout_s: how long the worker may be silent before it is replaced; None: for ever.
-        now: when the watch begins.
-        cpu_s: the CPU time that its process has used by then.
+        hang_timeout_s: how long the worker may be silent before it is replaced; None: without limit.
+        now: the time at which the watch begins.
+        cpu_s: the CPU time that its process has used until `now`.
     """
 
     def __init__(self, hang_timeout_s: float | None, now: float, cpu_s: float = 0.0) -> None:
@@ -96,8 +95,8 @@ class HangWatch:
 
         Args:
             now: the time of the look.
-            silent_s: for how long it owes one. This is less than the time since the last sign of life if the watcher
-                itself was held up.
+            silent_s: for how long it has owed one. This is less than the time since the last sign of life if the
+                watcher itself was delayed.
             state: the kernel's letter for the state of its main thread (proc(5)).
             cpu_s: the CPU time that its process has used.
         """
@@ -124,7 +123,7 @@ class HangWatch:
         return WARN_AFTER_S if self._hang_timeout_s is None else min(WARN_AFTER_S, self._hang_timeout_s / 2)
 
     def silence(self, now: float, state: str, cpu_s: float) -> SilenceCause:
-        """Say why the worker is silent, if it is."""
+        """Return why the worker is silent, from the kernel's state of its process."""
         if state in ("T", "t"):
             return SilenceCause.STOPPED
         is_busy = state == "R" or cpu_s - self._sign_cpu_s >= BUSY_SHARE * (now - self._sign_at)

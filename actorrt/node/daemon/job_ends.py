@@ -1,4 +1,4 @@
-"""Ends jobs: stops their actors, then their workers; keeps a job for as long as detached actors need it."""
+"""Ends jobs: stops their actors, then their workers; keeps a job as long as it has detached actors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JobEnds:
         self._scope = scope
 
     async def end(self, job_id: JobId, *, with_detached: bool = False) -> None:
-        """Stop the actors of a job, then its workers; a worker of detached actors ends when they do. Idempotent."""
+        """Stop the actors of a job, then its workers; workers with detached actors end with these. Idempotent."""
         job = self._jobs.find(job_id)
         if job is None:
             return
@@ -53,7 +53,7 @@ class JobEnds:
             self._forget(job)
 
     async def end_orphaned(self, job: Job) -> None:
-        """End the job of a driver that is gone. Nobody waits for its actors, so they have a short while to stop."""
+        """End the job of a driver that is gone. Its actors have `ORPHANS_STOP_S` to stop: no process waits for them."""
         try:
             async with asyncio.timeout(ORPHANS_STOP_S):
                 await self.end(job.job_id)
@@ -70,7 +70,7 @@ class JobEnds:
         return records
 
     async def _await_detached(self, job: Job) -> None:
-        """Keep the job, which detached actors are restarted from, until the last of them is gone."""
+        """Keep the job, which restarts of detached actors need, until the last of these actors is gone."""
         while records := await self._records_of(job):
             for record in records:
                 await self._registry.stops.ended(record.actor_id)
@@ -78,7 +78,7 @@ class JobEnds:
         self._forget(job)
 
     async def _dismiss_idle(self, job: Job) -> None:
-        """End the workers of a job that host nothing."""
+        """Dismiss the workers of a job that host no actor; return when they have ended."""
         idle = [worker for worker in self._workers.all() if worker.job is job and not worker.actors]
         for worker in idle:
             self._workers.dismiss(worker)

@@ -1,8 +1,8 @@
 """Lists a node's workers, and the actors that its registry knows, a page at a time.
 
-Rows are in the order in which workers and actors began; they get numbers when a page is asked for. A cursor holds the
-numbers of the last rows shown, so a worker or actor that begins or ends between two pages neither hides nor repeats a
-row.
+Rows are in the order in which workers and actors began, and get their numbers when a page is made. A cursor has the
+numbers of the last rows of a page. So a worker or actor that begins or ends between two pages neither hides nor repeats
+another row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_PAGE_COUNT: Final = 10_000
 
 
 class Numbered(Protocol):
-    """A row's subject. Its number is higher than those before it, and 0 until it is listed."""
+    """A worker or actor. Its number is higher than the numbers of older ones, and 0 until it is listed."""
 
     number: int
 
@@ -32,7 +32,7 @@ N = TypeVar("N", bound=Numbered)
 
 
 class RowNumbers:
-    """Numbers what is listed, in the order in which it began."""
+    """Gives numbers to workers or actors, in the order in which they began."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -55,15 +55,17 @@ def check_page(after: Any, count: Any) -> None:
     if after is not None and not (
         isinstance(after, list | tuple) and len(after) == 2 and all(isinstance(number, int) for number in after)
     ):
-        raise TypeError(f"after={after!r}: give what the page before has as 'next', or None for the first page")
+        raise TypeError(f"after={after!r}: give the 'next' of the page before, or None for the first page")
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"count={count!r}: give a whole number of rows")
     if not 1 <= count <= MAX_PAGE_COUNT:
-        raise ValueError(f"count={count}: give 1 to {MAX_PAGE_COUNT} rows a page, and go on with after=page['next']")
+        raise ValueError(
+            f"count={count}: give 1 to {MAX_PAGE_COUNT} rows, and ask for the next page by after=page['next']"
+        )
 
 
 class Page(NamedTuple):
-    """A part of a listing, and what the next part comes after; None for the last."""
+    """A part of a listing; `next` is the cursor of the following page, or None on the last page."""
 
     workers: list[WorkerStatus]
     actors: list[ActorStatus]
@@ -76,7 +78,7 @@ def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Sequenc
     Args:
         workers, records: all of them, in the order of their numbers.
         after: the cursor of the page before; None for the first page.
-        count: how many rows.
+        count: the number of rows.
     """
     worker_number, actor_number = after or (0, 0)
     shown = _following(workers, worker_number, count)

@@ -31,12 +31,12 @@ class LocalNode:
     """A whole node on the running loop.
 
     Args:
-        resources: what can be reserved.
+        resources: the resources that actors can reserve.
         store_bytes: the bound on the store's memory.
         clock, ids: time and identities.
 
     Attributes:
-        network: connects its endpoints.
+        network: the network that connects the endpoints of the node.
     """
 
     def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
@@ -49,7 +49,7 @@ class LocalNode:
         self._systems: WeakSet[System] = WeakSet()
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Start the core and begin to serve."""
         peer = self._ids.peer()
         factory = _LocalWorkers(self.system, lambda: self.core.scope)
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")

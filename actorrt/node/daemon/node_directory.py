@@ -1,12 +1,12 @@
-"""The directories of nodes: their sockets, and the files by which other processes of this machine find them.
+"""The directories of nodes: their sockets, and the files by which other processes of this machine find nodes.
 
-A node has a private directory below the runtime directory. It contains the sockets of the node's processes; `lock`,
-which marks the directory as a node's and is locked for as long as the node lives; and `node.json`, which says how to
-reach the node, once it is up. When a node has died, the next process that searches for nodes removes its directory.
+A node has a private directory below the runtime directory. The directory contains the sockets of the node's processes;
+`lock`, which marks the directory as a node's and is locked as long as the node lives; and `node.json`, which says how
+to reach the node, once it is up. When a node has died, the next process that searches for nodes removes its directory.
 
 Invariants: a directory is removed only if a node of this user made it and that node is dead. No mode is changed. A file
-gets its name when it is complete, and `lock` when it is locked: so a `lock` that is not locked belongs to a dead node,
-never to one that is starting.
+gets its name when it is complete, and `lock` only when it is locked. So a `lock` that is not locked belongs to a dead
+node, never to a node that is starting.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class NodeDescriptor:
-    """How a node is reached.
+    """The description of a node that is up: how processes reach it.
 
     Attributes:
         peer: its endpoint's id, in hex.
         address: its endpoint's address, for processes of this machine and user.
         store: the socket of its object store.
-        url: what people call it by.
-        pid: its process.
+        url: its URL, by which users name it.
+        pid: the process of its daemon.
         is_embedded: whether it belongs to one driver.
-        owner_pid: that driver's process; 0 for a standalone node.
+        owner_pid: the process of that driver; 0 for a standalone node.
     """
 
     peer: str
@@ -52,7 +52,7 @@ class NodeDescriptor:
 
 
 def runtime_directory() -> Path:
-    """Return the directory of this user's nodes. Make it if there is none; an existing one is not changed.
+    """Return the directory of this user's nodes. Make it if there is none; do not change an existing one.
 
     Raises:
         PermissionError: it belongs to another user, or other users may replace its entries.
@@ -74,10 +74,10 @@ def runtime_directory() -> Path:
 
 
 def _check(path: Path, status: os.stat_result) -> None:
-    """Refuse a directory whose entries others may replace. In a sticky one, such as /tmp, they may only add some."""
+    """Refuse a directory whose entries other users may replace. In a sticky one, such as /tmp, they can't."""
     other = f"set {VARIABLE} to a directory of your own; it is made if there is none"
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{path} is no directory, so no nodes can be there: {other}")
+        raise NotADirectoryError(f"{path} is not a directory, so it can't have the directories of nodes: {other}")
     is_sticky = bool(status.st_mode & stat.S_ISVTX)
     if status.st_uid != os.getuid() and not (status.st_uid == 0 and is_sticky):
         raise PermissionError(f"{path} belongs to another user: {other}")
@@ -94,7 +94,7 @@ class NodeDirectory:
         self._lock = _write_whole(self.path / LOCK, _MARK, is_locked=True)
 
     def publish(self, descriptor: NodeDescriptor) -> None:
-        """Write `node.json`, by which others find the node."""
+        """Write `node.json`, so that other processes find the node."""
         os.close(_write_whole(self.path / DESCRIPTOR, json.dumps(asdict(descriptor)).encode()))
 
     def remove(self) -> None:
@@ -106,7 +106,7 @@ class NodeDirectory:
 
 
 def _write_whole(path: Path, content: bytes, *, is_locked: bool = False) -> int:
-    """Make a file that has its name only when it is complete, and locked if asked for; return its descriptor."""
+    """Make a file that gets its name when it is complete, and locked if `is_locked`; return its descriptor."""
     unseen = path.with_name(f".{path.name}")
     fd = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.write(fd, content)
@@ -136,7 +136,7 @@ def _inspect(directory: Path) -> tuple[int, NodeDescriptor] | None:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return None
         fd = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # not a node's, or being made or removed
+    except OSError:  # it is no node's directory, or is being made or removed
         return None
     with os.fdopen(fd, "rb") as lock:
         if not stat.S_ISREG(os.fstat(fd).st_mode) or lock.read(len(_MARK) + 1) != _MARK:

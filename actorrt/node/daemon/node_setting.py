@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NodeSetting:
-    """The options of a node. None stands for what the machine has.
+    """The options of a node. None stands for all that the machine has.
 
     Attributes:
-        cpus, gpus: how many actors can reserve.
+        cpus, gpus: the number of CPUs and GPUs that actors can reserve.
         store_bytes: the bound on the object store's memory.
         embedded_fd: the daemon's end of the channel to its driver; None for a standalone node.
     """

@@ -1,4 +1,4 @@
-"""The status of a node: what it has and does, and a page of its workers and actors."""
+"""The status of a node: its totals and reservations, and a page of its workers and actors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class NodeStatus:
     """The status of one node.
 
     Args:
-        address: the node's.
-        jobs, workers, registry, resources: what it knows.
+        address: the node's address.
+        jobs, workers, registry, resources: the tables of the node.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class NodeStatus:
         """Return totals, and a page of workers and actors; see `listing.page_of`.
 
         Raises:
-            TypeError, ValueError: no such page.
+            TypeError, ValueError: there is no such page.
         """
         check_page(after, count)
         jobs = self._jobs.live()

@@ -1,4 +1,4 @@
-"""Workers that are processes: the zygote forks them, a pidfd watches each, and its output is read."""
+"""Workers that are processes: the zygote forks them, a pidfd watches each, and the daemon reads their output."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class ProcessWorkers:
 
     Args:
         processes: forks and watches processes.
-        directory: where the sockets of workers are.
+        directory: the directory of the sockets of workers.
         store_path: the socket of the object store.
         on_exit: called when a worker's process is gone and its output is read to the end.
         on_output: called with a job, a process id, and lines that the process printed.
-        may_preload: whether the zygote imports modules when a job asks for it. It must not where several jobs share
-            the zygote: they may mean different modules by one name.
+        may_preload: whether the zygote imports modules when a job asks for it. False if several jobs share the zygote,
+            because they may mean different modules by one name.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ProcessWorkers:
         self.node: PeerAddress | None = None
 
     def endpoint(self, ids: IdSource) -> PeerAddress:
-        """Return where a new worker will be reached."""
+        """Return the endpoint of a new worker."""
         peer = ids.peer()
         return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
 
@@ -84,7 +84,7 @@ class ProcessWorkers:
                 raise
         except (errors.RuntimeStateError, OSError, ValueError) as error:
             raise errors.ActorStartError(f"{worker.label} got no process: {error}") from error
-        if worker.is_leaving:  # it was dismissed while it was forked
+        if worker.is_leaving:  # the worker was dismissed while it was forked
             worker.process.kill()
 
     def _setting(self, worker: Worker) -> WorkerSetting:

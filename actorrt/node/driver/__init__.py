@@ -1,1 +1,1 @@
-"""The side of a driver: how it starts or finds a node, and uses it."""
+"""The driver: starts or finds a node, connects to it, and prints the output of actors."""

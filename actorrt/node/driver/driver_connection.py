@@ -1,4 +1,4 @@
-"""Connects a driver to a node: starts the node if it is embedded, and the endpoint of the driver."""
+"""Connects a driver to a node: starts or finds the node, then starts the endpoint of the driver."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DriverConnection(Protocol):
     Attributes:
         system: the driver's endpoint, once the connection is open.
         url: the node's URL.
-        is_lost: whether the node is gone, or has ended this driver's job. What waits for the node fails then.
+        is_lost: whether the node is gone, or has ended this driver's job. Calls that wait for the node fail then.
     """
 
     system: System
@@ -63,7 +63,7 @@ class DaemonConnection:
 
     Args:
         address: the node's URL, or `"auto"`; None starts an embedded node.
-        cpus, gpus, store_bytes: what an embedded node has; None: what the machine has.
+        cpus, gpus, store_bytes: the resources of an embedded node; None: those of the machine.
         ids, clock: identities and time.
     """
 
@@ -92,7 +92,7 @@ class DaemonConnection:
             node = find_node(self._address)
         else:
             self._embedded = EmbeddedNode(*self._options)
-            import_module("actorrt.actors.endpoint.endpoint")  # takes as long as the node takes to start
+            import_module("actorrt.actors.endpoint.endpoint")  # the node starts while this process imports
             node = await self._embedded.ready()
         await self._connect(node, namespace)
 
@@ -137,13 +137,13 @@ class DaemonConnection:
 
     @property
     def is_lost(self) -> bool:
-        """See `DriverConnection`. The kernel is asked, since the loop may not have handled the daemon's end yet."""
+        """See `DriverConnection`. This asks the kernel, because the loop may not have handled the daemon's end yet."""
         if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
             return True
         return self._pidfd is not None and _has_ended(self._pidfd)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, node: NodeDescriptor) -> None:
-        """Watch the daemon: when it ends, the node is lost."""
+        """Watch the daemon. When it ends, the node is lost."""
         try:
             self._pidfd = os.pidfd_open(node.pid)
         except ProcessLookupError:
@@ -152,15 +152,15 @@ class DaemonConnection:
         self.system.control.handle(JobEnded.by(lambda _, ended: self._lost(f"it ended this job: {ended.why}")))
 
     def _store_lost(self) -> None:
-        """Called when the store's socket was closed: the daemon is ending, or it will end this driver's job."""
+        """Called when the store's socket was closed: the daemon is ending, or will end this driver's job."""
         self._scope.after(STORE_LOST_GRACE_S, lambda: self._lost("the connection to its object store broke"))
 
     def _lost(self, why: str) -> None:
-        """Called when the node is gone for this driver. Log it, and fail everything that waits. Idempotent."""
+        """Called when the node is lost for this driver. Log the loss, and fail everything that waits. Idempotent."""
         self._stop_watching()
         if self._end_of_system is not None or self._is_closing:
             return
-        own = "start one with `actorrt node`, then connect anew with actorrt.init() or a new Runtime"
+        own = "start one with `actorrt node`, then connect again with actorrt.init() or a new Runtime"
         advice = "actorrt.init(), or a new Runtime, starts another" if self._embedded is not None else own
         text = f"the runtime lost its node {self.url}, with all its actors and objects: {why}; {advice}"
         logger.warning(text)
@@ -174,7 +174,7 @@ class DaemonConnection:
             self._store.close()
 
     def _stop_watching(self) -> None:
-        """Remove the daemon from the loop. `close` closes the descriptor, since other threads read it in `is_lost`."""
+        """Stop watching the daemon. Only `close` closes the descriptor, because other threads read it in `is_lost`."""
         if self._pidfd is not None:
             asyncio.get_running_loop().remove_reader(self._pidfd)
 

@@ -21,10 +21,10 @@ STOP_TIMEOUT_S: Final = 10.0
 
 
 class EmbeddedNode:
-    """A node daemon as a child of this process, in a session of its own. It ends when the channel to it is closed.
+    """A node daemon as a child of this process, in its own session. It ends when the channel to it is closed.
 
     Args:
-        cpus, gpus, store_bytes: what the node has; None: what the machine has.
+        cpus, gpus, store_bytes: the resources of the node; None: those of the machine.
     """
 
     def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None) -> None:
@@ -46,7 +46,7 @@ class EmbeddedNode:
         self.descriptor: NodeDescriptor | None = None
 
     async def ready(self) -> NodeDescriptor:
-        """Return how to reach the node, when it is up.
+        """Wait until the node is up; return how to reach it.
 
         Raises:
             RuntimeStateError: the daemon ended, or was not up in time.
@@ -66,7 +66,7 @@ class EmbeddedNode:
         return self.descriptor
 
     async def close(self) -> None:
-        """Let the daemon end; kill it if it does not, and remove the directory that it left. Idempotent."""
+        """Tell the daemon to end; kill it if it does not, and remove the directory that it left. Idempotent."""
         forks.forget(self)
         self._channel.close()
         if not await self._ended_within(STOP_TIMEOUT_S):
@@ -79,7 +79,7 @@ class EmbeddedNode:
         self._channel.close()
 
     async def _ended_within(self, timeout_s: float) -> bool:
-        """Wait for the daemon's end and reap it. A pidfd is used since the interpreter has no executors at its exit."""
+        """Wait for the daemon's end by a pidfd, and reap it. Executors do not work while the interpreter exits."""
         if self._process.poll() is not None:
             return True
         loop = asyncio.get_running_loop()
@@ -98,7 +98,7 @@ class EmbeddedNode:
         return True
 
     def kill(self) -> None:
-        """End the daemon at once; its workers die with it."""
+        """Kill the daemon; its workers die with it."""
         self._channel.close()
         self._process.send_signal(signals.SIGKILL)
         self._process.wait()

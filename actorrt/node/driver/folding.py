@@ -1,9 +1,9 @@
 """Pure: repeated lines of output folded into one line and a count.
 
-Two lines are alike if they, and the labels of their actors, differ in digits only: when eight simulators print the same
-warning, it is shown once. The first of those labels is shown whenever its text changes, so that an actor which counts
-its steps remains visible. Nothing is lost: when the window ends, the number of folded lines is shown with the last of
-them.
+Two lines are alike if the lines, and the labels of their actors, differ in digits only: when eight simulators print the
+same warning, it is shown once. A line of the actor that was shown first is shown again whenever its text changes, so an
+actor that counts its steps remains visible. When the window ends, the last folded line is shown with the number of
+folded lines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from actorrt.config import FOLD_WINDOW_S
 
 FOLD_MAX_KEYS: Final = 1_000
 _DIGITS: Final = re.compile(r"\d+(\.\d+)?")
-_ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # the label of an actor without a name ends so
+_ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # the end of the label of an actor without a name
 
 _Key = tuple[str, str, str]
 
@@ -35,8 +35,8 @@ class Folder:
     """Decides which lines are shown, and how.
 
     Args:
-        window_s: how long lines are folded that are like one that was shown.
-        max_keys: how many different lines are remembered; beyond that, the oldest window ends early.
+        window_s: the time, after a line was shown, in which lines that are alike are folded.
+        max_keys: the number of different lines that are remembered; beyond that, the oldest window ends early.
     """
 
     def __init__(self, window_s: float = FOLD_WINDOW_S, max_keys: int = FOLD_MAX_KEYS) -> None:
@@ -46,12 +46,12 @@ class Folder:
 
     @property
     def due_at(self) -> float | None:
-        """When the next window ends; None if there is none."""
+        """The time when the next window ends; None if there is no window."""
         oldest = next(iter(self._folds.values()), None)
         return None if oldest is None else oldest.started_at + self._window_s
 
     def add(self, label: str, stream: str, line: str, now: float) -> list[str]:
-        """Return what to show for a line: windows that have ended by now, then the line unless it is folded."""
+        """Return the lines to show: those of windows that have ended by now, then the new line unless it is folded."""
         shown = self.flush(now)
         key = (_without_digits(_ID.sub("-0", label)), stream, _without_digits(line))
         fold = self._folds.get(key)
@@ -72,14 +72,14 @@ class Folder:
         return self._end_oldest(now)
 
     def flush(self, now: float) -> list[str]:
-        """End the windows that are over by `now`; return what to show of them."""
+        """End the windows that are over by `now`; return the lines to show."""
         shown = []
         while (due_at := self.due_at) is not None and due_at <= now:
             shown += self._end_oldest(now)
         return shown
 
     def close(self, now: float) -> list[str]:
-        """End every window, and return what to show of them."""
+        """End every window; return the lines to show."""
         shown = []
         while self._folds:
             shown += self._end_oldest(now)

@@ -18,7 +18,7 @@ class LocalConnection:
     """A `DriverConnection` to a node on the running loop.
 
     Args:
-        cpus, gpus, store_bytes: what the node has; None: what the machine has.
+        cpus, gpus, store_bytes: the resources of the node; None: those of the machine.
         ids, clock: identities and time.
     """
 

@@ -1,4 +1,4 @@
-"""Notices of long waits: what takes longer than a second says what it waits for."""
+"""Notices of long waits, which name what the process waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTICE_AFTER_S: Final = 1.0
 
 
 async def saying(what: str, awaitable: Awaitable[T]) -> T:
-    """Await; after a second, print what is awaited."""
+    """Await; print a notice that names `what` when the wait takes longer than `NOTICE_AFTER_S`."""
     timer = asyncio.get_running_loop().call_later(
         NOTICE_AFTER_S, lambda: print(f"actorrt: waiting for {what} ...", file=sys.stderr, flush=True)
     )

@@ -13,7 +13,7 @@ from actorrt.protocol.processes import Output
 
 
 class OutputPrinter:
-    """Prints what actors print, with their labels, and folds repetitions.
+    """Prints the output of actors with their labels, and folds repeated lines.
 
     Args:
         now: the clock.

@@ -1,4 +1,4 @@
-"""The driver's side: connects a script, a notebook or a coroutine to a node, and ends what it started."""
+"""The runtime of a driver: connects it to a node, and ends the job and an embedded node when it closes."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Runtime:
     Args:
         address: None starts an embedded node; `"auto"` or a URL connects to a running one.
         mode: `"node"`, or `"local"`: everything runs on this loop, without processes, and the address is ignored.
-        cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
-        store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, and no more than
-            is free.
-        namespace: of the names that this driver gives and looks up.
+        cpus, gpus: the CPUs and GPUs of an embedded node, which actors can reserve; None: those of the machine.
+        store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, or all that is
+            free if that is less.
+        namespace: the namespace of the names that this driver gives and looks up.
 
     Raises:
         TypeError: an option has a wrong type.
@@ -99,7 +99,7 @@ class Runtime:
 
     @property
     def has_lost_its_node(self) -> bool:
-        """Whether the node that this was connected to is gone, or has ended this driver's job."""
+        """Whether the node of this runtime is gone, or has ended this driver's job."""
         return self._connection is not None and self._connection.is_lost
 
     async def start(self) -> None:
@@ -130,7 +130,7 @@ class Runtime:
         address, mode, cpus, gpus, store_bytes, _ = self._options
         if mode == "node":
             return DaemonConnection(address, cpus, gpus, store_bytes, self._ids, self._clock)
-        # The drivers of daemons do not need the node's side.
+        # Imported here, because drivers of daemons do not need the node's modules.
         from actorrt.node.driver.local_connection import LocalConnection
 
         return LocalConnection(cpus, gpus, store_bytes, self._ids, self._clock)
@@ -141,7 +141,7 @@ class Runtime:
         await saying("the node to answer", connection.attach(_setting(self.namespace)))
 
     async def close(self) -> None:
-        """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
+        """Stop the actors of this driver, and the node if it is embedded; leave nothing behind. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is None or forks.is_child():  # in a forked child everything belongs to the parent
             return
@@ -167,20 +167,21 @@ class Runtime:
         elif (error := detached.error()) is not None:
             logger.debug("the node was gone before its job was ended: %s", error)
         else:
-            system.control.notify(system.node, Goodbye())  # so that the node does not miss this process
+            system.control.notify(system.node, Goodbye())  # so that the node does not search for this process
 
     def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[dict[str, Any]]:
-        """Ask the node what it runs, a page at a time.
+        """Ask the node for its workers and actors, a page at a time.
 
         Args:
             after: the `next` of the page before; None for the first page.
-            count: how many rows, of workers and actors together; at most 10,000.
+            count: the number of rows, of workers and actors together; at most 10,000.
 
         Returns:
-            What resolves to a dict: `version`, `address`, `jobs`; `totals`, how many jobs, workers and actors there
-            are; `cpus`, `gpus` and what of them is reserved; of this page the `workers` (`label`, `kind`, `job`,
-            `pid`, `actors`, `memory_bytes`, `cpu_s`), which come first, and the `actors` (`label`, `state`, `job`,
-            `namespace`, `worker`, `pid`, `reserved`, ...); and as `next` what the following page comes after, or None.
+            An operation that resolves to a dict. It has `version`, `address` and `jobs`; `totals`, the numbers of jobs,
+            workers and actors; `cpus`, `gpus`, `reserved_cpus` and `reserved_gpus`; the `workers` of this page
+            (`label`, `kind`, `job`, `pid`, `actors`, `memory_bytes`, `cpu_s`), which come first, and its `actors`
+            (`label`, `state`, `job`, `namespace`, `worker`, `pid`, `reserved`, ...); and `next`, the `after` of the
+            following page, which is None on the last page.
 
         Raises:
             TypeError, ValueError: `after` or `count` is wrong.
@@ -209,13 +210,14 @@ class Runtime:
                 return workers
 
     def statistics(self) -> Operation[dict[str, Any]]:
-        """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
+        """Ask every process of this job for the lengths of its queues.
 
-        Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (the
-        thousand busiest of `actors_count`, each with what is queued, running, handled and dropped), and the lengths of
-        every other queue: `routes` (what waits for room), `streams`, `requests`, `handed_over` (by other threads),
-        `runners`, `transits`, `early_cancels`, `poison`, `store`, `transport`. This process is `"driver"`. A worker
-        that does not answer within a second has an `error` in their place.
+        The operation resolves to plain data, by the label of the worker; this process is `"driver"`. Each process has
+        `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (the thousand busiest
+        of `actors_count`, each with the numbers of queued, running, handled and dropped messages), and the lengths of
+        all other queues: `routes` (messages that wait for room), `streams`, `requests`, `handed_over` (by other
+        threads), `runners`, `transits`, `early_cancels`, `poison`, `store`, `transport`. A worker that does not answer
+        within a second has only an `error`.
         """
         system = self.system
 
@@ -269,12 +271,12 @@ def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_optio
     Args:
         main: the coroutine function.
         *args: its arguments.
-        **runtime_options: as of `Runtime`.
+        **runtime_options: the options of `Runtime`.
     """
     import uvloop
 
     if not asyncio.iscoroutinefunction(main):
-        raise TypeError(f"run({main!r}): give a coroutine function, and its arguments after it")
+        raise TypeError(f"run({main!r}): give a coroutine function, then its arguments")
 
     async def inside() -> T:
         async with Runtime(**runtime_options):
@@ -284,7 +286,7 @@ def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_optio
 
 
 def _setting(namespace: str) -> JobSetting:
-    """Return how workers find the modules that this process finds, and how much they log."""
+    """Return the setting by which workers find the modules that this process finds, and log as much."""
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)

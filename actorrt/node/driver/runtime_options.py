@@ -48,7 +48,7 @@ def checked(
     given = [name for name, value in sizes.items() if value is not None]
     if address is not None and given:
         raise ValueError(
-            f"address={address!r} connects to a running node, which has what it was started with: leave out "
+            f"address={address!r} connects to a running node, whose resources are fixed: leave out "
             f"{' and '.join(given)}"
         )
     return RuntimeOptions(address, mode, sizes["cpus"], sizes["gpus"], sizes["store_bytes"], namespace)

@@ -33,7 +33,7 @@ class BackgroundLoop:
         import uvloop
 
         self._loop = uvloop.new_event_loop()
-        self._loop.call_soon(self._begin)  # queued before the thread runs, and so before anything that `run` adds
+        self._loop.call_soon(self._begin)  # the thread does not run yet, so this comes before all that `run` adds
         self._thread = threading.Thread(target=self._main, name="actorrt", daemon=True)
         self._thread.start()
 
@@ -64,7 +64,7 @@ class BackgroundLoop:
             return outcome.result()
         except KeyboardInterrupt:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
-            with suppress(Exception, asyncio.CancelledError):  # wait until it has cleaned up, unless Ctrl-C comes again
+            with suppress(Exception, asyncio.CancelledError):  # wait for its clean-up, unless Ctrl-C comes again
                 outcome.result(INTERRUPTED_TIMEOUT_S)
             raise
 
@@ -104,10 +104,10 @@ class CallingLoop:
 
 
 class RunningLoop:
-    """Local mode in async code or a notebook: everything runs on the loop that runs already.
+    """Local mode in async code or a notebook: everything runs on the loop that is running.
 
-    A node without processes starts without waiting for anything, so a plain function can start it. Its end waits, and
-    runs as a task.
+    The start of a node without processes never waits, so a plain function can start it. Its end waits, so it runs as
+    a task.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class RunningLoop:
             value: T = end.value
             return value
         coroutine.close()
-        raise RuntimeStateError("in async code use `async with actorrt.Runtime(...)` in the place of init()")
+        raise RuntimeStateError("in async code use `async with actorrt.Runtime(...)` instead of init()")
 
     def end(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run the coroutine that ends the session, in the background."""
@@ -195,8 +195,8 @@ def init(
     Args:
         address: None starts an embedded node as a child process; `"auto"` or a URL connects to a running one.
         mode: `"local"` runs every actor on one loop in the calling thread, so that debuggers and Ctrl-C work.
-        cpus, gpus, store_bytes: what an embedded node offers; None: what the machine has.
-        namespace: of the names that this driver gives and looks up.
+        cpus, gpus, store_bytes: the resources of an embedded node; None: those of the machine.
+        namespace: the namespace of the names that this driver gives and looks up.
 
     Raises:
         RuntimeStateError: a runtime was started with other arguments; the node did not start; or this process was
@@ -225,7 +225,7 @@ def init(
         present = current.process_endpoint()
         if present is not None and not present.is_closed:
             raise RuntimeStateError("a Runtime is connected in this process already: use it, init() is not needed")
-        Runtime(**options)  # it refuses wrong options before anything starts
+        Runtime(**options)  # refuses wrong options before anything starts
         session = Session(options)
         session.open()
         _session = session
@@ -238,7 +238,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def shutdown() -> None:
-    """Stop what `init` started; leave no process, socket, memory or file behind. Idempotent."""
+    """Stop the runtime that `init` started; leave no process, socket, memory or file behind. Idempotent."""
     global _session
     with _lock:
         session, _session = _session, None

@@ -1,1 +1,1 @@
-"""Commands that show what a node does."""
+"""The commands `status`, `ps`, `tree` and `mem`, which show a node."""

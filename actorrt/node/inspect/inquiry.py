@@ -43,7 +43,7 @@ class _Inquirer:
 
 
 async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
-    """Return the node's answer.
+    """Return the node's answer to a request.
 
     Raises:
         PeerUnreachableError: the node does not answer in time.

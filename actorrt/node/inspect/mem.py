@@ -1,4 +1,4 @@
-"""`actorrt mem`: what the object store of a node holds, the largest objects first, and who holds them."""
+"""`actorrt mem`: the objects in the store of a node, the largest first, and the processes that hold them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _MAX_COUNT = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     add_address_argument(parser)
     parser.add_argument("--count", type=int, default=20, help="how many objects to list, 1 to 100 (default: 20)")
 
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
-    """Ask the store directly: no job is needed."""
+    """Ask the store itself, which needs no job."""
     from actorrt.store.client.client import StoreClient
 
     store = StoreClient.connect(node.store, IdSource().peer())
@@ -44,8 +45,8 @@ def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
     """Return the listing.
 
     Args:
-        counts: as `art.store_stats()` gives them.
-        objects: of each the start of its id, its bytes, state, holders, and the line that made it.
+        counts: the counts that `art.store_stats()` returns.
+        objects: for each object its id, its length in bytes, its state, its holders, and the line that made it.
     """
     head = (
         f"object store: {_mib(counts['used_bytes'])} of {_mib(counts['capacity_bytes'])} used, "

@@ -11,13 +11,13 @@ from actorrt.node.driver.finding import node_at, owner_of
 
 
 class SeveralNodesError(ValueError):
-    """Several nodes match, and the command needs one; the message lists them."""
+    """Several nodes match, and the command needs one. The message lists the nodes."""
 
     exit_status: Final = 2  # as for other wrong arguments
 
 
 def add_address_argument(parser: ArgumentParser) -> None:
-    """Add `--address`, which `inspected_node` takes."""
+    """Add the option `--address`, whose value is the argument of `inspected_node`."""
     parser.add_argument(
         "--address",
         metavar="URL",

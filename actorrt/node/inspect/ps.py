@@ -46,7 +46,7 @@ def listed(node: NodeDescriptor, count: int) -> StatusPage:
 
 
 def render(status: StatusPage) -> Iterator[str]:
-    """Yield the lines: the processes, an empty line, the actors, and how many more actors there are."""
+    """Yield the lines: the processes, an empty line, the actors, and the number of actors that are left out."""
     workers = [("PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"), *map(_worker, status.workers)]
     yield from table.lines(workers)
     yield ""
@@ -54,7 +54,7 @@ def render(status: StatusPage) -> Iterator[str]:
     yield from table.lines([header, *map(_actor, status.actors)])
     left_out = status.totals.actors - len(status.actors)
     if left_out > 0:
-        yield f"and {left_out} actors more: --count {status.totals.actors} lists all"
+        yield f"and {left_out} more actors: --count {status.totals.actors} lists all"
 
 
 def _worker(row: WorkerStatus) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`actorrt status`: what a node has and does, in numbers."""
+"""`actorrt status`: the resources of a node, and the numbers of its jobs, workers and actors."""
 
 from __future__ import annotations
 

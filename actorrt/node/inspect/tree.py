@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_CHILDREN_COUNT,
         metavar="COUNT",
-        help=f"how many children of one parent to show at most (default: {DEFAULT_CHILDREN_COUNT})",
+        help=f"the most children of one parent to show (default: {DEFAULT_CHILDREN_COUNT})",
     )
-    parser.add_argument("--watch", action="store_true", help="print it anew every second, until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help="print the tree every second, until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def render(title: str, whole: ActorTree) -> Iterator[str]:
 
     Args:
         title: the first line.
-        whole: what the node has.
+        whole: the jobs and actors of the node.
     """
     yield title
     tree = _Tree(whole)
@@ -75,7 +75,7 @@ def render(title: str, whole: ActorTree) -> Iterator[str]:
 
 
 class _Tree:
-    """The actors by what they are below: a parent, a job, or None if the job has ended."""
+    """The actors by their parents; below a job if the parent is not listed, and below None if the job has ended."""
 
     def __init__(self, whole: ActorTree) -> None:
         self._whole = whole
@@ -87,7 +87,7 @@ class _Tree:
             self._children.setdefault(actor.parent if actor.parent in known else job, []).append(actor)
 
     def below(self, above: bytes | None) -> Iterator[Sequence[str]]:
-        """Yield the rows of a subtree: each actor, then those below it, and a row for actors that are left out."""
+        """Yield the rows of a subtree: each actor, then the actors below it, and a row for actors that are left out."""
         branches = [("", self._branch(above))]  # the path to the current row; no recursion, since a tree may be deep
         while branches:
             indent, branch = branches[-1]
@@ -104,7 +104,7 @@ class _Tree:
                 branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item.actor)))
 
     def _branch(self, above: bytes | None) -> Iterator[tuple[ActorRow | int, bool]]:
-        """Yield the actors directly below and the number left out, each with whether it is the last."""
+        """Yield the actors directly below, and the number that is left out; each with whether it is the last item."""
         items: list[ActorRow | int] = [*self._children.get(above, [])]
         left_out = self._whole.left_out.get(NOWHERE if above is None else above, 0)
         if left_out:

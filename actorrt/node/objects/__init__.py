@@ -1,1 +1,1 @@
-"""Objects between nodes: which are held where, and how they are read."""
+"""Objects between nodes: holds at other nodes, and transfers of their bytes."""

@@ -1,6 +1,6 @@
 """Pure: the checksum of a chunk, computed about as fast as the chunk can be read.
 
-The chunk is taken as words of 32 bits in rows of 16,384. Its checksum is the sum of all words modulo 2^64, each times
+The chunk is read as words of 32 bits in rows of 16,384. Its checksum is the sum of all words modulo 2^64, each times
 the weights of its column and of its row; a short last row is filled with zeros. The weights are odd, pseudo-random, and
 the same on every node. So the change of one word is always detected, and any other change is missed with a probability
 below 10^-8. It is a multilinear hash: Lemire and Kaser, "Strongly universal string hashing is fast", The Computer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS_COUNT: Final = 8192  # of two words each
 _ROW_BYTES: Final = 8 * _COLUMNS_COUNT
-_ROWS_AT_ONCE: Final = 4  # so that intermediate results stay in the cache
+_ROWS_AT_ONCE: Final = 4  # few, so that intermediate results stay in the cache
 
 
 def _weights(name: bytes, count: int) -> _Words:

@@ -1,7 +1,7 @@
 """Serves the chunks of this node's objects to other nodes, with their checksums.
 
-Chunks are read in place, without a copy. A view that no node reads from is released after a while, since it keeps its
-object in memory. A checksum is computed once, in a thread, or comes with the chunk when the object is pulled here.
+Chunks are read in place, without a copy. A view that no node uses for `_IDLE_S` is closed, because it keeps its object
+in memory. The checksum of a chunk is computed once, in a thread, or arrives with the chunk when the object is pulled.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Chunks:
         """Return the bytes of an object when it is sealed, and keep the view while it is being read.
 
         Raises:
-            ObjectNotFoundError, ObjectLostError: or another error that is in the object's place.
+            ObjectNotFoundError, ObjectLostError: the object can't be read, or another error is in its place.
         """
         known = self._views.get(object_id)
         if known is None:
@@ -86,21 +86,21 @@ class Chunks:
         return known.memory
 
     def close_view(self, object_id: ObjectId) -> None:
-        """Release the view of an object that no node reads at the moment. Idempotent."""
+        """Close the view of an object that no node reads now. Idempotent."""
         self._views.pop(object_id, None)
 
     def _close_idle_views(self) -> None:
-        """Release the views whose readers have stopped without a notice."""
+        """Close the views whose readers have stopped without a notice."""
         now = self._clock.now()
         self._views = {i: view for i, view in self._views.items() if now - view.used_at < _IDLE_S}
         self._cancel_timer = self._scope.after(_IDLE_S, self._close_idle_views) if self._views else None
 
     def close(self) -> None:
-        """Release all views. Idempotent."""
+        """Close all views. Idempotent."""
         self._views.clear()
 
     def keep_checksum(self, object_id: ObjectId, offset: int, known: int) -> None:
-        """Remember the checksum of a chunk. Only checksums of the objects that were used last are kept."""
+        """Remember the checksum of a chunk. Only the checksums of recently used objects are kept."""
         kept = self._checksums.setdefault(object_id, {})
         kept[offset] = known
         self._checksums.move_to_end(object_id)
@@ -127,7 +127,7 @@ class Chunks:
             self.send_chunk(peer, object_id, offset, memory)
 
     def send_chunk(self, peer: PeerId, object_id: ObjectId, offset: int, memory: memoryview) -> None:
-        """Send a chunk of these bytes. They must not change before they are sent."""
+        """Send a chunk of an object, whose bytes must not change before they are sent."""
         if offset % CHUNK_BYTES or not 0 <= offset < len(memory):
             self.send_gone(peer, object_id)
             return

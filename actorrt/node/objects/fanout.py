@@ -1,8 +1,8 @@
-"""Pure: which node reads an object from which other, when many nodes want it.
+"""Pure: decides which node reads an object from which other node, when many nodes want the object.
 
-The nodes form a tree. The origin serves a few nodes at a time; others read from nodes that joined before them, even
-while these are still reading. The origin decides, since every node asks it first. A node that has read everything stays
-a source. A node that was lost is no source any more, and its readers ask for another one.
+The nodes form a tree. The origin serves `WIDTH` nodes at a time. Later nodes read from nodes that joined before them,
+even while those are still reading. The origin decides, because every node asks the origin first. A node that has read
+everything stays a source. A node that was lost is no source any more, and its readers ask for another source.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Fanout:
 
     def __init__(self, origin: PeerId) -> None:
         self._origin = origin
-        # In the order in which nodes joined, which is that of their progress.
+        # In the order in which nodes joined: earlier nodes have read more.
         self._nodes: dict[PeerId, _TreeNode] = {origin: _TreeNode(None)}
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Fanout:
         return all(node.source is None for node in self._nodes.values())
 
     def join(self, reader: PeerId) -> PeerId:
-        """Give a node a source, in place of the one that it had; return the source."""
+        """Give a node a source, which replaces an earlier one; return the source."""
         self._leave_source(reader)
         below = self._below(reader)
         source = next(peer for peer, node in self._nodes.items() if len(node.readers) < WIDTH and peer not in below)
@@ -69,11 +69,11 @@ class Fanout:
             node.source = None
 
     def finished(self, reader: PeerId) -> None:
-        """Called when a node has read everything. Its source has room again, and the node stays a source itself."""
+        """Called when a node has read everything. Its source has room again, and the node itself stays a source."""
         self._leave_source(reader)
 
     def lost(self, peer: PeerId) -> None:
-        """Called when a node is gone, or has the object no longer. Its readers join again. The origin is never lost."""
+        """Called when a node is gone or no longer has the object. Its readers join again. The origin is never lost."""
         if peer != self._origin:
             self._leave_source(peer)
             self._nodes.pop(peer, None)

@@ -1,14 +1,14 @@
-"""Keeps objects alive that were made on other nodes: each node holds them at the store that made them.
+"""Keeps objects alive that were made on other nodes: each node holds them at the node that made them.
 
     process of node A        A                          B                    process of node B
     ref in a message ──────────────────────────────────────────────────────▶ its store hears of the sender's node
-                        held, the transit ends ◀── "hold_object" ── adopted; fetched when it is asked for
-                        released ◀───────────── "release_hold" ── nobody there refers to it any more
+                        held, the transit ends ◀── "hold_object" ── adopted; fetched on demand
+                        released ◀───────────── "release_hold" ── no process there refers to it
 
-B may send the ref on to C. C asks B, the sender's node, and learns that A made the object. A holds it for C, and then
-the transit at B ends: "object_arrived". So a node that passes a ref on is not needed afterwards.
+B may send the ref on to C. C asks B, the sender's node, and B answers that A made the object. A holds the object for C,
+and then the transit at B ends ("object_arrived"). So a node that passes a ref on is not needed afterwards.
 
-When a node can't be reached any more, what it held is released, and the objects that it made are lost, except copies.
+When a node can't be reached any more, its holds here are released. The objects that it made are lost, except copies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def _unpack_node(node: bytes) -> PeerAddress:
-    """Return how a node is reached.
+    """Return the address of a node.
 
     Raises:
         ObjectLostError: these bytes do not name a node.
@@ -45,7 +45,7 @@ class _AdoptedObject:
     """One object that was adopted.
 
     Attributes:
-        origin: the node that made it, once it is held there.
+        origin: the node that made it; completes when the object is held there.
         is_released: whether no process of this node refers to it any more.
     """
 
@@ -54,13 +54,13 @@ class _AdoptedObject:
 
 
 class Holdings:
-    """The objects that this node holds at others, and that others hold here.
+    """The objects that this node holds at other nodes, and those that other nodes hold here.
 
     Args:
         node: the address of this node.
         control: carries requests to and from other nodes.
         exchange: this node's store.
-        scope: owns the conversations.
+        scope: owns the tasks that ask other nodes.
     """
 
     def __init__(self, node: PeerAddress, control: Control, exchange: Exchange, scope: Scope) -> None:
@@ -76,10 +76,10 @@ class Holdings:
     def __len__(self) -> int:
         return len(self._holdings)
 
-    # What others have
+    # Objects of other nodes
 
     def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
-        """Have an object held where it was made; see `exchange.RemoteStores`."""
+        """Hold an object at the node that made it; see `exchange.RemoteStores`."""
         adopted = self._holdings[object_id] = _AdoptedObject(Completion())
         self._scope.start(self._adopt(object_id, node, token, adopted), f"hold {short(object_id)}")
 
@@ -87,7 +87,9 @@ class Holdings:
         try:
             origin = await self._hold(object_id, _unpack_node(node), token)
         except ActorRtError as error:
-            lost = ObjectLostError(f"object {short(object_id)} is lost: it can't be held where it was made: {error}")
+            lost = ObjectLostError(
+                f"object {short(object_id)} is lost: it can't be held at the node that made it: {error}"
+            )
             adopted.origin.set_error(lost)
             if not adopted.is_released:
                 self._exchange.fail(object_id, lost)
@@ -98,39 +100,39 @@ class Holdings:
             else:
                 self._exchange.set_origin(object_id, origin.packed())
         finally:
-            adopted.origin.set_error(ObjectLostError("the node ended its work"))  # without effect if it is known
+            adopted.origin.set_error(ObjectLostError("the node ended its work"))  # no effect if the origin is known
 
-    async def _hold(self, object_id: ObjectId, teller: PeerAddress, token: bytes | None) -> PeerAddress:
-        """Hold an object where it was made; `teller` knows where that is. Return that node."""
-        elsewhere = await self._ask(teller, object_id, token)
+    async def _hold(self, object_id: ObjectId, sender: PeerAddress, token: bytes | None) -> PeerAddress:
+        """Hold an object at the node that made it, and return that node; `sender` knows the node."""
+        elsewhere = await self._ask(sender, object_id, token)
         if elsewhere is None:
-            return teller
+            return sender
         origin = _unpack_node(elsewhere)
         try:
             if origin.peer == self._node.peer or await self._ask(origin, object_id, None):
                 raise ObjectLostError(f"node {short(origin.peer)}, which made it, has it no longer")
         finally:
             if token is not None:
-                self._control.notify(teller, ObjectArrived(object=object_id, token=token))
+                self._control.notify(sender, ObjectArrived(object=object_id, token=token))
         return origin
 
     async def _ask(self, node: PeerAddress, object_id: ObjectId, token: bytes | None) -> bytes | None:
-        """Have a node hold an object; return which node made it, if it is another one."""
+        """Ask a node to hold an object. Return None, or the other node that made the object."""
         try:
             return (await self._control.request(node, HoldObject(object=object_id, token=token))).node
-        except ValueError as error:  # this transport can't use the address
+        except ValueError as error:  # the transport can't use the address
             raise ObjectLostError(f"node {short(node.peer)} at {node.address!r} can't be reached from here") from error
 
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
         """End a transit at the node of its sender; see `exchange.RemoteStores`."""
         try:
-            teller = _unpack_node(node)
-            self._control.notify(teller, ObjectArrived(object=object_id, token=token))
+            sender = _unpack_node(node)
+            self._control.notify(sender, ObjectArrived(object=object_id, token=token))
         except (ActorRtError, ValueError) as error:
             logger.warning("object %s: its sender's node can't be told that it arrived: %s", short(object_id), error)
 
     def release(self, object_id: ObjectId) -> None:
-        """Release an object where it was made; see `exchange.RemoteStores`."""
+        """Release an object at the node that made it; see `exchange.RemoteStores`."""
         adopted = self._holdings.pop(object_id, None)
         if adopted is None:
             return
@@ -142,25 +144,25 @@ class Holdings:
         self._control.notify(origin, ReleaseHold(object=object_id))
 
     async def origin(self, object_id: ObjectId) -> PeerAddress:
-        """Return the node that made an adopted object, when the object is held there.
+        """Wait until an adopted object is held at the node that made it; return that node.
 
         Raises:
-            ObjectLostError: it can't be held there, or no process of this node refers to it any more.
+            ObjectLostError: the object can't be held there, or no process of this node refers to it any more.
         """
         adopted = self._holdings.get(object_id)
         if adopted is None:
-            raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone, or nobody refers to it here")
+            raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone, or nothing here refers to it")
         return await adopted.origin
 
     async def settled(self, object_id: ObjectId) -> None:
-        """Wait until an object is held where it was made, or is known to be lost. One of this node needs no wait."""
+        """Wait until an adopted object is held or lost. Return at once for an object of this node."""
         adopted = self._holdings.get(object_id)
         if adopted is not None:
             with suppress(ObjectLostError):  # the store has the error
                 await adopted.origin
 
     def node_gone(self, peer: PeerId) -> None:
-        """Called when a node can't be reached: release what it held; the objects that it made are lost."""
+        """Called when a node can't be reached. Release its holds; the objects that it made are lost."""
         self._exchange.node_gone(peer)
         for object_id, adopted in list(self._holdings.items()):
             is_known = adopted.origin.done() and adopted.origin.error() is None
@@ -168,7 +170,7 @@ class Holdings:
                 del self._holdings[object_id]
                 self._exchange.set_origin(object_id, None)
 
-    # What others hold here
+    # Objects of this node
 
     async def _hold_for(self, peer: PeerId, asked: HoldObject) -> Holding:
         """Hold an object for another node; if it was made elsewhere, return that node instead."""

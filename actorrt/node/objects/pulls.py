@@ -1,11 +1,11 @@
-"""Pure: the chunks of an object that is being pulled: which are here, in flight, and to be requested next.
+"""Pure: the chunks of an object that is being pulled: missing, in flight or here, and the next ones to request.
 
     missing ── asked for ─▶ in flight ── arrived, and right ─▶ here
        ▲                        │
        └── source lost, wrong ──┘
 
 Invariant: the bytes in flight never exceed the window. A chunk is requested again only when its answer can't come any
-more, so chunks that are here when a source is lost are not sent twice.
+more, so chunks that are here when a source is lost are not read again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pull:
     def __init__(self, length_bytes: int) -> None:
         self.length_bytes = length_bytes
         self._lengths = dict(chunks(length_bytes))
-        self._missing = list(reversed(self._lengths))  # the next one is the last
+        self._missing = list(reversed(self._lengths))  # the next one is at the end
         self._in_flight: set[int] = set()
         self._here: set[int] = set()
 
@@ -44,12 +44,12 @@ class Pull:
 
     @property
     def here_count(self) -> int:
-        """How many chunks are here."""
+        """The number of chunks that are here."""
         return len(self._here)
 
     @property
     def in_flight_bytes(self) -> int:
-        """How many bytes were requested and are not here yet."""
+        """The number of bytes that were requested and are not here yet."""
         return sum(self._lengths[offset] for offset in self._in_flight)
 
     def has(self, offset: int) -> bool:
@@ -72,7 +72,7 @@ class Pull:
         return requests
 
     def arrived(self, offset: int, *, is_right: bool) -> None:
-        """Called when a chunk in flight has arrived: it is here, or is requested again if it is wrong."""
+        """Called when a chunk in flight has arrived. A wrong chunk is requested again."""
         self._in_flight.remove(offset)
         if is_right:
             self._here.add(offset)
@@ -80,6 +80,6 @@ class Pull:
             self._missing.append(offset)
 
     def source_lost(self) -> None:
-        """Called when the source is lost: the chunks in flight are requested again."""
+        """Called when the source is lost. The chunks in flight are requested again."""
         self._missing.extend(sorted(self._in_flight, reverse=True))
         self._in_flight.clear()

@@ -1,4 +1,4 @@
-"""Names the node to read an object from: the node that made the object decides that for all readers."""
+"""Names the source from which a node reads an object. The node that made the object decides for all readers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from actorrt.store.server.exchange import Exchange
 from actorrt.transport.interfaces import Transport
 
 FANOUTS_COUNT: Final = 1000
-"""How many objects' copies elsewhere are remembered; beyond it, only of those that somebody reads."""
+"""For how many objects the readers are remembered. Beyond that, only objects that are being read are remembered."""
 
 
 class Sources:
     """The readers of this node's own objects.
 
     Args:
-        transport: knows the addresses of other nodes.
-        chunks: keeps an object in view while it is read.
+        transport: has the addresses of other nodes.
+        chunks: keeps a view of an object while it is read.
         exchange: this node's store.
     """
 
@@ -39,10 +39,10 @@ class Sources:
         Args:
             reader: the node that wants to read it.
             object_id: the object.
-            failed: the source that was named before and sent nothing; None at first.
+            failed: the source that was named before, but sent nothing; None at first.
 
         Raises:
-            ObjectNotFoundError, ObjectLostError: or another error that is in the object's place.
+            ObjectNotFoundError, ObjectLostError: the object can't be read, or another error is in its place.
         """
         length_bytes = len(await self._chunks.view(object_id))
         fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
@@ -70,11 +70,11 @@ class Sources:
                 self._chunks.close_view(object_id)
 
     def lost(self, peer: PeerId) -> None:
-        """Called when a node can't be reached any more: it is not named as a source again."""
+        """Called when a node can't be reached any more. It is not named as a source again."""
         for fanout in self._fanouts.values():
             fanout.lost(peer)
 
     def _forget_idle(self) -> None:
-        """Forget where copies are, once too many objects are remembered, except of those that are being read."""
+        """Forget the readers of idle objects, once too many objects are remembered."""
         if len(self._fanouts) > FANOUTS_COUNT:
             self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}

@@ -1,16 +1,16 @@
 """Reads objects from the stores of other nodes into the store of this one.
 
     here                               origin                source: the origin, or a node that reads from it
-    pull ── "object_source" ──────────▶ Fanout: from whom?
+    pull ── "object_source" ──────────▶ Fanout: which source?
          ◀── length, source ───────────
          ── READ, one for each chunk ─────────────────────▶
-         ◀───────────────────────────────── CHUNK, checksum ── as soon as it is there itself
+         ◀───────────────────────────────── CHUNK, checksum ── when the chunk is there
     sealed ── "object_read" ──────────▶ there is room for another reader
 
-`pulls` decides which chunks are asked for; `sources`, by `fanout`, from whom they are read; `chunks` serves them. A
-source that is lost costs what was in flight: the origin names another one, and chunks that are here already are not
-read again. The origin makes the checksum of a chunk, and the checksum goes along with the chunk; a chunk counts as here
-when it agrees with its checksum.
+`pulls` decides which chunks are requested; `sources`, by `fanout`, names the source; `chunks` serves chunks. When a
+source is lost, the chunks in flight are lost with it. The origin names another source, and chunks that are here already
+are not read again. The origin makes the checksum of a chunk, and every source sends the checksum with the chunk. A
+chunk counts as here when it agrees with its checksum.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from actorrt.transport.interfaces import Buffer, Landing, Transport
 logger = logging.getLogger(__name__)
 
 PULLS_COUNT: Final = 2
-"""How many objects are read at a time: with the window of each, this bounds the bytes in flight to a node."""
+"""The number of objects that are read at a time. Together with their windows, it bounds the bytes in flight."""
 _STALL_S: Final = 5.0
 _RETRY_S: Final = 0.2
 _GIVE_UP_S: Final = 5.0  # in addition to the time in which the transport gives a peer up
 _WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
-"""After how many wrong chunks another source is asked for, and after how many the pull fails."""
+"""The number of wrong chunks after which another source is asked for, and the number at which the pull fails."""
 
 
 class Transfers:
@@ -58,7 +58,7 @@ class Transfers:
         control: carries requests to and from other nodes.
         exchange: this node's store.
         scope: owns the pulls.
-        clock: measures how long a source has sent nothing.
+        clock: measures the silence of a source.
     """
 
     def __init__(self, transport: Transport, control: Control, exchange: Exchange, scope: Scope, clock: Clock) -> None:
@@ -84,12 +84,12 @@ class Transfers:
         control.handle(ReleaseObject.by(lambda _, asked: exchange.release(asked.object)))
 
     def close(self) -> None:
-        """Release what transfers use; the pulls have ended with their scope. Idempotent."""
+        """Close the views and the threads. The pulls have ended with their scope. Idempotent."""
         self._chunks.close()
         self._workers.shutdown(cancel_futures=True)
 
     def statistics(self) -> dict[str, int]:
-        """Return how many chunks were sent, received, and refused for their checksums, and how many pulls run."""
+        """Return the numbers of chunks that were sent, received, and found to be wrong, and of running pulls."""
         return {
             "chunks_sent_count": self._chunks.sent_count,
             "chunks_taken_count": self._taken_count,
@@ -107,7 +107,7 @@ class Transfers:
             return
         reading = self._readings.get(object_id)
         if reading is None or reading.source.peer != peer:
-            return  # a source that was given up still sends
+            return  # a former source still sends
         if kind == CHUNK:
             _, _, offset, known = envelope
             self._take(reading, offset, known, buffers[0])
@@ -115,7 +115,7 @@ class Transfers:
             reading.end_turn()
 
     def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
-        """Return where a chunk is to arrive: in the object's memory, if the chunk was asked for."""
+        """Return the memory in which a chunk is to arrive: the object's, if the chunk was requested."""
         match envelope:
             case [kind, bytes(object_id), int(offset), _] if kind == CHUNK:
                 reading = self._readings.get(ObjectId(object_id))
@@ -124,7 +124,7 @@ class Transfers:
         return None
 
     def peer_failed(self, peer: PeerId) -> None:
-        """Called when a peer can't be reached: it sends nothing more, and is no source any more."""
+        """Called when a peer can't be reached. It sends nothing more, and is no source any more."""
         for reading in self._readings.values():
             if reading.source.peer == peer:
                 reading.end_turn()
@@ -134,7 +134,7 @@ class Transfers:
     # Pulling
 
     def pull(self, object_id: ObjectId, origin: PeerAddress) -> Completion[None]:
-        """Bring an object here that `origin` has, and hold it.
+        """Bring an object of `origin` here, and hold it.
 
         Returns:
             A completion: it is done when the object is sealed here. It fails with ObjectLostError (no node that has
@@ -203,14 +203,14 @@ class Transfers:
         self._readings[object_id] = reading
         try:
             while not await self._read_from_source(reading):
-                await self._check_hope(reading)
+                await self._check_progress(reading)
                 _, named = await self._ask_origin(object_id, reading.source.peer)
                 reading.source = named.source
         finally:
             reading.recall(*reading.landings)
             del self._readings[object_id]
 
-    async def _check_hope(self, reading: Reading) -> None:
+    async def _check_progress(self, reading: Reading) -> None:
         """Wait before the next source if the last one sent nothing; raise when no source sends anything."""
         name = f"object {short(reading.object_id)}"
         if reading.wrong_count >= _WRONG_COUNT:
@@ -224,7 +224,7 @@ class Transfers:
             await asyncio.sleep(_RETRY_S)
 
     async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: PeerAddress) -> None:
-        """Make an object hold those whose refs it contains, so that its readers find them adopted."""
+        """Make an object hold the objects whose refs it contains, so that these are adopted before it is read."""
         if not contained or self._exchange.contained(object_id):  # it was here before
             return
         for inner in contained:
@@ -235,7 +235,7 @@ class Transfers:
             await self._holdings.settled(inner)  # the origin keeps these only while it holds the outer object
 
     async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, ObjectSource]:
-        """Ask the origin of an object for its length and contents, and for a source to read from."""
+        """Ask the origin of an object for its length, the objects that it contains, and a source."""
         origin = await self._holdings.origin(object_id)
         try:
             return origin, await self._control.request(origin, NameSource(object=object_id, failed=failed))
@@ -243,16 +243,16 @@ class Transfers:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
 
     async def _read_from_source(self, reading: Reading) -> bool:
-        """Read what the current source sends; return whether the object is complete."""
+        """Read chunks from the current source; return whether the object is complete."""
         reading.turn = self._scope.loop.create_future()
         reading.heard_at = self._clock.now()
         reading.recall(*reading.landings)
-        reading.pull.source_lost()  # requests to the last source are not answered any more
+        reading.pull.source_lost()  # the former source does not answer any more
         self._ask(reading)
         while not reading.turn.done():
             await asyncio.wait([reading.turn], timeout=_STALL_S)
             if self._clock.now() - reading.heard_at >= _STALL_S:
-                logger.warning("%s sends nothing of object %s", short(reading.source.peer), short(reading.object_id))
+                logger.warning("%s sends no chunk of object %s", short(reading.source.peer), short(reading.object_id))
                 break
         return reading.pull.is_complete
 
@@ -284,7 +284,7 @@ class Transfers:
         else:
             self._wrong_count += 1
             reading.wrong_count += 1
-            logger.warning("a chunk of object %s is not what its origin sent", short(reading.object_id))
+            logger.warning("a chunk of object %s does not agree with its checksum", short(reading.object_id))
         if reading.pull.is_complete or (not is_right and reading.wrong_count % _WRONG_TURN_COUNT == 0):
             reading.end_turn()
         elif not reading.turn.done():
@@ -303,7 +303,7 @@ class Transfers:
             self._pass_on(reading, offset)
 
     def _pass_on(self, reading: Reading, offset: int) -> None:
-        """Send a chunk to the nodes that wait for it: a copy, since the object may still be aborted."""
+        """Send a copy of a chunk to the nodes that wait for it. The object itself may still be aborted."""
         for peer in self._asked_for[reading.object_id].pop(offset, ()):
             self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
 

@@ -1,1 +1,1 @@
-"""Which worker hosts an actor, and what it reserves."""
+"""The jobs and workers of a node, and the placement of actors on workers."""

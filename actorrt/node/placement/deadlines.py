@@ -1,6 +1,6 @@
 """Deadlines of actors that were told to end.
 
-One timer watches all actors that were told together; it is cancelled when the last of them is gone.
+One timer watches all actors that got one order. The timer is cancelled when the last of them is gone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from actorrt.ids import ActorId
 from actorrt.scopes import Scope
 
 TURN_S: Final = 0.0001
-"""Seconds added to a deadline for each actor that is waited for: a process handles one order after the other."""
+"""Seconds that each awaited actor adds to a new deadline, because a process handles one order after the other."""
 
 
 class Deadlines:
-    """Deadlines by which incarnations are to have ended; of several for one actor, the last one counts.
+    """Deadlines for the ends of incarnations. A new deadline of an actor replaces the one before.
 
     Args:
         scope: owns the timers.
@@ -30,7 +30,7 @@ class Deadlines:
         self._batches: dict[ActorId, _StopBatch] = {}
 
     def begin(self, records: Sequence[Record], delay_s: float) -> None:
-        """Watch incarnations that were told to end: they have `delay_s` seconds, and `TURN_S` for each that waits."""
+        """Watch incarnations that were told to end. They get `delay_s` seconds, and `TURN_S` per awaited actor."""
         for record in records:
             self.forget(record.actor_id)
         batch = _StopBatch({record.actor_id: (record, record.incarnation) for record in records})
@@ -45,7 +45,7 @@ class Deadlines:
             self._late(late)
 
     def forget(self, actor_id: ActorId) -> None:
-        """Wait for this actor no longer. Idempotent."""
+        """Remove the deadline of an actor. Idempotent."""
         batch = self._batches.pop(actor_id, None)
         if batch is not None:
             del batch.left[actor_id]
@@ -53,7 +53,7 @@ class Deadlines:
                 batch.cancel()
 
     def actors(self) -> Collection[ActorId]:
-        """Return the actors that are waited for."""
+        """Return the actors that have a deadline."""
         return self._batches.keys()
 
 

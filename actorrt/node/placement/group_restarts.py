@@ -1,7 +1,7 @@
 """Restarts and stops groups of a supervisor's children, each when the one before has started or ended.
 
-Neighbours in a group that run on one worker go there with one order, and few messages report what became of them; the
-worker's side is `actors.hosting.batches`. The supervisor decides which children, in which order, and what follows.
+Neighbours in a group that run on one worker share one order, and few messages report their outcomes; the worker's side
+is `actors.hosting.batches`. The supervisor decides which children restart or stop, in which order, and what follows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from actorrt.protocol.nodes import Hosted, RestartChildren, StopChildren
 
 
 class GroupRestarts:
-    """Carries out what supervisors order for several children at once."""
+    """Carries out the orders of supervisors for several children at once."""
 
     def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: PeerAddress) -> None:
         self._registry = registry
@@ -32,7 +32,7 @@ class GroupRestarts:
         self._control = control
         self._endpoint = endpoint
         self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}
-        """Of each actor whose start is queued: the supervisor, and the queue."""
+        """The supervisor and the queue of each actor whose start is queued."""
         placement.cancel_queued_start = self._cancel_queued_start
         control.handle(RestartChildren.by(self._restart))
         control.handle(StopChildren.by(self._stop))
@@ -47,7 +47,7 @@ class GroupRestarts:
         for actor_id in asked.actors:
             try:
                 record = self._registry.questions.live(actor_id)
-            except errors.ActorDiedError as error:  # it was ended by an order meanwhile
+            except errors.ActorDiedError as error:  # an order has ended the actor meanwhile
                 failed = ChildFailure(child=actor_id, error=error, cause=None, is_administrative=True)
                 self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed))
             else:
@@ -88,7 +88,7 @@ class GroupRestarts:
             return []
 
         def can_return(record: Record) -> bool:
-            """Whether the worker still has the mailbox, and so all that the actor is made from."""
+            """Whether the worker still has the mailbox, and so the spec of the actor."""
             return (
                 record.place is worker
                 and record.last_endpoint is not None
@@ -154,7 +154,7 @@ class GroupRestarts:
         self, supervisor: ActorId | None, record: Record, error: Exception, unreached: Sequence[ActorId] = ()
     ) -> None:
         cause = None
-        if isinstance(error, errors.ActorDiedError):  # its process is gone; other actors may report the same cause
+        if isinstance(error, errors.ActorDiedError):  # the process is gone; other actors may report the same cause
             cause = None if record.start_endpoint is None else record.start_endpoint.peer
             error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
         if record.is_start_under_way:

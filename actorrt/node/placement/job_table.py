@@ -1,4 +1,4 @@
-"""Pure: the jobs that a node knows: those whose driver is connected, and those of which detached actors are left."""
+"""Pure: the jobs that a node knows: those with a connected driver, and those that have detached actors left."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class JobTable:
         self._jobs: dict[JobId, Job] = {}
 
     def check_is_new(self, job_id: JobId, driver: PeerId) -> None:
-        """Refuse a job that is known, and another one of a driver that has a job.
+        """Refuse a job that is known, and a second job of one driver.
 
         Raises:
-            RuntimeStateError: that is so.
+            RuntimeStateError: the job is known, or the driver has a job.
         """
         if job_id in self._jobs or self.of_driver(driver):
             raise RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
@@ -52,7 +52,7 @@ class JobTable:
         return list(self._jobs.values())
 
     def live(self) -> list[Job]:
-        """Return the jobs of which more than detached actors are left."""
+        """Return the jobs that have more than detached actors left."""
         return [job for job in self._jobs.values() if not job.is_left_behind]
 
     def forget(self, job_id: JobId) -> bool:

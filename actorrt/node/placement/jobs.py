@@ -1,4 +1,4 @@
-"""What one driver started: its job, and the workers that belong to it."""
+"""Jobs, and the workers that belong to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actorrt.reasons import ExitKind, ExitReason
 
 
 class WorkerKind(StrEnum):
-    """What a worker hosts."""
+    """The kind of actors that a worker hosts."""
 
     OWN = "own"  # one actor, and its light children
     SHARED = "shared"
@@ -27,16 +27,16 @@ class Worker:
     """One worker of a node, from before its process exists to after its end.
 
     Attributes:
-        endpoint: where it is reached; known before the worker listens there.
+        endpoint: its endpoint; known before the worker listens there.
         ready: completes when the worker listens.
         number: its place in the node's listings; 0 until it is listed.
         actors: the actors that were placed on it and have not gone, in the order of placement.
-        burials_count: how many orders to bury an actor it has not answered; children may be ending there.
+        burials_count: the number of orders to bury an actor that it has not answered; children may be ending there.
         process: its process, opaque here; None without one, as in local mode.
-        hang_timeout_s: how long it may give no sign of life before it is replaced; None: for ever.
-        hang: why it was replaced, if it was.
-        ordered_count: how many orders to start an actor were sent to it.
-        begun_count: how many of these it had begun when it ended; None: that is not known.
+        hang_timeout_s: how long it may give no sign of life before it is replaced; None: without limit.
+        hang: the reason why it was replaced, or an empty text.
+        ordered_count: the number of orders to start an actor that were sent to it.
+        begun_count: the number of these orders that it had begun when it ended; None if that is unknown.
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
@@ -76,18 +76,18 @@ class Worker:
 
     @property
     def is_watchable(self) -> bool:
-        """Whether it owes an answer to whoever asks."""
+        """Whether it has a process that owes answers."""
         return self.process is not None and self.is_usable and self.is_up
 
     def failed_to_launch(self, error: Exception) -> None:
-        """Called when it got no process: starts that wait for it fail with the error."""
+        """Called when the worker got no process. Starts that wait for it fail with the error."""
         if not isinstance(error, ActorStartError):
             error = ActorStartError(f"{self.label} got no process: {type(error).__name__}: {error}")
         self.exit_reason = ExitReason(ExitKind.ERROR, str(error))
         self.ready.set_error(error)
 
     def ended(self, reason: ExitReason) -> None:
-        """Called when its process is gone."""
+        """Called when the process of the worker is gone."""
         self.exit_reason = reason
         self.ready.set_error(
             ActorStartError(f"the process of {self.label} ended while it started: {reason}", reason=reason)
@@ -96,17 +96,17 @@ class Worker:
 
 @dataclass
 class Job:
-    """What one driver started.
+    """The job of one driver.
 
     Attributes:
         job_id: the job.
         driver: the driver's endpoint.
         setting: how its workers find code, and how much they log.
-        shared: its shared workers: one for each light actor until there are as many as CPUs.
+        shared: its shared workers. Each light actor gets a new one, until there are as many as CPUs.
         child_groups: the workers of supervisors' light children, by supervisor and number of the group.
         supervisors: the worker of its supervisors.
-        round_robin_index: counts the placements on shared workers, which take turns.
-        has_ended: whether its end has begun; only its detached actors live on.
+        round_robin_index: the number of placements on shared workers, which are used in rotation.
+        has_ended: whether its end has begun, so that only its detached actors live on.
         is_left_behind: whether only detached actors are left.
     """
 

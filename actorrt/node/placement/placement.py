@@ -1,7 +1,7 @@
 """Starts and ends the actors of a node on its workers.
 
 The registry decides which actors there are, and what follows when one ends; `worker_choice` decides where an actor
-goes; `workers` makes and ends the workers.
+runs; `workers` makes and ends the workers.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from actorrt.store.server.retention import Retention
 logger = logging.getLogger(__name__)
 
 STOP_GRACE_S: Final = 0.5
-"""How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
+"""The time after its `shutdown_s` in which an actor may still end by itself; then it is killed."""
 
 ATTEMPTS_COUNT: Final = 3
-"""How many workers in a row may end before they have read the order to start an actor."""
+"""The number of workers that are tried when they end before they have read the order to start an actor."""
 
 KILL_PATIENCE_S: Final = 2.0
-"""How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
+"""How long the loop of a shared worker may be blocked before the kill of an actor there ends the whole process."""
 
 
 class _NotBegunError(errors.ActorStartError):
@@ -51,8 +51,8 @@ class Placement:
         control: carries orders to them.
         scope: owns the timers.
         endpoint: the node's own.
-        retention: keeps what the specs of actors refer to in the object store.
-        silent_s: returns for how long a worker owes a sign of life.
+        retention: keeps the objects in the store that the specs of actors refer to.
+        silent_s: returns how long a worker has owed a sign of life.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Placement:
         self._silent_s = silent_s
         self.hold, self.release = retention.hold, retention.release
         self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
-        """Gives up a start that waits in a queue of restarts; returns whether there was one."""
+        """Removes a start that waits in a queue of restarts; returns whether there was one."""
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
@@ -134,7 +134,7 @@ class Placement:
                 self._stops.begin(part, shutdown_s + STOP_GRACE_S)
 
     def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
-        """Ask actors of one worker to end, one after the other; kill those that take longer than their `shutdown_s`."""
+        """Ask actors of one worker to end one by one; kill the ones that take longer than their `shutdown_s`."""
         worker: Worker = records[0].place
         actors, manner = [record.actor_id for record in records], records[0].manner
         self._control.notify(worker.endpoint, StopInTurn(actors=actors, reason=reason, manner=manner))
@@ -156,7 +156,7 @@ class Placement:
         self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
-        """Tell the callers that the actor was serving. Where its process is gone, they hear so from the registry."""
+        """Tell the callers whose calls the actor was handling. If its process is gone, the registry tells them."""
         worker: Worker | None = record.place
         if worker is not None and worker.is_up:
             self._control.notify(worker.endpoint, DelayHosted(actor=record.actor_id, delay_s=delay_s))
@@ -182,9 +182,9 @@ class Placement:
             self._kills.begin(hosted, KILL_PATIENCE_S)
 
     def _kill_hosts(self, records: Sequence[Record]) -> None:
-        """Called when actors have not ended in time. End a worker that is silent, with all that it hosts.
+        """Called when actors have not ended in time. End a worker that is silent, with all its actors.
 
-        A silent worker has a loop that is blocked. A worker that speaks takes its orders in turn; there may be many.
+        The loop of a silent worker is blocked. A worker that is not silent may have many orders to handle first.
         """
         for worker, part in _alike(records, lambda record: record.place):
             left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
@@ -202,7 +202,7 @@ class Placement:
             return
         if worker.kind is WorkerKind.OWN:
             self._workers.end(worker)
-            worker.ready.set_error(stopped_early(record))  # it may still be forked
+            worker.ready.set_error(stopped_early(record))  # its process may not exist yet
         else:
             self._kill_hosted([record])
 
@@ -211,7 +211,7 @@ class Placement:
         return {*self._choice.reserving(), *self._stops.actors(), *self._kills.actors()}
 
     def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
-        """Release what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
+        """Release the cell, the reservation and the process of an actor; see `Hosting.bury`."""
         self._stops.forget(record.actor_id)
         self._kills.forget(record.actor_id)
         self._choice.release(record.actor_id)
@@ -237,7 +237,7 @@ class Placement:
 
     @staticmethod
     def _is_no_longer_needed(worker: Worker) -> bool:
-        """Whether a worker that has lost an actor will host no other, and no actor is still ending there."""
+        """Whether a worker that has lost an actor will host no other actor, and no actor is still ending there."""
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count
 
@@ -247,7 +247,7 @@ class Placement:
 
 
 def _hosts(records: Sequence[Record]) -> Iterator[tuple[Worker, ActorIds]]:
-    """Yield the workers that can be reached, each with the actors that it hosts: one order for all of them."""
+    """Yield the workers that can be reached, each with those of the actors that it hosts."""
     for worker, part in _alike(records, lambda record: record.place):
         if worker is not None and worker.is_up:
             yield worker, ActorIds(b"".join([record.actor_id for record in part]))

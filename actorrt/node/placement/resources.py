@@ -1,4 +1,4 @@
-"""Reservations: what a node can reserve, and which actor has reserved how much."""
+"""The resources of a node, and the reservations of its actors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Resources:
     """Counts reservations of CPUs, GPUs and other resources of a node.
 
     Args:
-        cpu_count, gpu_count: what there is.
-        may_exceed: whether reservations may add up to more than there is; a warning says so once.
+        cpu_count, gpu_count: the CPUs and GPUs of the node.
+        may_exceed: whether reservations may add up to more than the node has; one warning says so.
     """
 
     def __init__(self, cpu_count: int, gpu_count: int, *, may_exceed: bool) -> None:
@@ -38,11 +38,11 @@ class Resources:
         return self._reserved.keys()
 
     def reserve(self, actor_id: ActorId, label: str, options: ActorOptions) -> None:
-        """Reserve what the options ask for; it replaces what the actor had reserved.
+        """Reserve the resources in an actor's options. They replace an earlier reservation of the actor.
 
         Raises:
-            PlacementError: the node has nothing at all of a resource, so there is nothing to share.
-            ActorStartError: there is not enough left, and reservations may not exceed what there is.
+            PlacementError: the node has nothing of a resource, so there is nothing to share.
+            ActorStartError: there is not enough left, and reservations may not exceed the resources.
         """
         self.release(actor_id)
         amounts = {
@@ -74,7 +74,7 @@ class Resources:
             logger.warning("%g %s are reserved on a node that has %d: actors share them", wanted, name, total)
 
     def release(self, actor_id: ActorId) -> None:
-        """Release what the actor reserved. Idempotent."""
+        """Release the reservation of an actor. Idempotent."""
         self._add(self._reserved.pop(actor_id, {}), -1)
 
     def _add(self, amounts: dict[str, float], sign: int) -> None:

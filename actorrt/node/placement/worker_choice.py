@@ -1,8 +1,8 @@
 """Chooses the worker that hosts an actor, and reserves what the actor needs.
 
 An actor with a process of its own gets a new worker. The supervisors of a job share one worker. Light actors share as
-many workers as the node has CPUs: in turn, but an actor that is spawned beside another one goes to the other's worker,
-and the light children of one supervisor go to workers in groups.
+many workers as the node has CPUs, in rotation. There are two exceptions: an actor that is spawned beside another actor
+goes to the worker of that actor, and the light children of one supervisor go to workers in groups.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class WorkerChoice:
 
     Args:
         workers: the node's workers.
-        resources: what can be reserved.
+        resources: the resources that actors can reserve.
         job_of: returns a job, or raises ActorStartError when it has ended.
     """
 
@@ -33,11 +33,11 @@ class WorkerChoice:
         self.reserving = resources.reserving
 
     def worker_of(self, record: Record) -> Worker:
-        """Return the worker of an actor; one that has none, or an unusable one, gets another.
+        """Return the worker of an actor. An actor without a usable worker gets one.
 
         Raises:
             ActorStartError: its job has ended, or there is not enough left to reserve.
-            PlacementError: the node has nothing at all of what the actor reserves.
+            PlacementError: the node has nothing of a resource that the actor reserves.
         """
         worker: Worker | None = record.place
         return worker if worker is not None and worker.is_usable else self._place(record)
@@ -56,9 +56,9 @@ class WorkerChoice:
         return worker
 
     def _child_group_of(self, record: Record) -> tuple[ActorId, int] | None:
-        """Return which group of a supervisor's light children this one belongs to: there are as many as CPUs.
+        """Return the group of a supervisor's light children that a child belongs to; None if it is no such child.
 
-        A group shares a worker, so that one order there stops or starts all of it in turn.
+        There are as many groups as CPUs. A group shares a worker, so that one order stops or starts the whole group.
         """
         child_index = record.order.share
         if child_index is None or record.supervisor is None:

@@ -1,6 +1,6 @@
 """The workers of a node, from before their processes exist to after their ends.
 
-How a worker gets its process is decided by a `WorkerFactory`; which actors a worker hosts, by `WorkerChoice`.
+A `WorkerFactory` makes the process of a worker; `WorkerChoice` decides which actors a worker hosts.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class WorkerFactory(Protocol):
     """Makes and ends workers."""
 
     def endpoint(self, ids: IdSource) -> PeerAddress:
-        """Return where a new worker will be reached."""
+        """Return the endpoint of a new worker."""
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
-        """Have workers that are launched from now on find these modules imported, where that is possible."""
+        """Import modules before later workers are launched, if that is possible."""
 
     async def launch(self, worker: Worker) -> None:
         """Make the worker's process. The worker itself reports when it is ready; its end is reported to the node.
 
         Raises:
-            ActorStartError: there is no process.
+            ActorStartError: the worker got no process.
         """
 
     def kill(self, worker: Worker) -> None:
@@ -72,12 +72,12 @@ class Workers:
         return worker
 
     async def _launch(self, worker: Worker) -> None:
-        """Make the worker's process. It may serve other actors by then, so the end of a start does not end this."""
+        """Make the worker's process. This does not end with one start, because other starts may wait for the worker."""
         self._known[worker.peer] = worker
         try:
             await self._factory.launch(worker)
         except BaseException as error:
-            self.remove(worker)  # so that nobody waits for its end
+            self.remove(worker)  # so that no task waits for its end
             if not isinstance(error, Exception):
                 raise
             worker.failed_to_launch(error)
@@ -95,7 +95,7 @@ class Workers:
             await self._one_ended.wait()
 
     def dismiss(self, worker: Worker) -> None:
-        """Let a worker that hosts nothing any more send its last messages and end; kill it if it does not end."""
+        """Tell a worker without actors to send its last messages and end; kill it if it does not end."""
         if worker.exit_reason is not None:
             return
         worker.is_leaving = True
@@ -106,7 +106,7 @@ class Workers:
             self.kill(worker)
 
     def end(self, worker: Worker) -> None:
-        """End a worker at once, with all that it hosts; its end is expected from now on."""
+        """End a worker at once, with all its actors. Its end is expected from now on."""
         worker.is_leaving = True
         self.kill(worker)
 

@@ -1,1 +1,1 @@
-"""Processes: the zygote that forks workers, what watches and ends them, and their output."""
+"""Processes of a node: the zygote that forks workers, the watches that reap them, and their output."""

@@ -1,4 +1,4 @@
-"""What a worker does between its fork and its `main`: it drops the zygote's state and becomes a child of the daemon.
+"""Prepares a worker between its fork and its `main`: drops the zygote's state, and makes it a child of the daemon.
 
 The zygote's loop is in `zygote`; the worker's work is in `worker.main`.
 
@@ -43,9 +43,9 @@ def run_worker(
     Args:
         request: the fork request: its `id`, and the `config` that the entry is called with.
         fds: standard output and standard error.
-        zygote_channel: the zygote's end of the channel, to answer on; it is closed then.
-        daemon_pid: the process that must become the parent.
-        parent_pidfd: the intermediate process; when it ends, this process becomes a child of the daemon.
+        zygote_channel: the zygote's end of the channel; it carries the answer, and is closed then.
+        daemon_pid: the daemon, which must become the parent.
+        parent_pidfd: the intermediate process. When it ends, this process becomes a child of the daemon.
     """
     status = 1
     try:
@@ -68,8 +68,8 @@ def run_worker(
 def _wait_for_adoption(parent_pidfd: int, daemon_pid: int) -> None:
     """Wait until this process is a child of the daemon, and have it die with the daemon.
 
-    The order matters. A death signal that is set earlier comes when the intermediate process ends. The comparison at
-    the end notices a daemon that died before the signal was set.
+    The order matters. A death signal that is set earlier arrives when the intermediate process ends. The comparison at
+    the end detects a daemon that died before the signal was set.
     """
     poll = select.poll()
     poll.register(parent_pidfd, select.POLLIN)
@@ -90,7 +90,7 @@ def _take_streams(fds: Sequence[int]) -> None:
 
 
 def _settle(config: dict[str, Any]) -> None:
-    """Set up signals, name, environment, directory and import path, as `config` says."""
+    """Set signals, name, environment, directory and import path from `config`."""
     for number in DEFAULT_SIGNALS:
         signals.signal(number, signals.SIG_DFL)
     signals.signal(signals.SIGINT, signals.SIG_IGN)  # the driver handles Ctrl-C
@@ -107,7 +107,7 @@ def _settle(config: dict[str, Any]) -> None:
 
 
 def _draw_seeds() -> None:
-    """Seed numpy's global generator, or all workers would draw the same numbers; `random` does this by itself."""
+    """Seed numpy's global generator: otherwise all workers draw the same numbers. `random` does so by itself."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

@@ -1,7 +1,7 @@
 """The socket between daemon and zygote. A packet is one msgpack map, and may carry file descriptors.
 
 `SOCK_SEQPACKET` keeps packets whole: a process that dies while it sends leaves no partial packet, and each process
-that holds the other end may send. `zygote` and `forker` define what the packets mean.
+that holds the other end may send. `zygote` and `forker` define the packets.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 users want imported. The daemon decides when a worker is needed.
 
 Life of a request: it waits for the window, is sent, and is answered. When the zygote dies, the end of the channel
-proves that a request without an answer has no worker (see `zygote`), so the request goes to the next zygote: the death
-of a zygote is no failure of the actor whose worker was to be forked. A request fails at the death number `PATIENCE`.
-A zygote that dies before it is ready may never become ready, so its death counts twice.
+proves that a request without an answer has no worker (see `zygote`). So the request goes to the next zygote: the death
+of a zygote is no failure of the actor that needs the worker. A request fails when `PATIENCE` zygotes have died. A
+zygote that dies before it is ready may never become ready, so its death counts twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORKS_IN_FLIGHT: Final = 16
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 5
-"""How many deaths of zygotes fail a request."""
+"""The number of deaths of zygotes at which a request fails."""
 _NOT_PRELOADED: Final = "%s is not preloaded: %s; workers import it themselves"
 
 
@@ -50,7 +50,7 @@ class ProcessFactory(Protocol):
     """Makes worker processes. `Forker` makes real ones; tests and simulations pass their own."""
 
     async def start(self) -> None:
-        """Begin to start; return at once."""
+        """Begin the start; return at once."""
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
         """Have modules imported before the next fork; see `Forker.preload`."""
@@ -82,7 +82,7 @@ class Forker:
     Args:
         loop: reads and writes the channel.
         preload: modules that the zygote imports before it forks.
-        fork_timeout_s: after how long without an answer a zygote is killed and replaced.
+        fork_timeout_s: the time without an answer after which a zygote is killed and replaced.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Forker:
         self._running_zygote()
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
-        """Have the zygote import modules, found in `sys_path`, before it forks any worker that is asked for later.
+        """Have the zygote import modules, found in `sys_path`, before it forks the workers that are requested later.
 
         A module that can't be imported is logged with its error; workers import it themselves then.
         """
@@ -167,7 +167,7 @@ class Forker:
                 self._withdraw(number)
 
     def _end_unclaimed(self, request: _ForkRequest) -> None:
-        """End the worker whose answer came in the same turn of the loop in which the wait ended."""
+        """End the worker if the answer came in the same turn of the loop in which the wait ended."""
         answer = request.answer
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             self._end_worker(answer.result())
@@ -197,7 +197,7 @@ class Forker:
         return self._zygote
 
     def _answered(self, message: dict[str, Any]) -> None:
-        """Handle an answer. A worker answers as its zygote does, so the second answer to a request is ignored."""
+        """Handle an answer. The zygote and the worker both answer a request, so the second answer is ignored."""
         if message["kind"] == "preloaded":
             self._preloaded(message["module"], message["problem"], is_end=message["is_end"])
             return
@@ -235,7 +235,7 @@ class Forker:
         culprit = self._preloads.zygote_ended() if was_ready else None
         if culprit is not None:
             logger.warning(_NOT_PRELOADED, *culprit)
-        # No cost where a module is to blame: the next zygote does not import it.
+        # No cost if a module is to blame, because the next zygote does not import it.
         cost = 0 if culprit is not None else 1 if was_ready else 2
         for number in list(self._requests):
             self._resend_or_fail(number, cost)
@@ -263,7 +263,7 @@ class Forker:
             logger.error("%s; the next fork tries again", error)
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> ProcessWatch:
-        """Have `on_exit` called once, when the worker is reaped and what it started was sent SIGKILL.
+        """Have `on_exit` called once, when the worker is reaped and all that it started was sent SIGKILL.
 
         Raises:
             OSError: there is no descriptor for the worker; it is ended, and `on_exit` is not called.
@@ -284,7 +284,7 @@ class Forker:
         return self._watches[pid]
 
     def _end_worker(self, pid: int) -> None:
-        """End a worker that nobody waits for."""
+        """End a worker that no request waits for."""
         try:
             self.watch(pid, lambda _: None).kill()
         except OSError as error:  # there is no descriptor for it, so `watch` has ended it
@@ -312,8 +312,8 @@ class Forker:
     async def close(self) -> None:
         """End the zygote, every worker and everything they started, and reap them. Idempotent.
 
-        Requests that wait fail with `RuntimeStateError`. A process that is left `PROCESS_END_TIMEOUT_S` after SIGKILL
-        (stuck in the kernel) is reported and not waited for.
+        Requests that wait fail with `RuntimeStateError`. Processes that are left `PROCESS_END_TIMEOUT_S` after SIGKILL
+        are stuck in the kernel: they are logged and not awaited.
         """
         if self._is_closed:
             return
@@ -346,8 +346,9 @@ class Forker:
 
 
 def _own_thread_settings() -> dict[str, str]:
-    """Return this process's own values of the variables that the zygote's environment had to change.
+    """Return this process's own values of the variables that differ in the zygote's environment.
 
-    Libraries that a worker loads, such as torch, follow them. OpenBLAS does not: numpy has loaded it in the zygote.
+    Libraries that a worker loads, such as torch, follow the values. OpenBLAS does not, because numpy has loaded it in
+    the zygote already.
     """
     return {name: os.environ[name] for name in zygote.SINGLE_THREADED if name in os.environ}

@@ -1,4 +1,4 @@
-"""What the machine and its control group allow a node to use: CPUs, GPUs, memory, descriptors."""
+"""The limits that the machine and its control group set for a node: CPUs, GPUs, memory, descriptors."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def cpu_count() -> int:
 
 
 def gpu_count() -> int:
-    """Return how many NVIDIA devices there are."""
+    """Return the number of NVIDIA devices."""
     return sum(1 for entry in _NVIDIA.glob("nvidia[0-9]*") if entry.name[6:].isdigit())
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Return how much memory the machine has, or the control group allows, and how much of it is free."""
+    """Return the memory that the machine has or the control group allows, and the part of it that is free."""
     fields = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines())
     allowed, free = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     limit = _read(_CGROUP / "memory.max").strip()

@@ -21,15 +21,15 @@ _MAX_LABEL_CHARS: Final = 200
 
 @lru_cache(maxsize=1024)
 def marker(label: str) -> str:
-    """Return the marker of `label`, with at most 200 characters of it, the printable ones."""
+    """Return the marker of a label. It has at most 200 characters of the label, and only printable ones."""
     return _START + "".join(filter(str.isprintable, label))[:_MAX_LABEL_CHARS] + _END
 
 
 class LineSplitter:
     """Cuts a stream of bytes into labelled lines.
 
-    Of a line that is rewritten with carriage returns, such as a progress bar, the last version counts. A line longer
-    than the cap is cut, with a note. So the cap bounds the memory used, whatever arrives.
+    A line that is rewritten with carriage returns, such as a progress bar, counts in its last version. A line longer
+    than the cap is cut, with a note. So the cap bounds the memory used for any input.
 
     Args:
         max_line_bytes: the cap on a line with its marker.

@@ -37,17 +37,17 @@ class Orphans:
     def end_session(self, session_id: int) -> None:
         """Kill every process of the session, and reap each when it ends.
 
-        The session is examined again then: only now are the children of that process children of this one.
+        The session is examined again at each end, when the children of the ended process become children of this one.
         """
         try:
             for pid in session_members(session_id):
                 self._end(pid, session_id)
         except OSError as error:
-            logger.warning("what process %d started can't be ended yet: %s", session_id, error)
+            logger.warning("the processes that process %d started can't be ended yet: %s", session_id, error)
             self._again(session_id, lambda: self.end_session(session_id))
 
     def end_unwatched(self, pid: int) -> None:
-        """Kill a child for which there is no descriptor, and reap it. Its id is not reused before that."""
+        """Kill a child for which there is no descriptor, and reap it. Its id is not reused before it is reaped."""
         kill_group(pid)
         _kill(pid)
         self._reap(pid)
@@ -69,14 +69,14 @@ class Orphans:
             self._retries[key] = self._loop.call_later(RETRY_S, due)
 
     async def end_children(self) -> None:
-        """Kill and reap every child of this process, in any session, until none is left that it may kill."""
+        """Kill and reap every child of this process, in any session, until no child is left that it may kill."""
         while self._end_each_child():
             while self._pidfds:
                 await self._idle.wait()
             await asyncio.sleep(0)
 
     def _end_each_child(self) -> bool:
-        """Kill every child; return whether there was one. True, too, if a descriptor is lacking to find out."""
+        """Kill every child; return whether there was one. Return True, too, if no descriptor is left to list them."""
         try:
             return any([self._end(pid, None) for pid in child_pids(os.getpid())])
         except OSError as error:
@@ -93,7 +93,7 @@ class Orphans:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
 
     def _end(self, pid: int, session_id: int | None) -> bool:
-        """Kill a process; return whether to wait for its end. False: it is gone, or it changed user."""
+        """Kill a process; return whether to wait for its end: False if it is gone or has changed its user."""
         if pid in self._pidfds:
             return True
         try:
@@ -137,7 +137,7 @@ class Orphans:
 
 
 def kill_sessions(session_ids: Collection[int]) -> None:
-    """Send SIGKILL to every process of these sessions, even to those that are no children; reap none."""
+    """Send SIGKILL to every process of these sessions, children or not; reap none."""
     for session_id in session_ids:
         kill_group(session_id)
     for pid in _all_pids():
@@ -149,7 +149,7 @@ def _kill(pid: int) -> None:
     try:
         os.kill(pid, signals.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # it has ended since it was listed, or changed user
+        return  # it has ended since it was listed, or has changed its user
 
 
 def _some_zombie() -> int | None:

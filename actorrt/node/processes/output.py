@@ -22,14 +22,14 @@ OUTPUT_READ_BYTES: Final = 64 * KIB
 OUTPUT_BUDGET_READS: Final = 4
 STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
-_DRAIN_READS: Final = 64  # a dead worker's pipe holds less; more comes from a process that outlived it
+_DRAIN_READS: Final = 64  # a dead worker's pipe holds less; only a process that outlived the worker writes more
 
 
 class OutputReader:
     """Makes the two pipes of one worker and reads them; the loop's thread owns it.
 
-    Fork the worker with `stdout_fd` and `stderr_fd`. Call `close_write_ends` after the fork, or the end of the output
-    is never seen. Call `drain` when the worker has ended; `last_lines` is complete then.
+    Fork the worker with `stdout_fd` and `stderr_fd`. Call `close_write_ends` after the fork; otherwise the end of the
+    output is never read. Call `drain` when the worker has ended; `last_lines` is complete then.
 
     Args:
         loop: reads the pipes.
@@ -93,7 +93,7 @@ class OutputReader:
             pipe.resume()
 
     def drain(self) -> None:
-        """Read what a worker that has ended left in its pipes, with a last line without a newline; then close."""
+        """Read the rest of the output of a worker that has ended, with a last line without a newline; then close."""
         for pipe in self._pipes:
             pipe.read(_DRAIN_READS)
         self.close()

@@ -1,7 +1,7 @@
-"""Pure: the modules that zygotes import for users, besides their own.
+"""Pure: the modules that zygotes import for users, in addition to `zygote.PRELOAD`.
 
 A module is given up, with a warning, if it can't be imported, if it starts threads, or if the zygote ends while it
-imports the module. Nothing else fails then: workers import by themselves what the zygote has not imported.
+imports the module. Nothing else fails then: workers import the module themselves.
 
     ordered ──asked──▶ imported        asked of each new zygote again
                  └───▶ given up        never asked again
@@ -39,7 +39,7 @@ class Preloads:
         return [{"kind": "preload", "module": name, "sys_path": self._sys_path_of[name]} for name in modules]
 
     def answered(self, module: str, problem: str | None) -> None:
-        """Called when the zygote has imported a module, or could not: for that `problem`."""
+        """Called when the zygote has imported a module, or could not because of `problem`."""
         self._unanswered.remove(module)
         if problem is not None:
             self._give_up(module)
@@ -49,7 +49,7 @@ class Preloads:
         self._culprit = (module, problem)
 
     def zygote_ended(self) -> tuple[str, str] | None:
-        """Give up the module that the zygote ended because of, if any; return it with the problem."""
+        """Give up the module that ended the zygote, if there is one; return the module and the problem."""
         culprit, self._culprit = self._culprit, None
         if culprit is None and self._unanswered:
             culprit = (self._unanswered[0], "the zygote ended while it imported it")

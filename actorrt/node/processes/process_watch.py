@@ -1,4 +1,4 @@
-"""Watches child processes: how a child ended, which process adopts orphans, and which dies with its parent.
+"""Watches child processes, and sets which process adopts orphans and which process dies with its parent.
 
 A watch has one child, which it reaps. `forker` makes processes; `orphans` ends what the user code of a dead worker left
 running.
@@ -65,7 +65,7 @@ def set_process_name(name: str) -> None:
 def oom_kill_count() -> int | None:
     """Return how many processes the kernel has killed for lack of memory since the machine started.
 
-    The count is the whole machine's, kills by container limits included, so an increase is a suspicion and no proof.
+    The count is the whole machine's, kills by container limits included, so an increase is a suspicion, not a proof.
     It is 0 if the kernel does not count (before 4.13). None: it can't be read, for lack of a descriptor or of memory.
     """
     try:
@@ -88,8 +88,8 @@ class ProcessExit:
         signal: the number of the signal that ended it, or None if it exited. Both are None if other code reaped
             it.
         was_killed_by_us: whether this process had sent it a signal that ends processes.
-        is_oom_suspected: it was killed by SIGKILL, not by this process, and the kernel has killed for lack of memory
-            since it was last known to live; see `ProcessWatch.outlived`.
+        is_oom_suspected: whether another process or the kernel sent it SIGKILL, and the kernel has killed for lack of
+            memory since the child was last known to live; see `ProcessWatch.outlived`.
     """
 
     pid: int
@@ -99,7 +99,7 @@ class ProcessExit:
     is_oom_suspected: bool = False
 
     def to_reason(self, detail: str = "", traceback: str = "") -> ExitReason:
-        """Return the exit as the reason its actors ended with; `detail` and `traceback` come from its last lines."""
+        """Return the exit reason of the process's actors; `detail` and `traceback` come from its last lines."""
         if self.is_oom_suspected:
             kind = ExitKind.OUT_OF_MEMORY
         else:
@@ -157,7 +157,7 @@ class ProcessWatch:
         kill_group(self.pid)
         try:
             status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:  # other code reaped it: nothing is known but that it ended
+        except ChildProcessError:  # other code reaped it, so only its end is known
             self.close()
             self._on_exit(ProcessExit(self.pid, was_killed_by_us=self._was_killed))
             return

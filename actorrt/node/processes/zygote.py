@@ -1,7 +1,8 @@
-"""The zygote: a process that has imported everything once and forks workers, two forks each.
+"""The zygote: a process that has imported everything once and forks workers.
 
-Twice, so that a worker's parent ends at once and the daemon, the nearest subreaper, adopts the worker: only a parent
-learns how a process ended. What the worker does next is in `after_fork`; the daemon's side is `forker`.
+It forks twice for each worker. The parent of the worker ends at once, so the daemon, which is the nearest subreaper,
+adopts the worker: only a parent learns how a process ended. `after_fork` prepares the worker; `forker` is the daemon's
+side.
 
 Invariants:
     * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So
@@ -9,8 +10,8 @@ Invariants:
       its background thread. When a user's module starts a thread, the zygote ends, and the next one does not import it.
     * The zygote answers a request, and so does the worker itself. When the daemon reads the end of the channel, no
       process is left that could answer, so a request without an answer has no worker.
-    * The end of the channel means that the daemon is gone. The workers die with the daemon (`PR_SET_PDEATHSIG`). What
-      their user code started does not, so the zygote kills the sessions that it knows.
+    * The end of the channel means that the daemon is gone. The workers die with the daemon (`PR_SET_PDEATHSIG`).
+      Processes that their user code started do not, so the zygote kills the sessions that it knows.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Zygote:
                 self._session_ids.discard(message["pid"])
 
     def _preload(self, module: str, sys_path: list[str]) -> None:
-        """Import a user's module, from where the user's processes find it. The import may do anything."""
+        """Import a user's module by the import path of the user's processes. The import may do anything."""
         own_path, sys.path[:] = sys.path[:], sys_path
         problem = None
         try:
@@ -106,7 +107,7 @@ class Zygote:
             sys.path[:] = own_path
         threads = _thread_names_or_why_not()
         if isinstance(threads, str):
-            problem, self._is_unsafe_to_fork = f"whether it starts threads can't be known: {threads}", True
+            problem, self._is_unsafe_to_fork = f"the zygote can't tell whether it starts threads: {threads}", True
         elif len(threads) != 1:
             problem = f"it starts threads ({', '.join(threads[1:])}), whose locks a fork would copy"
             self._is_unsafe_to_fork = True
@@ -126,7 +127,7 @@ class Zygote:
             return  # the daemon is gone, which the next receive reports
 
     def _fork(self, request: dict[str, Any], fds: Sequence[int]) -> int | str:
-        """Return the process id of the worker, which is the daemon's child by then, or why there is none."""
+        """Return the process id of the worker, which is the daemon's child by then, or the reason why there is none."""
         threads = _thread_names_or_why_not()
         if isinstance(threads, str):
             return f"the zygote can't count its threads: {threads}"

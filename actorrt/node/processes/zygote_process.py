@@ -1,6 +1,6 @@
-"""A zygote as the daemon sees it: the process, the daemon's end of the channel, and what is not sent yet.
+"""The daemon's side of one zygote: its process, the daemon's end of the channel, and the packets not sent yet.
 
-`forker` decides when to start one, and what its answers mean; `zygote` is the zygote's own side.
+`forker` decides when to start a zygote, and handles its answers; `zygote` is the code of the zygote itself.
 
 Invariant: a zygote has ended when its channel ends, not when its process does. A worker that is being forked holds the
 other end of the channel too, so when the channel has ended, no process is left that could answer.
@@ -37,7 +37,7 @@ class ZygoteProcess:
     """Starts a zygote; the loop's thread owns it.
 
     Args:
-        loop: does the reading and writing.
+        loop: reads and writes the channel.
         preload: modules that the zygote imports.
         on_answer: called with each answer to a request, and with a refusal when a request could not be sent.
         on_end: called once, when the channel has ended; its argument tells whether the zygote had been ready.
@@ -82,7 +82,7 @@ class ZygoteProcess:
         self._watch.kill()
 
     def send(self, packet: bytes, fds: tuple[int, ...] = (), number: int | None = None) -> None:
-        """Send now, or later while the socket is full; the order is kept."""
+        """Send a packet, or queue it while the socket is full. The order is kept."""
         self._unsent.append((packet, fds, number))
         if len(self._unsent) == 1:
             self._flush()
@@ -105,7 +105,7 @@ class ZygoteProcess:
                 self._loop.add_writer(fd, self._flush)
                 return
             except ConnectionError:
-                break  # the zygote is dead, which the reader reports; the next one serves what waits
+                break  # the zygote is dead, which the reader reports; the next zygote gets these requests
             except OSError as error:  # too many descriptors are in flight, or the kernel lacks memory
                 self._unsent.popleft()
                 self._not_sent(number, error)
@@ -151,7 +151,7 @@ class ZygoteProcess:
             self._end.close()
 
     def _process_ended(self, ended: ProcessExit) -> None:
-        # `Popen` must know that, or it would wait for a process id that is free now.
+        # Without a status, `Popen` would wait for a process id that is free now.
         self._popen.returncode = ended.exit_status if ended.exit_status is not None else -(ended.signal or 0)
         self._is_reaped.set()
 

@@ -1,1 +1,1 @@
-"""A worker's process."""
+"""The process of a worker: its main function, and its standard output."""

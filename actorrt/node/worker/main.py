@@ -47,13 +47,13 @@ def main(config: dict[str, Any]) -> None:
 
 
 def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
-    """Called by `breakpoint()`. Refuse a debugger that reads from a terminal: a worker has none."""
+    """Called by `breakpoint()`. Refuse a debugger that reads from a terminal, because a worker has no terminal."""
     if os.environ.get("PYTHONBREAKPOINT"):
         return sys.__breakpointhook__(*args, **kwargs)  # the user has chosen a debugger, or none
     raise RuntimeStateError(
         f"breakpoint() in process {os.getpid()}, which has no terminal: run the script with "
         "actorrt.init(mode='local'), where all actors are in the script's own process; or set PYTHONBREAKPOINT to a "
-        "debugger that is reached otherwise"
+        "debugger that needs no terminal here"
     )
 
 
@@ -96,7 +96,7 @@ async def _serve(setting: WorkerSetting) -> None:
 
 
 class _EndOfForkedChild:
-    """Ends a child that user code forked, when the child returns to the loop in any way."""
+    """Ends a child that user code forked, when the child returns to the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -108,7 +108,7 @@ class _EndOfForkedChild:
 
 
 def _end_at_once(_: BaseException) -> None:
-    """End the process: a worker must not live on when its runtime has failed. Supervisors see a crash."""
+    """End the process, because a worker must not live on when its runtime has failed. Supervisors see a crash."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -116,12 +116,12 @@ def _end_at_once(_: BaseException) -> None:
 
 
 async def _send_waiting_messages(system: System) -> None:
-    """Wait a short while for messages whose receivers have no room yet."""
+    """Wait at most `FLUSH_TIMEOUT_S` until messages whose receivers had no room are sent."""
     try:
         async with asyncio.timeout(FLUSH_TIMEOUT_S):
             await system.routes.drained()
     except TimeoutError:
-        logger.warning("a worker left with messages that their receivers had no room for")
+        logger.warning("a worker ended with messages for which their receivers had no room")
 
 
 def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:

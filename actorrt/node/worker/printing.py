@@ -1,4 +1,4 @@
-"""A worker's `sys.stdout` and `sys.stderr`: whole lines, marked with the actor that prints them, and not buffered.
+"""The `sys.stdout` and `sys.stderr` of a worker: unbuffered whole lines, marked with the actor that printed them.
 
 A line has left the process when `print` returns, so a crash right after it loses nothing. `output` reads the lines.
 
@@ -58,7 +58,7 @@ class LabelledWriter(io.TextIOBase):
         return True
 
     def reconfigure(self, **_: object) -> None:
-        """Accept the arguments of `io.TextIOWrapper.reconfigure`; change neither encoding nor buffering."""
+        """Accept the arguments of `io.TextIOWrapper.reconfigure`, but change nothing."""
 
     def _speaker(self) -> _Speaker:
         return self._label_of_current_actor(), threading.get_ident()

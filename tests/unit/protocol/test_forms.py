@@ -109,7 +109,7 @@ def test_value_that_does_not_fit_is_refused_with_its_place_and_what_belongs_ther
 
 
 @pytest.mark.parametrize("annotation", [set[int], int | str, complex, Literal, "str"], ids=str)
-def test_annotation_of_what_does_not_travel_is_refused_when_the_form_is_made(annotation: Any) -> None:
+def test_annotation_of_a_type_that_does_not_travel_is_refused_when_the_form_is_made(annotation: Any) -> None:
     with pytest.raises(TypeError, match="no form to travel in"):
         form_of(annotation)
 
@@ -169,7 +169,7 @@ def read_or_refused(read: Callable[[Any], Any], arrived: Any, verb: str) -> Any:
 
 @settings(max_examples=1000, deadline=None)
 @given(data=st.data(), verb=st.sampled_from(VERB_NAMES))
-def test_whatever_arrives_gives_a_request_or_a_value_error_that_names_the_place(data: st.DataObject, verb: str) -> None:
+def test_any_data_give_a_request_or_a_value_error_that_names_the_place(data: st.DataObject, verb: str) -> None:
     kind, arrived = VERBS[verb], disturbed(data.draw, RIGHT[verb])
     request = read_or_refused(kind.unpack, arrived, verb)
     if request is not None:
@@ -179,7 +179,5 @@ def test_whatever_arrives_gives_a_request_or_a_value_error_that_names_the_place(
 
 @settings(max_examples=1000, deadline=None)
 @given(data=st.data(), verb=st.sampled_from(VERB_NAMES))
-def test_whatever_is_answered_is_an_answer_or_a_value_error_that_names_the_place(
-    data: st.DataObject, verb: str
-) -> None:
+def test_any_answer_data_give_an_answer_or_a_value_error_that_names_the_place(data: st.DataObject, verb: str) -> None:
     read_or_refused(VERBS[verb].unpack_answer, disturbed(data.draw, ANSWERS[verb]), verb)

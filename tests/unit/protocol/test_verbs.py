@@ -49,12 +49,12 @@ def test_verb_is_asked_somewhere_and_handled_somewhere(name: str) -> None:
     assert name in made or name in ASKED_BY_TESTS
 
 
-def test_nobody_asks_or_handles_by_the_name_on_the_wire() -> None:
+def test_no_code_asks_or_handles_by_the_name_on_the_wire() -> None:
     assert mentions()[2] == set()
 
 
 @BY_NAME
-def test_verb_says_what_is_asked(name: str) -> None:
+def test_verb_has_a_docstring_of_its_own_and_names_its_askers(name: str) -> None:
     request = KNOWN[name]
     said = inspect.getdoc(request)
     assert said

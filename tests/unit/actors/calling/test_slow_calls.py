@@ -102,7 +102,7 @@ async def test_host_that_does_not_answer_is_asked_about_at_the_node(side: Watche
     side.answers = {ExplainSilence: SilenceReport(silence="stopped", pid=77, silent_s=9.0)}
     await side.explained()
     assert [(asked.to, asked.request) for asked in side.control.asked][1:] == [(NODE, ExplainSilence(peer=THERE.peer))]
-    assert said()[0].endswith("its process (77) is stopped by a signal; SIGCONT lets it go on")
+    assert said()[0].endswith("its process (77) is stopped by a signal; SIGCONT continues it")
 
 
 async def test_call_whose_actor_is_sought_is_explained_by_the_authority(side: Watched, said: Any) -> None:

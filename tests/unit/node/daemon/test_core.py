@@ -68,7 +68,7 @@ def _refuses(verb: str, data: dict[str, Any]) -> bool:
     return False
 
 
-def test_no_field_of_a_node_or_an_authority_takes_whatever_comes() -> None:
+def test_every_field_of_a_request_to_a_node_or_an_authority_refuses_wrong_types() -> None:
     for verb, right in RIGHT.items():
         assert not _refuses(verb, right)
         refused = [name for name, _ in wrong_data(verb)]

@@ -123,7 +123,7 @@ async def test_workers_and_strangers_are_no_drivers_and_no_workers(node: CoreNod
     attach = AttachDriver(job=IDS.job(), address=peer.endpoint.address, pid=1, setting=SETTING)
     with pytest.raises(errors.RuntimeStateError, match=f"{worker.label} is a worker of this node, and no driver"):
         await peer.control.request(node.core.endpoint, attach)
-    with pytest.raises(errors.RuntimeStateError, match="leaves when it is told to"):
+    with pytest.raises(errors.RuntimeStateError, match="ends when the node tells it to leave"):
         await peer.control.request(node.core.endpoint, Goodbye())
     with pytest.raises(errors.RuntimeStateError, match="is no worker of this node"):
         await driver.control.request(node.core.endpoint, AttachWorker(pid=1))
@@ -159,7 +159,7 @@ async def test_shutdown_that_takes_too_long_ends_the_node_all_the_same(
     assert "actors did not stop within 0.01 s; their processes are ended" in caplog.messages
 
 
-async def test_defect_of_the_runtime_is_logged_and_told_to_who_runs_the_node(
+async def test_defect_of_the_runtime_is_logged_and_reported_to_on_crash(
     node: CoreNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[BaseException] = []

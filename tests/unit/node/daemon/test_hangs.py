@@ -1,4 +1,4 @@
-"""SilenceCause of a worker: stopped, blocked or busy; what is said of it, and when it is replaced."""
+"""The silence of a worker: its cause (stopped, blocked or busy), the warnings, and when the worker is replaced."""
 
 from __future__ import annotations
 

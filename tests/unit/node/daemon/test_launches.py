@@ -101,7 +101,7 @@ async def test_launch_that_raises_anything_is_a_failed_start_that_leaves_nothing
     assert core.workers.all() == []
 
 
-async def test_all_who_wait_for_a_shared_worker_hear_that_it_got_no_process(core, factory):
+async def test_all_starts_on_a_shared_worker_fail_when_it_gets_no_process(core, factory):
     factory.may_go_on.clear()
     asked = order(core)
     spawns = [asyncio.ensure_future(core.registry.spawn(Record(IDS.actor(), asked))) for _ in range(4)]

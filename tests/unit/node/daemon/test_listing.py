@@ -47,7 +47,7 @@ def test_last_page_that_is_full_says_that_nothing_follows() -> None:
     assert page_of([worker(1)], [record(1)], None, 2).next is None
 
 
-def test_what_ends_and_begins_between_two_pages_hides_no_row_and_shows_none_twice() -> None:
+def test_workers_and_actors_that_end_or_begin_between_two_pages_hide_and_repeat_no_row() -> None:
     records = [record(n, name=f"a{n}") for n in range(1, 7)]
     first = page_of([], records, None, 3)
     after = page_of([], [*records[3:5], record(7, name="a7")], first.next, 3)  # the first three ended, and a6
@@ -65,7 +65,7 @@ def test_page_of_nothing_is_empty() -> None:
     assert page_of([], [], None, 1) == Page([], [], None)
 
 
-def test_row_of_an_actor_tells_whose_it_is_and_what_it_reserves() -> None:
+def test_row_of_an_actor_has_its_job_and_its_reservations() -> None:
     (row,) = page_of([], [record(1, cpus=0.5, resources={"slots": 2}, detached=True)], None, 1).actors
     assert (row.job, row.namespace, row.is_detached) == ("01010101", "here", True)
     assert row.reserved == {"cpus": 0.5, "slots": 2}
@@ -73,7 +73,7 @@ def test_row_of_an_actor_tells_whose_it_is_and_what_it_reserves() -> None:
 
 @pytest.mark.parametrize("after", ["x", 3, [1], [1, "2"], (1, 2, 3)])
 def test_cursor_that_no_page_gave_is_refused(after: Any) -> None:
-    with pytest.raises(TypeError, match="give what the page before has as 'next'"):
+    with pytest.raises(TypeError, match="give the 'next' of the page before"):
         check_page(after, 1)
 
 

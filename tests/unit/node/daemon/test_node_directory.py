@@ -46,12 +46,12 @@ def test_directory_whose_entries_others_may_replace_is_refused_and_keeps_its_mod
 
 def test_file_in_the_place_of_the_directory_is_refused(directory: Path) -> None:
     directory.write_text("mine")
-    with pytest.raises(NotADirectoryError, match="is no directory"):
+    with pytest.raises(NotADirectoryError, match="is not a directory"):
         find_nodes()
     assert directory.read_text() == "mine"
 
 
-def test_what_is_not_a_nodes_is_never_removed(directory: Path, tmp_path: Path) -> None:
+def test_directory_that_is_not_a_node_s_is_never_removed(directory: Path, tmp_path: Path) -> None:
     (directory / "project").mkdir(parents=True)
     (directory / "project" / DESCRIPTOR).write_text("{}")
     (directory / "project" / LOCK).write_text("mine")
@@ -68,7 +68,7 @@ def test_what_is_not_a_nodes_is_never_removed(directory: Path, tmp_path: Path) -
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_a_dead_node_left_is_removed_and_a_live_one_beside_it_stays(
+def test_directory_of_a_dead_node_is_removed_and_that_of_a_live_one_stays(
     directory: Path, nodes: list[NodeDirectory]
 ) -> None:
     up(nodes, "aa")

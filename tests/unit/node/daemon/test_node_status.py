@@ -57,5 +57,5 @@ def test_page_that_there_can_not_be_is_refused() -> None:
     status = NodeStatus("memory://node", JobTable(), Things(), Things(), Resources(1, 0, may_exceed=False))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="count=0: give 1 to"):
         status.page(None, 0)
-    with pytest.raises(TypeError, match="give what the page before has as 'next'"):
+    with pytest.raises(TypeError, match="give the 'next' of the page before"):
         status.page("next", 1)

@@ -137,9 +137,12 @@ async def test_worker_is_forked_with_all_that_it_needs_to_find_its_node(node: No
 @pytest.mark.parametrize("call", ["fork_error", "watch_error"])
 async def test_launch_that_fails_names_the_worker_and_leaves_no_pipe(node: Node, error: Exception, call: str) -> None:
     setattr(node.processes, call, error)
-    with pytest.raises(ActorStartError, match=r"no descriptors|too large|no zygote") as caught:
+    with pytest.raises(ActorStartError) as caught:
         await node.factory.launch(node.worker())
-    assert str(caught.value).startswith("sim got no process") or caught.value is error
+    if isinstance(error, ActorStartError):
+        assert caught.value is error
+    else:
+        assert str(caught.value) == f"sim got no process: {error}"
     assert node.exits == []
 
 

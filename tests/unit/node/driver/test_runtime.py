@@ -108,7 +108,7 @@ async def test_workers_are_told_how_this_process_finds_code(
 
 
 @pytest.mark.parametrize(("step", "count"), [("open_error", 1), ("attach_error", 2)])
-async def test_start_that_fails_closes_what_was_opened(connection: FakeConnection, step: str, count: int) -> None:
+async def test_failed_start_closes_the_connection(connection: FakeConnection, step: str, count: int) -> None:
     setattr(connection, step, PeerUnreachableError("no node"))
     runtime = Runtime()
     with pytest.raises(PeerUnreachableError, match="no node"):
@@ -169,7 +169,7 @@ async def test_node_that_is_frozen_or_too_slow_is_given_up_in_words(
     assert (connection.steps[-1], connection.control.told) == ("close", [])
 
 
-async def test_what_takes_longer_than_a_second_says_what_it_waits_for(
+async def test_long_wait_prints_a_notice_that_names_its_cause(
     connection: FakeConnection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("actorrt.node.driver.notices.NOTICE_AFTER_S", 0.0)

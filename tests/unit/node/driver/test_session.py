@@ -57,7 +57,7 @@ def test_background_loop_refuses_to_be_waited_for_on_its_own_thread() -> None:
     loop.close()
 
 
-def test_interrupted_wait_cancels_what_it_waited_for_and_lets_it_undo_its_work(
+def test_interrupted_wait_cancels_its_coroutine_and_waits_for_its_clean_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = BackgroundLoop()
@@ -100,7 +100,7 @@ def test_calling_loop_runs_in_this_thread_and_turns_while_somebody_waits() -> No
     loop.close()
 
 
-async def test_running_loop_runs_what_waits_for_nothing_and_refuses_the_rest() -> None:
+async def test_running_loop_runs_coroutines_that_never_wait_and_refuses_others() -> None:
     loop = RunningLoop()
 
     async def at_once() -> str:

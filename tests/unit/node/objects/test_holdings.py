@@ -49,7 +49,7 @@ async def node() -> AsyncIterator[Node]:
     await node.scope.close()
 
 
-async def test_object_of_the_node_that_told_of_it_is_held_there_and_let_go(node: Node) -> None:
+async def test_object_of_the_sender_s_node_is_held_there_and_released(node: Node) -> None:
     object_id, asked = await node.adopt(ORIGIN)
     asked.set_value(Holding(node=None))
     assert await node.holdings.origin(object_id) == ORIGIN
@@ -73,7 +73,7 @@ async def test_object_that_was_passed_on_is_held_by_its_maker_and_then_the_trans
     assert await node.holdings.origin(object_id) == ORIGIN
 
 
-async def test_object_that_is_let_go_before_it_is_held_is_released_as_soon_as_it_is(node: Node) -> None:
+async def test_object_that_is_released_before_it_is_held_is_released_there_as_soon_as_it_is_held(node: Node) -> None:
     object_id, asked = await node.adopt(ORIGIN)
     node.holdings.release(object_id)
     assert node.control.told == []
@@ -100,15 +100,15 @@ async def test_object_that_its_maker_has_no_longer_is_lost(node: Node, maker: Pe
     await node.holdings.settled(object_id)  # it raises nothing: the store has the error
 
 
-async def test_object_whose_maker_does_not_answer_is_lost_and_who_let_it_go_hears_nothing(node: Node) -> None:
+async def test_object_is_lost_when_its_origin_does_not_answer_and_an_earlier_release_is_not_told(node: Node) -> None:
     (kept, asked), (gone, other) = await node.adopt(ORIGIN), await node.adopt(ORIGIN)
     node.holdings.release(gone)
     for request in (asked, other):
         request.set_error(ActorDiedError("its process ended"))
     await node.turns()
     assert [event[:2] for event in node.exchange.events] == [("fail", kept)]
-    assert "it can't be held where it was made: its process ended" in node.exchange.events[0][2]
-    with pytest.raises(ObjectLostError, match="nobody refers to it here"):
+    assert "it can't be held at the node that made it: its process ended" in node.exchange.events[0][2]
+    with pytest.raises(ObjectLostError, match="nothing here refers to it"):
         await node.holdings.origin(gone)
 
 
@@ -123,7 +123,7 @@ async def test_node_without_an_address_of_this_transport_and_one_that_is_none_lo
     assert "does not say which node it is on: b'\\xc1'" in told[nobody]
 
 
-async def test_node_that_is_gone_loses_what_it_had_made_and_gives_back_what_it_held(node: Node) -> None:
+async def test_objects_of_a_lost_node_are_lost_and_its_holds_are_released(node: Node) -> None:
     (object_id, asked), (other, other_asked) = await node.adopt(ORIGIN), await node.adopt(TELLER)
     for request in (asked, other_asked):
         request.set_value(Holding(node=None))
@@ -135,7 +135,7 @@ async def test_node_that_is_gone_loses_what_it_had_made_and_gives_back_what_it_h
     assert len(node.holdings) == 1
 
 
-async def test_objects_are_held_here_for_other_nodes_until_these_let_go(node: Node) -> None:
+async def test_objects_are_held_here_for_other_nodes_until_these_release_them(node: Node) -> None:
     object_id, elsewhere = IDS.object(), IDS.object()
     node.exchange.made_elsewhere[elsewhere] = ORIGIN.packed()
     assert await node.control.serve(TELLER.peer, HoldObject(object=object_id, token=TOKEN)) == Holding(node=None)

@@ -102,7 +102,7 @@ async def test_chunk_with_a_wrong_checksum_is_asked_for_again_and_one_of_a_stran
 
 
 @pytest.mark.parametrize("end", ["gone", "peer failed"])
-async def test_source_that_is_lost_is_replaced_and_what_is_here_is_not_read_again(
+async def test_lost_source_is_replaced_and_chunks_that_are_here_are_not_read_again(
     node: Node, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfers, "_RETRY_S", 0.0)
@@ -168,7 +168,7 @@ async def test_origin_that_can_not_say_anything_fails_the_pull(
     assert [event[:2] for event in node.exchange.events if event[0] == "fail"] == [("fail", object_id)]
 
 
-async def test_two_who_want_an_object_wait_for_one_pull(node: Node) -> None:
+async def test_two_requests_for_an_object_wait_for_one_pull(node: Node) -> None:
     object_id, outcome = await node.pull(b"content")
     assert node.transfers.statistics()["pulls_count"] == 1
     node.transfers.fetch(object_id)
@@ -177,7 +177,7 @@ async def test_two_who_want_an_object_wait_for_one_pull(node: Node) -> None:
     assert len(node.control.asked) == 2
 
 
-async def test_chunks_are_passed_on_to_who_waits_for_them_as_soon_as_they_are_here(node: Node) -> None:
+async def test_chunks_are_passed_on_to_waiting_nodes_as_soon_as_they_are_here(node: Node) -> None:
     content = bytes(CHUNK_BYTES) + b"tail"
     object_id, outcome = await node.pull(content)
     node.transport.addresses[OTHER.peer] = OTHER.address

@@ -14,7 +14,7 @@ IDS = IdSource()
 
 @pytest.mark.parametrize("may_exceed", [False, True])
 @pytest.mark.parametrize(("name", "options"), [("gpus", {"gpus": 1}), ("tpus", {"resources": {"tpus": 1}})])
-def test_what_the_node_has_none_of_cannot_be_shared(may_exceed, name, options):
+def test_resource_that_the_node_lacks_cannot_be_shared(may_exceed, name, options):
     resources = Resources(2, 0, may_exceed=may_exceed)
     with pytest.raises(PlacementError, match=f"a-1 did not start: it reserves {name}, and the node has none"):
         resources.reserve(IDS.actor(), "a-1", ActorOptions(cpus=1, **options))
@@ -29,7 +29,7 @@ def test_more_than_there_is_can_be_shared_where_the_node_says_so():
     assert (resources.reserved("cpus"), resources.reserved("gpus")) == (3, 3)
 
 
-def test_more_than_is_left_is_refused_and_what_the_actor_had_reserved_is_given_back():
+def test_more_than_is_left_is_refused_and_the_earlier_reservation_is_released():
     resources, actor = Resources(2, 0, may_exceed=False), IDS.actor()
     resources.reserve(actor, "a", ActorOptions(cpus=1))
     with pytest.raises(ActorStartError, match="with it 3 cpus would be reserved, and the node has 2"):

@@ -59,7 +59,7 @@ async def test_worker_is_known_from_its_launch_to_its_end(workers: Workers, fact
 
 
 @pytest.mark.parametrize("error", [OSError(24, "no descriptors"), KeyError("x"), ActorStartError("no process")])
-async def test_launch_that_fails_ends_the_worker_and_tells_who_waits_for_it(
+async def test_failed_launch_ends_the_worker_and_fails_the_starts_that_wait_for_it(
     workers: Workers, factory: FakeFactory, error: Exception
 ) -> None:
     async def fail(_: Worker) -> None:
@@ -73,7 +73,7 @@ async def test_launch_that_fails_ends_the_worker_and_tells_who_waits_for_it(
     assert (workers.all(), worker.is_usable, worker.is_up) == ([], False, False)
 
 
-async def test_who_waits_for_ends_waits_for_the_last(workers: Workers) -> None:
+async def test_wait_for_the_ends_of_workers_lasts_until_the_last_has_ended(workers: Workers) -> None:
     first, second, other = [await launched(workers, label) for label in ("a", "b", "c")]
     waiting = asyncio.ensure_future(workers.ended([first, second]))
     for worker in (other, first):

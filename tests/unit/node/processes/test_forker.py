@@ -276,7 +276,7 @@ async def test_zygote_that_ends_over_a_module_costs_no_patience_and_the_next_is_
     assert await forking == 50
 
 
-async def test_end_of_a_worker_ends_what_it_had_started_and_then_is_told(world: World) -> None:
+async def test_end_of_a_worker_ends_its_subprocesses_and_is_then_reported(world: World) -> None:
     forking = await world.fork()
     world.zygote.forks(0, 50)
     exits: list[ProcessExit] = []
@@ -295,7 +295,7 @@ async def test_worker_that_can_not_be_watched_is_ended(world: World) -> None:
     assert (world.orphans.unwatched, world.zygote.sent[-1]) == ([50], {"kind": "forget", "pid": 50})
 
 
-async def test_close_fails_what_waits_ends_workers_and_takes_no_more_requests(world: World) -> None:
+async def test_close_fails_waiting_requests_ends_workers_and_takes_no_more_requests(world: World) -> None:
     done, waiting = await world.fork(), await world.fork()
     world.zygote.forks(0, 50)
     exits: list[ProcessExit] = []

@@ -39,7 +39,7 @@ async def test_lines_have_their_label_and_their_stream(reader, batches):
     ]
 
 
-async def test_drain_hands_on_what_is_left_and_lines_without_newline(reader, batches):
+async def test_drain_passes_on_the_rest_of_the_output_and_lines_without_newline(reader, batches):
     os.write(reader.stdout_fd, b"a\nb")
     os.write(reader.stderr_fd, b"c")
     reader.drain()

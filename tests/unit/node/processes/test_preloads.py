@@ -19,7 +19,7 @@ def asked(requests):
     return [request["module"] for request in requests]
 
 
-def test_what_was_ordered_is_not_asked_for_again(preloads):
+def test_module_that_was_ordered_is_not_requested_again(preloads):
     assert asked(preloads.order(["c", "d", "a"], PATH)) == ["d"]
 
 

@@ -108,7 +108,7 @@ def test_module_that_is_there_is_preloaded_and_one_that_is_not_is_told_of(daemon
     ("threads", "words"),
     [
         (["main", "pool", "pool"], "it starts threads (pool, pool), whose locks a fork would copy"),
-        (OSError(errno.EMFILE, "no files"), "whether it starts threads can't be known: [Errno 24] no files"),
+        (OSError(errno.EMFILE, "no files"), "the zygote can't tell whether it starts threads: [Errno 24] no files"),
     ],
 )
 def test_zygote_that_a_module_brought_threads_ends_and_leaves_its_sessions_alone(
@@ -134,7 +134,7 @@ def test_collector_runs_on_after_a_preload_that_fails() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "told"), [(None, 0, ""), (0, 0, ""), (7, 7, ""), ("no more", 1, "no more\n")]
 )
-def test_exit_status_is_what_system_exit_says(
+def test_exit_status_is_the_code_of_system_exit(
     code: object, status: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert after_fork._status_of(SystemExit(code)) == status

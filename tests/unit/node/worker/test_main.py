@@ -16,7 +16,7 @@ from actorrt.errors import RuntimeStateError
 from actorrt.node.worker import main
 
 
-def test_breakpoint_is_refused_with_what_works_unless_its_user_has_chosen_a_debugger(
+def test_breakpoint_is_refused_with_advice_unless_the_user_has_chosen_a_debugger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PYTHONBREAKPOINT", raising=False)
@@ -27,7 +27,7 @@ def test_breakpoint_is_refused_with_what_works_unless_its_user_has_chosen_a_debu
     assert main._refuse_to_break(1, two=2) == ((1,), {"two": 2})
 
 
-def test_wait_that_would_block_the_loop_is_refused_with_what_works() -> None:
+def test_wait_that_would_block_the_loop_is_refused_with_advice() -> None:
     with pytest.raises(RuntimeStateError, match="in an actor would block the loop that has to complete it; use await"):
         main._refuse_to_block(Completion(), None)
 
@@ -53,7 +53,7 @@ async def test_worker_leaves_when_all_it_sent_has_left_or_after_a_while(
 
     system: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
     await main._send_waiting_messages(system)
-    assert caplog.messages == ["a worker left with messages that their receivers had no room for"] * waits
+    assert caplog.messages == ["a worker ended with messages for which their receivers had no room"] * waits
 
 
 async def test_child_of_users_code_is_ended_in_the_thread_of_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_another_actor_does_not_continue_a_flushed_line(printed):
     assert printed.lines() == [("A", "loading"), ("B", "hello")]
 
 
-def test_close_writes_what_everybody_has_begun(printed):
+def test_close_writes_the_unfinished_lines_of_all_speakers(printed):
     print("a", end="", file=printed.writer)
     printed.label = "B"
     print("b", end="", file=printed.writer)
