@@ -310,7 +310,7 @@ class StoreClient(WritingClient):
         return self.read(self.ref(object_id))
 
     def read(self, ref: ObjectRef[Any]) -> Any:
-        """Return the value of a ref's object; as `get`."""
+        """Return the value of a ref's object; raises as `get`."""
         memory = ref.mapped()
         if type(memory) is not bytes:
             return self._decode(self.view(ref))

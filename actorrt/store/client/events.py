@@ -16,7 +16,7 @@ class Events:
     """The events of one process, which come on its loop.
 
     Args:
-        connection: keeps the mappings, and the objects that the store pinned unasked.
+        connection: keeps the mappings, and the objects that the store pinned ahead of a request.
         watcher: completes refs.
         reservations: take memory.
         names: published values.

@@ -80,7 +80,7 @@ class PublishedNames:
         """Let a name stand for a value, and return its version; readers of older versions keep them.
 
         Raises:
-            SerializationError, ObjectStoreFullError: as `put`; the name is unchanged.
+            SerializationError, ObjectStoreFullError: as in `put`; the name is unchanged.
         """
         put = value if isinstance(value, ObjectRef) else self._put(value, timeout_s)
         what = (None, put) if isinstance(put, bytes) else (put.id,)

@@ -200,7 +200,7 @@ class ObjectRef(Completion[T]):
     # For the client
 
     def mapped(self) -> memoryview | bytes | None:
-        """Return the object's bytes if this process has them in view; as `bytes` if it made them itself."""
+        """Return the object's bytes if this process has them in view; `bytes` if this process made the object."""
         return self._memory
 
     def keep(self, memory: memoryview | None) -> None:

@@ -104,7 +104,7 @@ class WritingClient(ABC):
         return self._put_or_defer(encode(value, carrier), carrier, object_id, timeout_s)
 
     def _put_or_pack(self, value: Any, timeout_s: float | None) -> ObjectRef[Any] | bytes:
-        """Seal a value as `put`, or return the bytes of the object if it is small and contains no refs."""
+        """Seal a value as `put` does, or return the bytes of the object if it is small and contains no refs."""
         carrier = self._carrier()
         encoded = encode(value, carrier)
         holds_others = any(isinstance(ref, ObjectRef) for ref in carrier.refs)
@@ -115,7 +115,7 @@ class WritingClient(ABC):
     async def put_async(
         self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
     ) -> ObjectRef[Any]:
-        """Seal a value as `put`, but wait without blocking the loop. The value must not change meanwhile."""
+        """Seal a value as `put` does, but wait without blocking the loop. The value must not change meanwhile."""
         carrier = self._carrier()
         encoded = encode(value, carrier)
         is_promised = object_id is not None
@@ -140,7 +140,7 @@ class WritingClient(ABC):
         object_id: ObjectId | None = None,
         timeout_s: float | None = None,
     ) -> ObjectRef[Any]:
-        """Seal the result of `dumps` as `put`; its carrier had `copies_count=0` and gathered `contained`."""
+        """Seal the result of `dumps` as `put` does. Its carrier had `copies_count=0` and gathered `contained`."""
         carrier = self._carrier()
         carrier.refs.extend(contained)
         return self._put_or_defer(encode_pickled(data, buffers), carrier, object_id, timeout_s)
@@ -314,7 +314,7 @@ class WritingClient(ABC):
         """Return a buffer for each form, a shape and a dtype; memory for all is reserved at once.
 
         Raises:
-            ObjectStoreFullError, TypeError: as `allocate`; nothing is reserved.
+            ObjectStoreFullError, TypeError: as in `allocate`; nothing is reserved.
         """
         layouts = [Layout(shape, dtype) for shape, dtype in forms]
         made = self.reserve([layout.length_bytes for layout in layouts], timeout_s, line=user_line())

@@ -131,7 +131,7 @@ class Backlog:
 
     def _report_late(self) -> None:
         self.is_report_due = False
-        self._is_flush_due = True  # as above
+        self._is_flush_due = True  # the flush below sends the releases that `clear` queues
         self._kept.clear()
         self._flush_on_loop(reports_old=True)
         if len(self._unreported) and not self.is_report_due:

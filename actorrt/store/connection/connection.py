@@ -161,7 +161,7 @@ class StoreConnection:
     # Refs and views that are kept for a few milliseconds
 
     def keep_view(self, object_id: ObjectId, place: list[int]) -> None:
-        """Keep a view of an object that the store pinned unasked, for its waiter to read, or unpin the object."""
+        """Keep a view of an object that the store pinned ahead of a request, or unpin the object."""
         if self._may_keep(self._kept.views) and self.can_view(place):
             self._kept.views[object_id] = self.view_pinned(object_id, place)
             self.backlog.flush_later()
@@ -169,7 +169,7 @@ class StoreConnection:
             self.backlog.queue_release(object_id, is_pin=True)
 
     def drop_view(self, object_id: ObjectId) -> None:
-        """Unpin an object that was pinned unasked and not read."""
+        """Unpin an object that was pinned ahead of a request and not read."""
         self._kept.views.pop(object_id, None)
 
     def release_later(self, object_id: ObjectId, ref: object) -> None:

@@ -14,7 +14,8 @@ class Kept:
 
     Attributes:
         refs: refs that arrived in messages, because the next message often has the same ref.
-        views: objects that the store pinned unasked, because the process has waited for them and reads them next.
+        views: objects that the store pinned ahead of a request, because the process has waited for them and reads them
+            next.
     """
 
     def __init__(self) -> None:

@@ -106,7 +106,7 @@ class Reservations:
         raise AssertionError("a search that blocks its thread is never suspended")
 
     async def reserve_async(self, wanted: Reservation, timeout_s: float | None) -> list[int] | None:
-        """Return a place as `reserve`, without blocking the loop."""
+        """Return a place as `reserve` does, without blocking the loop."""
         return await self._search(wanted, timeout_s, self._suspend, blocks=False)
 
     async def _search(

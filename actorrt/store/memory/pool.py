@@ -222,7 +222,7 @@ class Pool:
         return self._drop_idle()
 
     def trim(self) -> list[int]:
-        """Take empty segments that were not used since the last trim from their owners; then as `disown`."""
+        """Disown empty segments that were not used since the last trim; then drop idle segments as `disown` does."""
         for segment in self._made():
             if segment.arena.is_empty and not segment.was_used:
                 segment.owner = None

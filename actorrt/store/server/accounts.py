@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import nlargest
-from typing import Any
+from typing import Any, Final
 
 from actorrt.store.memory.pool import Pool
 from actorrt.store.server.allocator import Allocator
@@ -11,8 +11,8 @@ from actorrt.store.server.connections import Connections
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 
-MAX_LISTED_COUNT = 100
-SHOWN_BYTES = 4  # the start of an id, as `ids.short` shows it
+MAX_LISTED_COUNT: Final = 100
+SHOWN_BYTES: Final = 4  # the start of an id, of the length that `ids.short` shows
 
 
 def counts(pool: Pool, table: ObjectTable, allocator: Allocator) -> dict[str, int]:

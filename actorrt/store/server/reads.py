@@ -24,7 +24,7 @@ from actorrt.store.wire.protocol import Event, Status
 
 _SMALL_BYTES: Final = STORE_THRESHOLD_BYTES
 """The longest object that is pinned beside another one: the pin costs little if nobody reads the object."""
-_PINNED_UNASKED_COUNT: Final = 16
+_MAX_PINNED_AHEAD_COUNT: Final = 16
 """The most objects that are pinned when they become ready together: a process that waits for more does not read all of
 them next."""
 
@@ -112,7 +112,7 @@ class Reads:
         """Pin small objects that are likely to be read next, if the process has their segments by then."""
         assert first.place is not None, "it is readable"
         mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
-        return self._pin_unasked(connection, object_ids, mapped, _SMALL_BYTES)
+        return self._pin_ahead(connection, object_ids, mapped, _SMALL_BYTES)
 
     def pin_ready(self, waiter: int, object_ids: Sequence[ObjectId]) -> list[list[Any]]:
         """Pin objects that a process waited for, if it has their segments: it reads them next.
@@ -120,11 +120,11 @@ class Reads:
         Nothing is pinned for the exchange, which asks for each object that it reads.
         """
         reader = self._connections.speaker(waiter)
-        if reader is None or waiter == EXCHANGE_EVENTS or len(object_ids) > _PINNED_UNASKED_COUNT:
+        if reader is None or waiter == EXCHANGE_EVENTS or len(object_ids) > _MAX_PINNED_AHEAD_COUNT:
             return []
-        return self._pin_unasked(reader, object_ids, self._connections[reader].mapped, None)
+        return self._pin_ahead(reader, object_ids, self._connections[reader].mapped, None)
 
-    def _pin_unasked(
+    def _pin_ahead(
         self, reader: int, object_ids: Sequence[bytes], mapped: set[tuple[int, bool]], max_bytes: int | None
     ) -> list[list[Any]]:
         pinned = []

@@ -282,7 +282,7 @@ async def test_releases_of_one_tick_leave_together(channel: FakeChannel, connect
     assert channel.take() == [(Op.RELEASE, [X, Y, Z], [])]
 
 
-async def test_a_view_that_the_store_pinned_unasked_is_read_without_a_request(
+async def test_a_view_that_the_store_pinned_ahead_is_read_without_a_request(
     channel: FakeChannel, connection: StoreConnection
 ) -> None:
     connection.attach(asyncio.get_running_loop(), lambda _event, _fd: None, lambda: None)

@@ -1,4 +1,4 @@
-"""Reads: objects are pinned, verified if they come from disk, and pinned unasked if they are read next."""
+"""Reads: objects are pinned, verified if they come from disk, and pinned ahead of a request if they are read next."""
 
 from __future__ import annotations
 
