@@ -16,8 +16,8 @@ from tests.contract.world import Run, World
 
 
 @pytest.fixture(scope="module", autouse=True)
-def libraries_have_what_they_keep() -> None:
-    """Have libraries make at once what they make on first use for the whole process: it is not a leak of a test."""
+def library_resources_exist() -> None:
+    """Have libraries make the resources now that they make once for the whole process: they are no leaks of a test."""
     uvloop.new_event_loop().close()  # libuv: a pipe for signals
     with zmq.Context() as context, context.socket(zmq.PAIR) as a, context.socket(zmq.PAIR) as b:
         a.bind("inproc://first")

@@ -14,7 +14,7 @@ WAIT_S: Final = 10.0
 
 
 class Recorder:
-    """A receiver that keeps what it gets, and wakes the tests that wait for it."""
+    """A receiver that records its calls, and wakes the tests that wait for them."""
 
     def __init__(self) -> None:
         self.got: list[tuple[PeerId, list[Any], list[Buffer]]] = []

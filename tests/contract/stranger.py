@@ -1,4 +1,4 @@
-"""A bare socket in the name of some peer, and messages that are not frames."""
+"""A bare socket with the connection name of a peer, and messages that are not frames."""
 
 from __future__ import annotations
 

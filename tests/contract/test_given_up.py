@@ -1,4 +1,4 @@
-"""Peers that can't be reached: both ends know when one gives the other up, and nothing is left of the links."""
+"""Peers that can't be reached: both ends are told when one gives the other up, and no state of the links is left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.conftest import Run
 from tests.contract.world import World
 
 
-def test_peer_that_is_given_up_hears_of_it_and_both_may_begin_anew(run: Run) -> None:
+def test_peer_that_is_given_up_is_told_and_both_can_open_new_links(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         link = a.link_to(b)

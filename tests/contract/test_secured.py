@@ -1,4 +1,4 @@
-"""The transport over `tcp` with keys: which peers are accepted, and that none can use another's name."""
+"""The transport over `tcp` with keys: accepted and refused peers, and forged HELLOs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDS = IdSource()
 
 
 class Side(Recorder):
-    """A secured transport that keeps what it receives."""
+    """A secured transport, and the recorder of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ async def sides() -> AsyncIterator[list[Side]]:
         await side.transport.close()
 
 
-async def test_those_who_accept_each_other_speak(sides: list[Side]) -> None:
+async def test_peers_that_accept_each_others_keys_exchange_messages(sides: list[Side]) -> None:
     a, b, _ = sides
     a.accept(b)
     b.accept(a)
@@ -58,7 +58,7 @@ async def test_those_who_accept_each_other_speak(sides: list[Side]) -> None:
     assert (a.said, b.said) == ([[0, "back"]], [[0, "there"]])
 
 
-async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_nobody_else_notices(sides: list[Side]) -> None:
+async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_affects_no_other_peer(sides: list[Side]) -> None:
     a, b, c = sides
     a.accept(b)
     a.link_to(b).send((0, "unwelcome"))
@@ -73,7 +73,7 @@ async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_nobody_el
     assert (b.said, b.failed) == ([[0, "welcome"]], [])
 
 
-async def test_address_whose_key_we_do_not_accept_is_not_connected_to(sides: list[Side]) -> None:
+async def test_address_with_a_key_that_is_not_accepted_is_not_connected_to(sides: list[Side]) -> None:
     a, b, _ = sides
     with pytest.raises(AuthenticationError, match="has no key that this node accepts"):
         a.link_to(b)
@@ -82,7 +82,7 @@ async def test_address_whose_key_we_do_not_accept_is_not_connected_to(sides: lis
     assert a.transport.statistics().links == 0
 
 
-async def test_nobody_speaks_in_the_name_of_another_with_a_key_of_his_own(sides: list[Side]) -> None:
+async def test_peer_with_another_key_can_not_use_the_name_of_a_peer(sides: list[Side]) -> None:
     a, b, c = sides
     for side in (a, c):
         side.accept(b)

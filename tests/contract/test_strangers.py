@@ -1,4 +1,4 @@
-"""Strangers on the wire: how little a bare socket can do to a transport that any process can reach."""
+"""Bare sockets that send bad messages: a transport fails their peers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("parts", [parts for _, parts in garbage()], ids=[name for name, _ in garbage()])
-def test_bad_frame_fails_that_peer_and_nobody_else(run: Run, parts: list[bytes]) -> None:
+def test_bad_frame_fails_its_peer_and_no_other(run: Run, parts: list[bytes]) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         with Stranger(b.transport.address, b.transport.peer) as stranger:
@@ -85,7 +85,7 @@ def test_unknown_version_is_refused_naming_both_ranges(run: Run, low: int, high:
     run(case)
 
 
-def test_peer_that_is_refused_learns_it_and_why(run: Run) -> None:
+def test_refused_peer_is_told_the_reason(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         me = a.transport.peer
@@ -135,7 +135,7 @@ def test_repetition_is_ignored_and_a_gap_fails_the_peer(run: Run) -> None:
     run(case)
 
 
-def test_acknowledgement_of_what_was_never_sent_fails_the_peer(run: Run) -> None:
+def test_acknowledgement_of_a_frame_that_was_never_sent_fails_the_peer(run: Run) -> None:
     async def case(world: World) -> None:
         b = await world.side()
         with Stranger(b.transport.address, b.transport.peer) as stranger:
@@ -149,7 +149,7 @@ def test_acknowledgement_of_what_was_never_sent_fails_the_peer(run: Run) -> None
     run(case)
 
 
-def test_stream_whose_lengths_cannot_be_is_closed_and_nobody_else_notices(run: Run, kind: str) -> None:
+def test_stream_with_an_impossible_length_is_closed_and_no_other_peer_is_affected(run: Run, kind: str) -> None:
     if kind != "unix":
         pytest.skip("ZeroMQ has lengths of its own")
 

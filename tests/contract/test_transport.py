@@ -1,4 +1,4 @@
-"""What every transport promises, over all of them and on both loops."""
+"""The promises of every transport, tested over all transports and on both loops."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ from tests.contract.world import CONNECT_TIMEOUT_S, Run, Side, World
 
 
 def test_transports_satisfy_the_protocol() -> None:
-    transports: list[Transport] = [MemoryTransport(MemoryNetwork(), IdSource().peer())]
-    transports.append(ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0"))
-    assert [transport.address for transport in transports][1] == "tcp://127.0.0.1:0"
+    peer = IdSource().peer()
+    transports: list[Transport] = [MemoryTransport(MemoryNetwork(), peer), UnixTransport(peer, "unix:///x")]
+    transports.append(ZmqTransport(peer, "tcp://127.0.0.1:0"))
+    assert [transport.address for transport in transports] == [
+        f"memory://{peer.hex()}",
+        "unix:///x",
+        "tcp://127.0.0.1:0",
+    ]
 
 
 def test_envelope_arrives_as_it_was_sent(run: Run) -> None:
@@ -195,7 +200,7 @@ def test_reply_finds_its_way_by_the_address_in_the_hello(run: Run) -> None:
     run(case)
 
 
-def test_peer_that_starts_late_gets_what_waited_for_it(run: Run, kind: str) -> None:
+def test_peer_that_starts_late_gets_the_waiting_envelopes(run: Run, kind: str) -> None:
     if kind == "tcp":
         pytest.skip("a port that nobody has bound yet can't be known")
 
@@ -268,7 +273,7 @@ def test_successor_at_the_same_address_gets_nothing_of_the_old_link(run: Run) ->
     run(case)
 
 
-def test_drop_discards_what_is_queued_and_ignores_what_arrives(run: Run) -> None:
+def test_drop_discards_queued_envelopes_and_ignores_arriving_ones(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         a.link_to(b).send((0, 1))
@@ -306,7 +311,7 @@ def test_drop_by_the_receiver_ends_the_frame_in_hand(run: Run) -> None:
     run(case)
 
 
-def test_peer_whose_message_the_receiver_can_not_take_in_is_told_so_and_nobody_else_notices(run: Run) -> None:
+def test_peer_is_told_when_the_receiver_raises_and_no_other_peer_is_affected(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         other = await world.side()
@@ -347,7 +352,7 @@ def test_bad_envelope_fails_in_its_senders_stack_and_alone(run: Run) -> None:
     run(case)
 
 
-def test_queue_at_its_bound_refuses_more_and_keeps_what_it_has(run: Run) -> None:
+def test_queue_at_its_bound_refuses_more_and_keeps_its_envelopes(run: Run) -> None:
     async def case(world: World) -> None:
         a = await world.side(queue_bytes=MIB, connect_timeout_s=WAIT_S)
         link = a.transport.link(world.ids.peer(), world.nowhere())
@@ -380,14 +385,14 @@ def test_flush_is_true_once_nothing_is_held_back(run: Run) -> None:
     run(case)
 
 
-def test_close_delivers_what_was_sent_before_it(run: Run) -> None:
+def test_close_delivers_envelopes_that_were_sent_before(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         link = a.link_to(b)
         for number in range(50):
             link.send((0, number), [bytes(100_000)])
         await a.transport.close()
-        await b.recorder.envelopes(50)
+        assert await b.recorder.envelopes(50) == [[0, number] for number in range(50)]
 
     run(case)
 

@@ -108,7 +108,7 @@ def test_hello_round_trips(peer: bytes, address: str, node: bytes, features: lis
     assert read_hello(pack_hello(hello)) == hello
 
 
-def test_hello_of_a_later_release_is_read_past_what_is_unknown() -> None:
+def test_unknown_keys_of_a_later_releases_hello_are_ignored() -> None:
     raw = pack_hello(Hello(PEER, PEER, "ipc:///x"))
     magic, body = raw[:8], raw[8:]
     assert body[0] == 0x89
@@ -117,7 +117,7 @@ def test_hello_of_a_later_release_is_read_past_what_is_unknown() -> None:
 
 
 @given(st.lists(st.binary(max_size=2000) | envelopes.map(pack_envelope), max_size=8))
-def test_form_lets_pass_what_is_one_value_and_nothing_else(parts: list[bytes]) -> None:
+def test_form_accepts_exactly_one_complete_value(parts: list[bytes]) -> None:
     form = FormChecker()  # one for all, so that what was refused must not be in the way of what follows
     for part in parts:
         try:
@@ -132,7 +132,7 @@ def test_form_lets_pass_what_is_one_value_and_nothing_else(parts: list[bytes]) -
 
 
 @pytest.mark.parametrize("value", [[None] * (MAX_ARRAY_COUNT + 1), dict.fromkeys(range(MAX_MAP_COUNT + 1))])
-def test_what_the_far_end_would_refuse_is_refused_here(value: Any) -> None:
+def test_envelope_that_the_far_end_would_refuse_is_refused_here(value: Any) -> None:
     envelope = [0, {"deep": [value]}]
     packed = pack_envelope(envelope)
     assert len(packed) > SAFE_BYTES
@@ -143,7 +143,7 @@ def test_what_the_far_end_would_refuse_is_refused_here(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [[None] * MAX_ARRAY_COUNT, dict.fromkeys(range(MAX_MAP_COUNT))])
-def test_what_is_accepted_here_is_accepted_at_the_far_end(value: Any) -> None:
+def test_envelope_that_is_accepted_here_is_accepted_at_the_far_end(value: Any) -> None:
     envelope = [0, value]
     packed = pack_envelope(envelope)
     check_envelope(envelope, len(packed), ())

@@ -44,7 +44,7 @@ def test_messages_come_out_as_they_went_in_wherever_the_stream_is_cut(messages, 
 
 
 @given(st.lists(PARTS, max_size=8), st.lists(st.integers(1, 100), min_size=1, max_size=6))
-def test_what_lands_in_memory_of_the_receivers_comes_out_the_same(messages, cuts):
+def test_buffer_in_a_landing_is_unchanged(messages, cuts):
     landings = []
 
     def find_landing(head, length):
@@ -107,7 +107,7 @@ def test_buffers_of_a_long_message_outlive_the_next_ones():
     ],
     ids=["long_head", "many_buffers", "long_buffer"],
 )
-def test_lengths_beyond_what_is_allowed_are_refused_before_room_is_made(start):
+def test_lengths_over_the_limit_are_refused_before_memory_is_allocated(start):
     reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), most_bytes=1_000)
     assert len(start) >= START_BYTES
     reader.target[: len(start)] = start
@@ -115,7 +115,7 @@ def test_lengths_beyond_what_is_allowed_are_refused_before_room_is_made(start):
         reader.arrived(len(start))
 
 
-def test_what_is_only_claimed_gets_no_memory():
+def test_claimed_length_allocates_no_memory():
     reader = FrameReader(memoryview(bytearray(ROOM_BYTES)))
     start = pack_start([b""] * 1_000)[: -4 * 999] + struct.pack(">999I", *[MAX_FRAME_BYTES] * 999)
     tracemalloc.start()

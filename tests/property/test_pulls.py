@@ -14,7 +14,7 @@ from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, Pull, chunks
     length_bytes=st.integers(0, 40 * CHUNK_BYTES),
     steps=st.lists(st.tuples(st.sampled_from(["arrive", "wrong", "lost", "repeat"]), st.integers(0, 50)), max_size=120),
 )
-def test_every_chunk_is_taken_once_whatever_happens(length_bytes: int, steps: list[tuple[str, int]]) -> None:
+def test_every_chunk_is_taken_once_under_any_events(length_bytes: int, steps: list[tuple[str, int]]) -> None:
     pull = Pull(length_bytes)
     whole = dict(chunks(length_bytes))
     assert sum(whole.values()) == length_bytes

@@ -68,7 +68,7 @@ def test_features_are_gymnasiums_own_flattening(space: Any, seed: int) -> None:
 
 
 @given(space=ANY, scale=st.sampled_from([0.0, 1.0, 1e4, 1e30]), seed=st.integers(0, 99))
-def test_whatever_a_network_says_what_is_done_is_in_the_space(space: Any, scale: float, seed: int) -> None:
+def test_actions_from_any_network_output_are_in_the_space(space: Any, scale: float, seed: int) -> None:
     action = from_gymnasium(space)
     rng = np.random.default_rng(seed)
     outputs = (scale * rng.standard_normal((4, output_count(action)))).astype(np.float32)
@@ -109,7 +109,9 @@ class AnyEnv(gymnasium.Env[Any, Any]):
 
 @settings(max_examples=40)
 @given(space=ANY, count=st.integers(1, 3), horizon=st.integers(1, 5), seed=st.integers(0, 9))
-def test_fragments_of_any_space_and_shape_hold_what_was_shown(space: Any, count: int, horizon: int, seed: int) -> None:
+def test_fragments_of_any_space_and_shape_hold_the_observations(
+    space: Any, count: int, horizon: int, seed: int
+) -> None:
     spec = PolicySpec("", from_gymnasium(space), from_gymnasium(space), (4,))
     policy = MlpPolicy(spec)
     policy.init(seed)

@@ -1,4 +1,4 @@
-"""A completion is completed once, and tells everybody who asked, whatever the others do."""
+"""A completion is completed once, and tells every callback and waiter, even if another callback raises."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from actorrt.errors import CallTimeoutError, RuntimeStateError
 
 @pytest.fixture
 def quick_switches() -> Iterator[None]:
-    """Threads take turns so often that they meet in the middle of what one does."""
+    """Make threads switch very often, so that they interrupt each other inside an operation."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def test_callback_that_raises_keeps_no_other_from_running_and_its_error_goes_to_whoever_completes() -> None:
+def test_callback_that_raises_prevents_no_other_and_its_error_reaches_the_completing_thread() -> None:
     completion: Completion[int] = Completion()
     told: list[str] = []
     completion.add_callback(lambda _: told.append("before"))
@@ -61,7 +61,7 @@ def test_second_value_and_error_are_without_effect() -> None:
 
 
 @pytest.mark.usefixtures("quick_switches")
-def test_of_threads_that_complete_at_once_one_does_and_callbacks_run_once() -> None:
+def test_one_of_several_completing_threads_wins_and_callbacks_run_once() -> None:
     for _ in range(300):
         completion: Completion[int] = Completion()
         told: list[Any] = []
@@ -119,13 +119,13 @@ def failed(error: Exception) -> Completion[int]:
     return completion
 
 
-def test_value_and_error_of_what_is_not_done_are_none() -> None:
+def test_completion_that_is_not_done_has_no_error() -> None:
     completion: Completion[int] = Completion()
     assert (completion.done(), completion.error()) == (False, None)
     assert completed(1).done()
 
 
-def test_callback_of_what_is_done_runs_at_once_and_once() -> None:
+def test_callback_of_a_done_completion_runs_at_once_and_once() -> None:
     told: list[Any] = []
     completion = completed(1)
     completion.add_callback(told.append)
@@ -158,7 +158,7 @@ def test_callback_that_is_added_by_a_callback_runs_too() -> None:
     assert told == ["inner"]
 
 
-async def test_await_of_what_is_done_does_not_suspend() -> None:
+async def test_await_of_a_done_completion_does_not_suspend() -> None:
     assert await completed(1) == 1
     with pytest.raises(LookupError, match="gone"):
         await failed(LookupError("gone"))
@@ -196,7 +196,7 @@ async def test_coroutines_of_other_loops_are_woken_by_the_thread_that_completes(
     assert got == [3]
 
 
-def test_loop_that_was_closed_meanwhile_keeps_nobody_from_completing() -> None:
+def test_waiter_of_a_closed_loop_does_not_prevent_completion() -> None:
     completion: Completion[int] = Completion()
     loop = asyncio.new_event_loop()
 
@@ -249,7 +249,7 @@ def test_timeout_must_be_a_number() -> None:
         completed(1).result("1")  # type: ignore[arg-type]
 
 
-def test_rule_of_a_thread_decides_what_blocking_means_there_alone() -> None:
+def test_blocking_rule_applies_to_its_thread_only() -> None:
     asked: list[tuple[Any, float | None]] = []
 
     def complete(completion: Completion[int], timeout_s: float | None) -> None:
@@ -282,7 +282,7 @@ def test_rule_of_a_thread_decides_what_blocking_means_there_alone() -> None:
         Completion[int]().result(0)
 
 
-async def test_forked_child_is_refused_what_will_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forked_child_can_not_wait_for_a_completion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forks, "abandoned", [object()])
     monkeypatch.setattr(actorrt.completion, "abandoned", forks.abandoned)
     with pytest.raises(RuntimeStateError, match="was forked"):
@@ -322,7 +322,7 @@ def test_error_without_an_origin_is_handed_on_without_one() -> None:
     assert (str(second.error()), second.origin()) == ("gone", None)
 
 
-async def test_it_knows_through_which_futures_it_is_awaited() -> None:
+async def test_is_awaited_through_finds_the_waiters_future() -> None:
     completion: Completion[int] = Completion()
 
     async def wait() -> int:
@@ -338,7 +338,7 @@ async def test_it_knows_through_which_futures_it_is_awaited() -> None:
     assert not completion.is_awaited_through({waiter.future})
 
 
-async def test_cancelled_awaiter_of_what_was_completed_meanwhile_abandons_nothing() -> None:
+async def test_cancelled_awaiter_of_a_done_completion_abandons_nothing() -> None:
     completion = _Withdrawable()
 
     async def wait() -> int:

@@ -1,4 +1,4 @@
-"""What the runtime's own callbacks raise reaches the owners of their loop, and nothing else does."""
+"""Exceptions of the runtime's own callbacks reach the owners of their loop; other exceptions do not."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_defect_in_a_callback_of_the_runtime_reaches_every_owner(loop: Loop, how
     assert told[:2] == [("first", "KeyError('defect')"), ("second", "KeyError('defect')")]
 
 
-def test_what_users_callbacks_raise_goes_where_it_went_before(loop: Loop) -> None:
+def test_exceptions_of_users_callbacks_reach_the_former_handler(loop: Loop) -> None:
     told: list[BaseException] = []
     seen: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""What registers is disabled in a forked child, and only there."""
+"""Registered objects are disabled in a forked child, and only there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Abandoned:
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Put back what a pretended fork changes in this process."""
+    """Restore the state that a pretended fork changes in this process."""
     in_use = list(forks._in_use)
     yield
     forks.abandoned.clear()
@@ -33,7 +33,7 @@ def as_before() -> Iterator[None]:
 
 
 def fork() -> None:
-    """Do in this process what a forked child does; nobody else's objects take part."""
+    """Do in this process what a forked child does."""
     forks._after_fork_in_child()
 
 
@@ -59,7 +59,7 @@ def test_registered_objects_are_disabled_once_and_kept_alive() -> None:
 
 
 @pytest.mark.usefixtures("nothing_in_use")
-def test_child_is_refused_and_says_what_to_do() -> None:
+def test_child_is_refused_with_the_next_step() -> None:
     forks.check()
     assert not forks.is_child()
     forks.abandon_in_children(thing := Abandoned())
@@ -95,7 +95,7 @@ def test_object_that_nobody_uses_any_more_is_not_kept_for_a_fork() -> None:
 
 
 @pytest.mark.usefixtures("nothing_in_use")
-def test_child_that_returns_to_the_loop_ends_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_that_returns_to_the_loop_ends_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[tuple[int, bytes]] = []
 
     def end(status: int) -> None:

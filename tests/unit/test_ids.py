@@ -1,4 +1,4 @@
-"""Identities, alone and packed; they come from the source that was handed in."""
+"""Ids, single and packed, and the source that they come from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_packed_ids_are_a_sequence_of_ids() -> None:
     assert list(ActorIds(ids.packed)) == list(ids)
 
 
-def test_packed_ids_end_where_they_end() -> None:
+def test_index_beyond_the_packed_ids_is_an_index_error() -> None:
     ids = IdSource().actors(2)
     with pytest.raises(IndexError):
         ids[2]
@@ -52,6 +52,6 @@ def test_peer_address_round_trips_through_bytes() -> None:
 
 
 @pytest.mark.parametrize("packed", [b"", b"garbage", b"\x93\x00\x00\x00", b"\x07", b"\x92\xa1x\xa1y"])
-def test_whatever_is_no_packed_address_is_refused(packed: bytes) -> None:
+def test_bytes_that_are_no_packed_address_are_refused(packed: bytes) -> None:
     with pytest.raises(ValueError, match="is no packed address"):
         PeerAddress.from_packed(packed)

@@ -1,4 +1,4 @@
-"""`import actorrt` is cheap: every process and every command pays for it."""
+"""`import actorrt` is cheap, since every process and every command pays for it."""
 
 from __future__ import annotations
 

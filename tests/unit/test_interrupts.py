@@ -1,4 +1,4 @@
-"""Ctrl-C is told from a KeyboardInterrupt that code raises by itself."""
+"""Ctrl-C is distinguished from a KeyboardInterrupt that code raises itself."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_handler_in_python_shows_in_the_traceback(handler: Any) -> None:
     assert not is_ctrl_c(by_itself())
 
 
-def test_what_can_not_be_known_is_taken_for_ctrl_c() -> None:
+def test_interrupt_of_a_handler_in_c_counts_as_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # written in C: it leaves no frame
     assert is_ctrl_c(by_ctrl_c())
     assert is_ctrl_c(by_itself())
@@ -83,7 +83,7 @@ def test_ignored_signal_is_left_ignored_and_no_interrupt_is_ctrl_c() -> None:
         assert not is_ctrl_c(by_itself())
 
 
-def test_other_exceptions_are_not_ctrl_c_whatever_their_class_says() -> None:
+def test_other_exceptions_are_not_ctrl_c_even_if_their_class_pretends() -> None:
     class Pretender(Exception):
         __class__ = KeyboardInterrupt  # type: ignore[assignment]
 

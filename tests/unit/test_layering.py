@@ -1,6 +1,6 @@
-"""The layers of the design, held by walking the imports; and what else is said of whole modules.
+"""The rules of the design for whole modules: the layers and packages that they import, purity, docstrings, sizes.
 
-Imports inside functions and those for type checking count too: a layer that names another knows it.
+Imports inside functions and imports for type checking count too: a layer that names another depends on it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def tree(module: str) -> ast.Module:
 
 
 def layer(module: str) -> str:
-    """Name the layer of a module: its folder, or what the top-level module is."""
+    """Return the layer of a module: its top folder, "foundation", or "api" for `actorrt` itself."""
     parts = module.split(".")
     if len(parts) == 1:
         return "api"
@@ -115,7 +115,7 @@ def test_modules_import_only_their_own_layer_and_those_below() -> None:
 
 
 @pytest.mark.parametrize("package", ["rl", "tasks"])
-def test_what_is_built_on_actors_uses_only_public_names(package: str) -> None:
+def test_packages_above_the_actors_use_only_public_names(package: str) -> None:
     public = {*actorrt.__all__, package}
     wrong = [
         f"{module}:{node.lineno}: {alias.name} is not public"
@@ -150,7 +150,7 @@ def test_packages_of_a_layer_import_only_their_own_and_those_below(name: str) ->
     assert wrong == []
 
 
-def test_those_who_call_actors_and_those_who_host_them_know_nothing_of_each_other() -> None:
+def test_calling_and_hosting_import_nothing_of_each_other() -> None:
     sides = [{"actorrt.actors.calling"}, {f"actorrt.actors.{name}" for name in ("running", "cells", "hosting")}]
     wrong = [
         f"{module}:{line}: imports {imported}"
@@ -203,7 +203,7 @@ def test_only_scopes_make_tasks() -> None:
 
 
 @pytest.mark.parametrize("module", NEVER_UNPICKLES)
-def test_what_serves_strangers_never_imports_pickle(module: str) -> None:
+def test_modules_that_read_foreign_bytes_never_import_pickle(module: str) -> None:
     if module not in MODULES:
         pytest.skip(f"there is no {module} yet")
     assert [name for name, _ in imports(module) if name in ("pickle", "cloudpickle")] == []
@@ -214,7 +214,7 @@ def test_every_folder_of_modules_is_a_package_and_so_installed() -> None:
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
-def test_every_module_says_what_it_is_responsible_for() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [module for module in MODULES if not ast.get_docstring(tree(module))] == []
 
 

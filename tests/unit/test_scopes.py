@@ -1,4 +1,4 @@
-"""A scope owns tasks and timers, and its owner hears of the first that raises."""
+"""A scope owns tasks and timers, and its owner is told of the first exception."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_timer_that_raises_ends_the_scope_as_a_task_does() -> None:
     assert scope.is_closed
 
 
-async def test_what_a_task_raises_while_its_scope_is_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_exception_of_a_task_during_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def raises_when_cancelled() -> None:
         try:
             await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Texts about users' objects: there is always one, it can be encoded, and its length is bounded."""
+"""Texts about users' objects always exist, can be encoded, and have a bounded length."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_name_of_a_class_is_not_asked_of_its_metaclass() -> None:
     assert name_of(cls) == "Plain"
 
 
-def test_text_of_a_value_is_its_str_or_says_how_that_failed() -> None:
+def test_text_of_a_value_is_its_str_or_names_the_failure() -> None:
     assert text_of(7) == "7"
     assert text_of(Mute()) == "<a Mute that can't be shown: LookupError>"
     assert try_text_of(7) == ("7", True)
     assert try_text_of(Mute()) == ("<a Mute that can't be shown: LookupError>", False)
 
 
-def test_what_is_shown_is_the_repr_or_says_how_that_failed_and_is_bounded() -> None:
+def test_repr_of_a_value_is_its_repr_or_names_the_failure_and_is_bounded() -> None:
     assert repr_of("x") == "'x'"
     assert len(repr_of("x" * 100_000)) < texts.MAX_LINE_CHARACTERS + 100
 

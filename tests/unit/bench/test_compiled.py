@@ -1,4 +1,4 @@
-"""The package is compiled before it is measured, whatever Python is told about bytecode."""
+"""The package is compiled before it is measured, even if Python is told to write no bytecode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The footprint, which every other test relies on: each kind of thing left behind is seen, by name."""
+"""The footprint, which every other test relies on, finds each kind of resource by its name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_descriptor_is_seen() -> None:
 
 
 class Holder:
-    """Closes a descriptor when it is collected, which a circle of references puts off."""
+    """Closes a descriptor when it is collected, which a reference cycle delays."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

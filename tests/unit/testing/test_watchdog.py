@@ -1,4 +1,4 @@
-"""The watchdog of the tests finds what outlives its deadline, and nothing else."""
+"""The watchdog of the tests finds futures that outlive their deadlines, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What samples say: medians, spread, ratios, targets, and how outcomes are written down."""
+"""Medians, spread, ratios and targets of samples; outcomes as JSON and as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that need a package that is not there say which, and what brings it."""
+"""A row whose package is missing names the package and the extra that installs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the codec accepts, what it refuses, and the words of each refusal."""
+"""Messages that the codec accepts or refuses, and the text of each refusal."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_head_of_a_probe_holds_no_envelope() -> None:
         ([0, 0, [[0]], [[0, 1], [0, 1]]], "attachment of envelope 0 does not fit"),
     ],
 )
-def test_malformed_head_is_refused_in_words(value: Any, complaint: str) -> None:
+def test_malformed_head_is_refused_with_the_reason(value: Any, complaint: str) -> None:
     with pytest.raises(BadFrameError, match=complaint):
         read_head(msgpack.packb(value))
 
@@ -182,12 +182,12 @@ def test_hello_with_a_malformed_field_is_refused_by_its_name(name: str, value: A
 
 
 @pytest.mark.parametrize("part", [MISDIRECTED, GIVEN_UP, join_head(0, 0, []), MAGIC + b"\x07", b""])
-def test_whatever_is_no_hello_is_refused(part: bytes) -> None:
+def test_message_that_is_no_hello_is_refused(part: bytes) -> None:
     with pytest.raises(BadFrameError, match="a link does not begin with a HELLO"):
         read_hello(part)
 
 
-def test_refusal_keeps_the_type_of_version_errors_and_the_words_of_all() -> None:
+def test_refusal_keeps_its_message_and_the_type_of_version_errors() -> None:
     version = read_refusal(pack_refusal(WireVersionError("speaks another version")))
     assert (type(version), str(version)) == (WireVersionError, "speaks another version")
     other = read_refusal(pack_refusal(SerializationError("x" * 2000)))

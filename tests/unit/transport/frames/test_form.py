@@ -1,4 +1,4 @@
-"""The check of a message's form, before anything is read."""
+"""The check of a message's form, before the message is read."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SHARED_BYTES = 256
 
 
 class Stream:
-    """A reader that is given bytes in pieces, and what came out of it."""
+    """A reader that gets bytes in pieces, and the messages that it returned."""
 
     def __init__(self, landing: Landing | None = None) -> None:
         self.asked: list[tuple[bytes, int]] = []

@@ -22,7 +22,7 @@ def handed(outbox: Outbox) -> list[tuple[int, list[list[object]]]]:
     return frames
 
 
-def test_what_is_added_between_seals_is_one_frame_and_frames_are_numbered() -> None:
+def test_envelopes_between_two_seals_are_one_numbered_frame() -> None:
     outbox = Outbox(NO_LIMIT)
     for number in range(3):
         outbox.add(pack_envelope([number]))
@@ -111,7 +111,7 @@ def test_small_buffers_ride_in_the_head_and_large_ones_follow() -> None:
     assert following == [bytes(INLINE_BUFFERS_BYTES), b"d"]
 
 
-def test_what_is_unacknowledged_counts_towards_the_bound() -> None:
+def test_unacknowledged_bytes_count_towards_the_bound() -> None:
     outbox = Outbox(10_000)
     outbox.add(b"\x91\x00", [bytes(9000)])
     handed(outbox)

@@ -1,4 +1,4 @@
-"""What links keep, send again, and tell: windows and receipts."""
+"""Send windows and receipts: frames that are kept and sent again, acknowledgements that are due."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_acknowledgement_that_was_overtaken_changes_nothing() -> None:
     assert window.acknowledged == 9
 
 
-def test_acknowledgement_of_what_was_not_handed_over_is_refused() -> None:
+def test_acknowledgement_of_a_frame_that_was_not_handed_over_is_refused() -> None:
     window = filled(2)
     first = window.next_to_hand
     assert first is not None
@@ -52,7 +52,7 @@ def test_acknowledgement_of_what_was_not_handed_over_is_refused() -> None:
     assert window.acknowledge(8)
 
 
-def test_rewound_window_hands_over_again_what_was_not_acknowledged() -> None:
+def test_rewound_window_hands_unacknowledged_frames_over_again() -> None:
     window = filled(3)
     hand_all(window)
     window.acknowledge(8)
@@ -61,7 +61,7 @@ def test_rewound_window_hands_over_again_what_was_not_acknowledged() -> None:
     assert hand_all(window) == [b"1", b"2"]
 
 
-def test_acknowledgement_that_comes_after_the_break_spares_the_sending() -> None:
+def test_frames_acknowledged_after_the_break_are_not_sent_again() -> None:
     window = filled(3)
     hand_all(window)
     window.rewind()
@@ -70,7 +70,7 @@ def test_acknowledgement_that_comes_after_the_break_spares_the_sending() -> None
     assert (window.waiting_bytes, window.unacknowledged_bytes) == (0, 10)
 
 
-def test_receipts_take_up_the_same_link_and_begin_a_later_one_afresh() -> None:
+def test_receipts_continue_the_same_link_and_reset_for_a_later_one() -> None:
     receipts = Receipts()
     assert receipts.begin(5)
     receipts.received = 8
@@ -83,7 +83,7 @@ def test_receipts_take_up_the_same_link_and_begin_a_later_one_afresh() -> None:
     assert receipts.received == 20
 
 
-def test_receipts_are_due_after_so_many_frames() -> None:
+def test_receipts_are_due_after_a_number_of_frames() -> None:
     receipts = Receipts()
     receipts.begin(0)
     receipts.received = ACK_FRAMES_COUNT - 1

@@ -1,4 +1,4 @@
-"""Acknowledgements that travel alone, those that are looked for, and how long a closing transport waits for them."""
+"""Acknowledgements that are sent alone, polls for acknowledgements, and how long a closing transport waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PEER = PeerId(b"p" * 16)
 
 
 class World:
-    """Acknowledgements on a loop of the test's, and the answers that were sent."""
+    """Acknowledgements on a fake loop, and the answers that were sent."""
 
     def __init__(self) -> None:
         self.loop = FakeLoop()
@@ -41,7 +41,7 @@ class World:
 
 
 class FakeLink:
-    """A link that awaits acknowledgements for so many polls."""
+    """A link that awaits acknowledgements for a number of polls."""
 
     def __init__(self, polls: int = 0, held_bytes: int = 0) -> None:
         self.polls_left = polls
@@ -55,7 +55,7 @@ class FakeLink:
         return self.polls_left > 0
 
 
-def test_what_is_owed_leaves_alone_at_the_second_round() -> None:
+def test_owed_acknowledgement_is_sent_alone_at_the_second_round() -> None:
     world = World()
     peer_lane = world.peer_lane()
     world.received(peer_lane)
@@ -68,7 +68,7 @@ def test_what_is_owed_leaves_alone_at_the_second_round() -> None:
     assert (peer_lane.is_owing, world.loop.timers) == (False, [])
 
 
-def test_what_rode_in_a_frame_is_not_sent_alone() -> None:
+def test_acknowledgement_that_a_frame_carried_is_not_sent_alone() -> None:
     world = World()
     peer_lane = world.peer_lane()
     world.received(peer_lane)
@@ -95,7 +95,7 @@ def test_lanes_share_one_timer() -> None:
     assert world.answers == [(b"1", 1), (b"2", 1), (b"3", 1)]
 
 
-def test_send_acknowledges_at_once_and_only_what_is_owed() -> None:
+def test_send_acknowledges_at_once_if_an_acknowledgement_is_owed() -> None:
     world = World()
     peer_lane = world.peer_lane()
     world.acknowledgements.send(peer_lane)

@@ -1,4 +1,4 @@
-"""The table of links, dropping and refusing peers, and the order of closing, over connections of the test's own."""
+"""The table of links, dropping and refusing peers, and the order of closing, over scripted connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HERE, PEER, OTHER = (PeerId(name * 16) for name in (b"h", b"p", b"o"))
 
 
 class ScriptedLink(QueuedLink):
-    """A link whose connection takes everything while it is `writable`; acknowledges frames if told to."""
+    """A link whose connection accepts every message while `is_writable`, and can acknowledge frames."""
 
     def __init__(self, setup: LinkSetup, *, is_acknowledging: bool) -> None:
         super().__init__(setup)
@@ -62,7 +62,7 @@ class ScriptedLink(QueuedLink):
 
 
 class ScriptedTransport(BaseTransport):
-    """A transport whose connections the test plays; it notes in which order things are closed."""
+    """A transport with scripted connections; it records the order of its steps."""
 
     schemes: ClassVar[tuple[str, ...]] = ("script://",)
 
@@ -102,7 +102,7 @@ class ScriptedTransport(BaseTransport):
 
 
 class Receiver:
-    """Keeps what it is told."""
+    """Records the calls of its methods."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []
@@ -140,7 +140,7 @@ async def test_link_is_opened_once_for_each_peer_and_lane(receiver: Receiver) ->
     await transport.close()
 
 
-async def test_hello_of_a_link_tells_who_and_where_we_are(receiver: Receiver) -> None:
+async def test_hello_of_a_link_has_this_process_id_address_and_node(receiver: Receiver) -> None:
     transport = await started(receiver, node=b"node")
     transport.link(PEER, "script://p")
     await end_of_tick()
@@ -196,7 +196,7 @@ async def test_numbers_of_a_later_link_are_above_those_of_every_closed_one(recei
     await transport.close()
 
 
-async def test_bad_frame_drops_the_peer_refuses_it_where_it_said_and_tells_the_receiver(receiver: Receiver) -> None:
+async def test_bad_frame_drops_the_peer_sends_a_refusal_and_tells_the_receiver(receiver: Receiver) -> None:
     transport = await started(receiver)
     transport.hello(PEER)
     transport.message(PEER, b"garbage")
@@ -211,7 +211,7 @@ async def test_bad_frame_drops_the_peer_refuses_it_where_it_said_and_tells_the_r
 
 
 @pytest.mark.parametrize("address", ["script://locked", "carrier-pigeon://1"])
-async def test_peer_whose_address_can_not_be_reached_is_refused_in_silence(receiver: Receiver, address: str) -> None:
+async def test_no_refusal_is_sent_to_an_address_that_can_not_be_used(receiver: Receiver, address: str) -> None:
     transport = await started(receiver)
     transport._fail(PEER, BadFrameError("bad"), address)
     assert (len(receiver.failed), transport.links) == (1, [])
@@ -228,7 +228,7 @@ async def test_refusals_under_way_are_bounded(receiver: Receiver) -> None:
     await transport.close()
 
 
-async def test_refusal_that_does_not_arrive_ends_without_a_word(receiver: Receiver) -> None:
+async def test_refusal_that_does_not_arrive_reports_no_second_failure(receiver: Receiver) -> None:
     transport = await started(receiver)
     transport._fail(PEER, BadFrameError("bad"), "script://p")
     [refusal] = transport.links
@@ -239,7 +239,7 @@ async def test_refusal_that_does_not_arrive_ends_without_a_word(receiver: Receiv
     await transport.close()
 
 
-async def test_peer_that_was_never_reached_got_nothing(receiver: Receiver) -> None:
+async def test_peer_that_was_never_reached_has_executed_nothing(receiver: Receiver) -> None:
     transport = await started(receiver, connect_timeout_s=3.0)
     link = transport.link(PEER, "script://p")
     link.last_error = ConnectionRefusedError("nobody")
@@ -253,7 +253,7 @@ async def test_peer_that_was_never_reached_got_nothing(receiver: Receiver) -> No
     await transport.close()
 
 
-async def test_peer_whose_connection_broke_may_have_got_what_was_sent(receiver: Receiver) -> None:
+async def test_peer_may_have_executed_calls_before_its_connection_broke(receiver: Receiver) -> None:
     transport = await started(receiver)
     link = transport.link(PEER, "script://p")
     await end_of_tick()
@@ -299,7 +299,7 @@ async def test_peer_that_opens_a_later_link_has_given_ours_up(receiver: Receiver
 
 
 @pytest.mark.parametrize(("node", "is_told"), [(b"other", True), (b"", False), (b"own", False)])
-async def test_end_of_a_process_is_told_by_its_address_only_if_it_is_of_another_node(
+async def test_refused_connection_gives_a_peer_up_only_if_it_is_on_another_node(
     receiver: Receiver, node: bytes, is_told: bool
 ) -> None:
     transport = await started(receiver, node=b"own")

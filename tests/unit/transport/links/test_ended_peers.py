@@ -1,4 +1,4 @@
-"""The memory of peers that were dropped and of links that were given up."""
+"""The bounded memory of dropped peers and given-up links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When links are flushed: at the end of the tick, or of the drain."""
+"""Links are flushed at the end of the tick or of the drain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.fake_loop import FakeLoop
 
 
 class FakeLink:
-    """Counts its flushes; adds itself again in the first `again_count` of them."""
+    """Counts its flushes; adds itself to the flusher again in the first `again_count` flushes."""
 
     def __init__(self, flusher: Flusher, again_count: int = 0) -> None:
         self._flusher = flusher

@@ -1,4 +1,4 @@
-"""The beat: which peers are probed, what the receiver hears, and when nothing beats."""
+"""The heartbeat: which peers are probed, the calls of the receiver, and when there are no beats."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Deaf:
 
 
 class Listener:
-    """A receiver that keeps what it hears of silence."""
+    """A receiver that records the calls about silence."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[PeerId, float | None]] = []
@@ -99,7 +99,7 @@ def test_peer_that_owes_an_acknowledgement_is_not_probed() -> None:
     assert world.links[PEER].probe_count == 0
 
 
-def test_silent_peer_is_told_of_once_and_again_when_it_speaks() -> None:
+def test_silent_peer_is_reported_once_and_again_when_it_speaks() -> None:
     listener = Listener()
     world = World(listener)
     world.watch(PEER)

@@ -1,4 +1,4 @@
-"""Which HELLOs are accepted, and in which order they are checked."""
+"""Accepted and refused HELLOs, and the order of the checks."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_hello_in_the_name_of_another_peer_is_a_bad_frame(hellos: Hellos) -> Non
         hellos.check(PEER, pack_hello(Hello(OTHER, HERE, "memory://o", 0, b"forged")))
 
 
-def test_forged_hello_is_an_authentication_error_whatever_else_is_wrong_with_it(hellos: Hellos) -> None:
+def test_forged_hello_is_an_authentication_error_before_all_other_checks(hellos: Hellos) -> None:
     with pytest.raises(AuthenticationError, match="another key"):
         hellos.check(PEER, pack_hello(Hello(PEER, HERE, "carrier-pigeon://", 0, b"forged", protocol_min=99)))
 
 
-def test_other_versions_are_reported_before_the_address_is_looked_at(hellos: Hellos) -> None:
+def test_versions_are_checked_before_the_address(hellos: Hellos) -> None:
     with pytest.raises(WireVersionError, match="speaks protocol 99"):
         hellos.check(PEER, pack_hello(Hello(PEER, HERE, "carrier-pigeon://", protocol_min=99, protocol_max=99)))
 
@@ -59,6 +59,6 @@ def test_address_that_can_not_be_answered_is_a_bad_frame(hellos: Hellos) -> None
 
 
 @pytest.mark.parametrize("part", [b"garbage", MISDIRECTED, pack_hello(Hello(PEER, HERE, "memory://p"))[:-1]])
-def test_whatever_is_no_hello_is_a_bad_frame(hellos: Hellos, part: bytes) -> None:
+def test_message_that_is_no_hello_is_a_bad_frame(hellos: Hellos, part: bytes) -> None:
     with pytest.raises(BadFrameError):
         hellos.check(PEER, part)

@@ -1,4 +1,4 @@
-"""The inbound side: which links are known, late, replaced, or not meant for us."""
+"""The inbound side: known, late, replaced and misdirected links."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OTHER = PeerId(b"o" * 16)
 
 
 class Far:
-    """An inbound side whose calls out are kept."""
+    """An inbound side, and the calls of its callbacks."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []
@@ -60,7 +60,7 @@ class Far:
         self.got.append((peer, envelope[1]))
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
-        raise AssertionError("the endpoint tells the receiver")
+        raise AssertionError("`on_failed` must be called, not the receiver")
 
     def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
         self.failed.append((peer, type(error), address))
@@ -119,7 +119,7 @@ def test_link_of_one_lane_does_not_replace_the_other(far: Far) -> None:
     assert far.got == [(PEER, 1)]
 
 
-def test_frames_meant_for_who_was_here_before_us_are_ignored_and_nobody_is_blamed(far: Far) -> None:
+def test_frames_for_the_former_process_at_this_address_are_ignored_and_fail_no_peer(far: Far) -> None:
     far.frame(1)
     far.hello(1, to=OTHER)
     far.frame(2)
@@ -128,20 +128,20 @@ def test_frames_meant_for_who_was_here_before_us_are_ignored_and_nobody_is_blame
     assert far.statistics.ignored_frames == 2
 
 
-def test_hello_in_anothers_name_fails_the_one_whose_link_it_is(far: Far) -> None:
+def test_hello_in_another_peers_name_fails_the_peer_of_the_connection(far: Far) -> None:
     far.inbound.message(connection_name(PEER, Lane.USER, 1), pack_hello(Hello(OTHER, HERE, "memory://x")))
     assert far.failed == [(PEER, BadFrameError, None)]
     assert far.inbound.is_dropped(PEER)
     assert not far.inbound.is_dropped(OTHER)
 
 
-def test_failed_peer_is_to_be_told_at_the_address_of_its_hello(far: Far) -> None:
+def test_failed_peer_is_refused_at_the_address_of_its_hello(far: Far) -> None:
     far.hello(1)
     far.inbound.message(connection_name(PEER, Lane.USER, 1), b"garbage")
     assert far.failed == [(PEER, BadFrameError, "memory://1")]
 
 
-def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Far) -> None:
+def test_dropped_peers_are_forgotten_after_many_others_and_must_send_a_hello_again(far: Far) -> None:
     far.hello(1)
     far.inbound.drop(PEER)
     for number in range(REMEMBERED_COUNT):
@@ -160,7 +160,7 @@ def test_bytes_and_envelopes_are_counted(far: Far) -> None:
     assert (counted.frames_in, counted.envelopes_in, counted.bytes_in) == (1, 2, len(head) + 5)
 
 
-def test_later_connection_of_the_same_link_takes_up_where_the_one_before_it_broke(far: Far) -> None:
+def test_later_connection_of_the_same_link_continues_where_the_former_one_broke(far: Far) -> None:
     far.hello(1, first=5)
     far.frame(1, sequence=5)
     far.frame(2, sequence=6)
@@ -203,7 +203,7 @@ def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_round(far: F
     assert [read_acknowledgement(message) for _, message in far.answers[2:]] == [ACK_FRAMES_COUNT + 1]
 
 
-def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
+def test_acknowledgement_that_a_frame_carried_is_not_sent_alone(far: Far) -> None:
     far.hello(1)
     far.frame(0)
     assert far.inbound.peer_lane(PEER, Lane.USER).receipts.acknowledge() == 1
@@ -212,7 +212,7 @@ def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
     assert len(far.answers) == 1
 
 
-def test_hello_that_is_not_its_peers_is_ignored_and_the_peer_not_blamed(far: Far) -> None:
+def test_forged_hello_is_ignored_and_does_not_fail_the_peer(far: Far) -> None:
     far.hello(1)
     forged = Hello(PEER, HERE, "memory://x", 5, b"forged")
     far.inbound.message(connection_name(PEER, Lane.USER, 9), pack_hello(forged))
@@ -254,7 +254,7 @@ def test_small_message_that_claims_much_reserves_little(far: Far, start: bytes) 
     assert [peer for peer, _, _ in far.failed] == [PEER]
 
 
-def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes_one_up(far: Far) -> None:
+def test_peer_that_was_given_up_is_told_when_it_continues_a_link(far: Far) -> None:
     far.hello(1)
     far.hello(1, lane=Lane.CONTROL)
     far.answers.clear()
@@ -270,7 +270,7 @@ def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes
     assert (far.got, far.renewed, far.failed) == ([(PEER, 3)], [], [])
 
 
-def test_peer_that_opens_links_anew_is_told_of_once_for_both_lanes(far: Far) -> None:
+def test_peer_that_opens_new_links_is_reported_once_for_both_lanes(far: Far) -> None:
     far.hello(1)
     far.hello(1, lane=Lane.CONTROL)
     far.hello(2, first=4, lane=Lane.CONTROL)
@@ -281,7 +281,7 @@ def test_peer_that_opens_links_anew_is_told_of_once_for_both_lanes(far: Far) -> 
     assert (far.renewed, far.got) == ([PEER], [(PEER, 2)])
 
 
-def test_links_that_were_given_up_are_remembered_within_a_bound_and_nothing_else_of_their_peers(far: Far) -> None:
+def test_memory_of_given_up_links_is_bounded_and_their_peers_are_forgotten(far: Far) -> None:
     count = REMEMBERED_COUNT + 10
     peers = [PeerId(number.to_bytes(16, "big")) for number in range(count)]
     for peer in peers:

@@ -1,4 +1,4 @@
-"""The link with a queue, over a connection that the test opens, blocks and breaks."""
+"""The base class of links, over a connection that the test opens, blocks and breaks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELLO = b"hello"
 
 
 class ScriptedLink(QueuedLink):
-    """A link whose connection takes frames while `is_writable`."""
+    """A link whose connection accepts frames while `is_writable`."""
 
     def __init__(self, *, is_writable: bool = True, connect_timeout_s: float = 60.0) -> None:
         self.unreachable: list[QueuedLink] = []
@@ -96,7 +96,7 @@ async def test_blocked_link_keeps_order_and_leaves_as_one_frame_when_woken() -> 
     link.close()
 
 
-async def test_connection_that_breaks_before_it_took_anything_has_lost_nothing() -> None:
+async def test_connection_that_breaks_before_it_accepts_a_message_loses_nothing() -> None:
     link = ScriptedLink(is_writable=False)
     await end_of_tick()
     link._connection_broke()
@@ -106,7 +106,7 @@ async def test_connection_that_breaks_before_it_took_anything_has_lost_nothing()
     link.close()
 
 
-async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -> None:
+async def test_unacknowledged_frames_are_sent_again_over_the_next_connection() -> None:
     link = ScriptedLink()
     for value in range(3):
         link.send((0, value))
@@ -126,7 +126,7 @@ async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -
     link.close()
 
 
-async def test_connections_that_break_at_once_are_made_ever_more_slowly_and_in_the_end_no_more() -> None:
+async def test_reconnection_backs_off_and_stops_when_connections_break_at_once() -> None:
     link = ScriptedLink()
     await end_of_tick()
     for _ in range(MAX_FAILED_CONNECTIONS_COUNT):
@@ -138,7 +138,7 @@ async def test_connections_that_break_at_once_are_made_ever_more_slowly_and_in_t
     link.close()
 
 
-async def test_acknowledgement_of_something_new_starts_the_count_of_broken_connections_anew() -> None:
+async def test_new_acknowledgement_resets_the_count_of_broken_connections() -> None:
     link = ScriptedLink()
     link.send((0, 0))
     await end_of_tick()
@@ -159,7 +159,7 @@ async def test_another_process_at_the_address_makes_the_link_unreachable() -> No
     link.close()
 
 
-async def test_nonsense_that_comes_back_is_reported() -> None:
+async def test_bad_answer_is_reported() -> None:
     link = ScriptedLink()
     link.answered(b"nonsense")
     link.answered(pack_acknowledgement(1))
@@ -200,7 +200,7 @@ async def test_flush_does_not_wait_for_a_broken_link() -> None:
     link.close()
 
 
-async def test_close_is_idempotent_counts_what_it_discards_and_refuses_more() -> None:
+async def test_close_is_idempotent_counts_discarded_envelopes_and_refuses_more() -> None:
     link = ScriptedLink(is_writable=False)
     link.send((0, 1))
     await end_of_tick()

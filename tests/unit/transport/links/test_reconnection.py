@@ -1,4 +1,4 @@
-"""How long a link waits before it replaces a connection, and when it stops."""
+"""The delays before a broken connection is replaced, and the end of the attempts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def delays_s(reconnection: Reconnection, count: int) -> list[float | None]:
     return [reconnection.next_delay_s() for _ in range(count)]
 
 
-def test_first_attempt_is_made_at_once_and_each_further_one_twice_as_late_up_to_a_bound() -> None:
+def test_first_attempt_is_immediate_and_later_delays_double_up_to_a_bound() -> None:
     assert delays_s(Reconnection(0, STABLE_S), 8) == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, RECONNECT_MAX_S]
 
 
@@ -29,7 +29,7 @@ def test_connection_that_breaks_soon_without_an_acknowledgement_is_no_progress()
     assert reconnection.next_delay_s() == 0.05
 
 
-def test_connection_over_which_a_frame_was_acknowledged_starts_the_count_anew() -> None:
+def test_connection_with_an_acknowledged_frame_resets_the_count() -> None:
     reconnection = Reconnection(7, STABLE_S)
     delays_s(reconnection, 5)
     reconnection.connected(10.0)
@@ -40,7 +40,7 @@ def test_connection_over_which_a_frame_was_acknowledged_starts_the_count_anew() 
     assert reconnection.next_delay_s() == 0.05
 
 
-def test_connection_that_stood_for_a_while_starts_the_count_anew() -> None:
+def test_connection_that_stood_for_a_while_resets_the_count() -> None:
     reconnection = Reconnection(0, STABLE_S)
     delays_s(reconnection, 5)
     reconnection.connected(10.0)

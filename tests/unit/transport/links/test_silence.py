@@ -1,4 +1,4 @@
-"""Who has fallen silent: every way to be heard, not to be awaited, and to be heard again."""
+"""The silence detector: peers that fall silent, peers that owe nothing, and peers that speak again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def detector() -> SilenceDetector:
 def watch(
     detector: SilenceDetector, start: float, end: float, progress: PeerProgress
 ) -> list[tuple[float, SilenceChange]]:
-    """Observe the same from `start` to before `end`, every half second; return what was told, and when."""
+    """Observe the same progress every half second, from `start` to before `end`; return the changes and their times."""
     told = []
     for beat in range(int((end - start) / 0.5)):
         now = start + beat * 0.5
@@ -31,7 +31,7 @@ def test_awaited_peer_that_is_not_heard_falls_silent_once(detector: SilenceDetec
     assert watch(detector, 0.0, 20.0, PeerProgress(1, True)) == [(2.0, SilenceChange(PEER, 2.0))]
 
 
-def test_peer_of_which_nothing_is_awaited_never_falls_silent(detector: SilenceDetector) -> None:
+def test_peer_that_owes_no_acknowledgement_never_falls_silent(detector: SilenceDetector) -> None:
     assert watch(detector, 0.0, 20.0, PeerProgress(1, False)) == []
 
 
@@ -53,7 +53,7 @@ def test_time_before_something_was_awaited_does_not_count(detector: SilenceDetec
     assert watch(detector, 10.0, 12.5, PeerProgress(1, True)) == [(12.0, SilenceChange(PEER, 2.0))]
 
 
-def test_observer_that_was_held_up_blames_nobody_for_that_time(detector: SilenceDetector) -> None:
+def test_time_in_which_the_observer_was_busy_counts_for_no_peer(detector: SilenceDetector) -> None:
     watch(detector, 0.0, 1.5, PeerProgress(1, True))
     assert detector.observe(30.0, {PEER: PeerProgress(1, True)}) == []
     assert watch(detector, 30.5, 35.0, PeerProgress(1, True)) == [(32.0, SilenceChange(PEER, 2.0))]
@@ -73,7 +73,7 @@ def test_silence_is_counted_from_when_something_was_awaited_and_ends_when_heard(
     assert detector.silent_s(OTHER) == 0.0
 
 
-def test_silence_of_who_is_silent_does_not_grow_while_the_observer_is_held_up(detector: SilenceDetector) -> None:
+def test_silence_does_not_grow_while_the_observer_is_busy(detector: SilenceDetector) -> None:
     watch(detector, 0.0, 3.5, PeerProgress(1, True))
     assert detector.observe(60.0, {PEER: PeerProgress(1, True)}) == []
     assert detector.silent_s(PEER) == 3.0

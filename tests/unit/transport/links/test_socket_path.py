@@ -1,4 +1,4 @@
-"""The checks of a socket's path, with a kernel of the test's."""
+"""The checks of a socket's path, with a fake socket."""
 
 from __future__ import annotations
 

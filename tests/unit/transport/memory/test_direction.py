@@ -1,4 +1,4 @@
-"""Ways of the memory network: what passes keeps its order, late or not, and nothing is lost but by a cut."""
+"""Directions of the memory network: messages keep their order, and only a cut loses messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contract.recorder import Recorder
 
 
 class Pair:
-    """Two endpoints of one network, and what the second has heard."""
+    """Two transports of one network, and the recorders of their calls."""
 
     def __init__(self) -> None:
         self.net = MemoryNetwork()
@@ -36,7 +36,7 @@ class Pair:
         return [number for _, number in await self.heard.envelopes(count)]
 
 
-async def test_what_is_stalled_arrives_when_healed_before_what_is_sent_then() -> None:
+async def test_stalled_messages_arrive_after_heal_and_before_later_ones() -> None:
     async with Pair() as pair:
         pair.net.stall("memory://a", "memory://b")
         pair.send(1)
@@ -50,7 +50,7 @@ async def test_what_is_stalled_arrives_when_healed_before_what_is_sent_then() ->
         assert await pair.heard_numbers(3) == [1, 2, 3]
 
 
-async def test_delay_that_shrinks_lets_nothing_overtake() -> None:
+async def test_no_message_overtakes_when_the_delay_shrinks() -> None:
     async with Pair() as pair:
         pair.net.delay("memory://a", "memory://b", 0.02)
         pair.send(1)
@@ -60,7 +60,7 @@ async def test_delay_that_shrinks_lets_nothing_overtake() -> None:
         assert await pair.heard_numbers(2) == [1, 2]
 
 
-async def test_cut_breaks_what_was_made_that_way_and_the_other_way_stands() -> None:
+async def test_cut_breaks_connections_in_its_direction_only() -> None:
     async with Pair() as pair:
         pair.send(1)
         back = pair.b.link(pair.a.peer, pair.a.address)
@@ -78,7 +78,7 @@ async def test_cut_breaks_what_was_made_that_way_and_the_other_way_stands() -> N
         assert (pair.heard.failed, pair.heard_back.failed) == ([], [])
 
 
-async def test_network_remembers_no_pair_that_nothing_befell() -> None:
+async def test_network_keeps_no_unchanged_direction() -> None:
     async with Pair() as pair:
         pair.send(1)
         await pair.heard_numbers(1)

@@ -1,4 +1,4 @@
-"""A link on a Unix stream, over a socket of the test's that takes as much as it is told to."""
+"""A link on a Unix stream, over a fake socket with a given capacity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = [b"name-1", b"name-2", b"name-3"]
 
 
 class FakeSocket:
-    """Takes `capacity_bytes`, then blocks; gives what `arriving` holds, an error, or nothing for the end."""
+    """Accepts `capacity_bytes`, then blocks. Returns the items of `arriving`: bytes, an error, or b"" for the end."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -68,7 +68,7 @@ class FakeSocket:
 
 
 class World:
-    """A link, the sockets that it has connected, and what its owner was told."""
+    """A link, the sockets that it has connected, and the calls of its callbacks."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loop = FakeLoop()
@@ -114,7 +114,7 @@ class World:
         return self.sockets[-1]
 
     def read(self, *arriving: bytes | OSError) -> None:
-        """Have so much arrive, and the descriptor become readable for each."""
+        """Let each item arrive, and make the descriptor readable for it."""
         for data in arriving:
             self.socket.arriving.append(data)
             self.loop.readers[self.socket.fileno()]()
@@ -244,7 +244,7 @@ def test_nothing_to_read_is_no_end(world: World) -> None:
     link.close()
 
 
-def test_nobody_at_the_path_is_tried_again_ever_more_slowly(world: World) -> None:
+def test_connecting_to_an_unused_path_backs_off(world: World) -> None:
     world.obstacle = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
     link = world.link()
     times_s = []
@@ -271,7 +271,9 @@ def test_nobody_at_the_path_is_tried_again_ever_more_slowly(world: World) -> Non
         (OSError(errno.EMFILE, "too many descriptors"), False),
     ],
 )
-def test_owner_is_told_when_nobody_listens_where_the_peer_did(world: World, error: OSError, is_told: bool) -> None:
+def test_owner_is_told_when_no_process_listens_at_the_peers_path_any_more(
+    world: World, error: OSError, is_told: bool
+) -> None:
     link = world.link()
     world.loop.tick()
     world.obstacle = error

@@ -1,4 +1,4 @@
-"""A link on ZeroMQ, over sockets of the test's that accept parts, break and report as they are told to."""
+"""A link on ZeroMQ, over fake sockets that accept or refuse parts, break, and report events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DISCONNECTED, REJECTED = (
 
 
 class FakeMonitor:
-    """Reports the events that it is given."""
+    """Returns the events that a test puts into `events`."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -51,7 +51,7 @@ class FakeMonitor:
 
 
 class FakeDealer:
-    """Accepts parts as the list of `refusals` says: True where a part is refused; by default none is."""
+    """Refuses a part for each True in `refusals`, and accepts the other parts."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -95,7 +95,7 @@ class FakeDealer:
 
 
 class World:
-    """A link, the DEALERs that it has opened, and what its owner was told."""
+    """A link, the DEALERs that it has opened, and the calls of its callbacks."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loop = FakeLoop()
@@ -144,7 +144,7 @@ class World:
         return self.dealers[-1]
 
     def report(self, *events: list[bytes]) -> None:
-        """Have the monitor report, and its descriptor wake the loop."""
+        """Let the monitor report events, and call the reader of its descriptor."""
         self.dealer.monitor.events += events
         self.loop.readers[self.dealer.monitor.getsockopt(zmq.FD)]()
 
@@ -195,7 +195,7 @@ def test_message_of_which_a_part_is_refused_is_not_handed_over(
     link.close()
 
 
-def test_blocked_link_goes_on_when_the_dealer_accepts_again(world: World) -> None:
+def test_blocked_link_continues_when_the_dealer_accepts_again(world: World) -> None:
     link = world.link()
     world.loop.tick()
     world.dealer.is_blocked = True
@@ -261,7 +261,7 @@ def test_key_that_the_peer_does_not_accept_is_told(world: World) -> None:
     link.close()
 
 
-def test_process_without_a_free_socket_tries_again_ever_more_slowly(world: World) -> None:
+def test_process_without_a_free_descriptor_backs_off(world: World) -> None:
     world.error = zmq.ZMQError(errno.EMFILE)
     link = world.link()
     assert link.last_error is world.error

@@ -1,4 +1,4 @@
-"""CurveKeys: where they are kept and who may see them; who is let in."""
+"""The file of the CURVE keys and its permissions; accepted and refused keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_keys_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
     assert (mode(directory), mode(directory / "curve.keys")) == (0o700, 0o600)
 
 
-def test_secret_key_is_not_in_the_words_of_a_pair() -> None:
+def test_repr_of_a_key_pair_hides_the_secret_key() -> None:
     keys = make_keys()
     assert repr(keys) == f"CurveKeys(public={keys.public.hex()})"
 
