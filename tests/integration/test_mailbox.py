@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 import actorrt as art
+from actorrt.actors.calling import call_table
 from actorrt.actors.endpoint.consistency import check_cell
 from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES
 from actorrt.actors.wire.credit import FIRST_MESSAGES
@@ -284,7 +285,9 @@ async def test_tell_waits_for_room_no_longer_than_its_deadline(runtime, key):
     assert await valve.all() == []
 
 
-async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_one(runtime):
+async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_one(runtime, monkeypatch):
+    monkeypatch.setattr(call_table, "DEADLINE_VERDICT_S", 2.0)  # a busy machine may take longer than it waits
+
     class Stubborn(art.Actor):
         async def wait(self):
             try:
@@ -297,7 +300,7 @@ async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_on
 
     stubborn = await Stubborn.spawn()
     for _ in range(3):
-        assert await stubborn.wait.options(timeout_s=0.02)() == "stayed"  # in time for the verdict
+        assert await stubborn.wait.options(timeout_s=0.3)() == "stayed"
         with pytest.raises(art.RemoteActorError, match="CancelledError"):
             await stubborn.cancel_oneself()
 
