@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
+from actorrt.actors.refs import current
 from actorrt.node.driver import driver_connection, embedded_node
 from actorrt.node.driver import runtime as art_runtime
 from actorrt.store.connection import socket_channel
@@ -18,6 +19,7 @@ from tests.running import (
     Node,
     Script,
     descendants_of,
+    is_running,
     own_directory,
     runtime_directory,
     wait_until,
@@ -131,6 +133,53 @@ def test_calls_that_carry_objects_and_results_that_stay_in_the_store_end_with_th
         gate.wait().result(10)
     art.shutdown()
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+class Severed(art.Actor):
+    """Cuts its process off from the store, as the kernel does when it closes the sockets of a daemon that dies."""
+
+    def pid(self):
+        return os.getpid()
+
+    def wait_for(self, value):
+        return value
+
+    def sever_events(self):
+        """End the connection on which the loop is told of objects."""
+        current.endpoint().require_store()._connection._channel._events.shutdown(socket.SHUT_RDWR)
+
+    def sever_requests_and_put(self):
+        """End the connection on which every thread asks the store, and ask it."""
+        requests_socket(current.endpoint().require_store()).shutdown(socket.SHUT_RDWR)
+        try:
+            art.put(b"x" * 200_000)
+        except art.ObjectLostError:
+            return "lost"
+
+
+@pytest.mark.parametrize("method", ["sever_events", "sever_requests_and_put"])
+def test_worker_that_finds_its_store_gone_ends_without_an_answer_so_that_its_calls_end_with_the_node(directory, method):
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=2)
+    gate = Gate.options(isolation="process").spawn().result(10)
+    severed = Severed.options(isolation="process", max_concurrency=9).spawn().result(10)
+    calls = [severed.wait_for(gate.wait.ref())]
+    pid = severed.pid().result(10)  # `wait_for` has asked the store by then
+    daemon = daemon_of([each for each in descendants_of(os.getpid()) if each not in before])
+    os.kill(daemon, signal.SIGSTOP)  # a daemon that dies says nothing between the end of its sockets and its own
+    try:
+        if method == "sever_events":
+            severed.sever_events.tell()
+        else:
+            calls.append(severed.sever_requests_and_put())
+        wait_until(lambda: not is_running(pid) or any(call.done() for call in calls), "the worker's end, or an answer")
+        assert [call.error() for call in calls if call.done()] == []
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+    for call in calls:
+        with pytest.raises(art.ActorDiedError, match="node_lost"):
+            call.result(10)
+    art.shutdown()
 
 
 def is_notice(line):

@@ -8,8 +8,9 @@ import logging
 import os
 import random
 import sys
+from contextlib import suppress
 from threading import get_ident
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -65,7 +66,7 @@ def _label_of_current_actor() -> str:
 async def _serve(setting: WorkerSetting) -> None:
     loop = asyncio.get_running_loop()
     set_blocking_rule(_refuse_to_block)
-    store = StoreClient.connect(setting.store, setting.peer)
+    store = StoreClient.connect(setting.store, setting.peer, on_gone=_end_without_store)
     store.attach(loop)
     system = System(
         UnixTransport(setting.peer, setting.address, node=setting.node.packed()),
@@ -107,12 +108,23 @@ class _EndOfForkedChild:
             self._loop.call_soon(forks.end_if_child)
 
 
-def _end_at_once(_: BaseException) -> None:
+def _end_at_once(_: BaseException | None = None) -> NoReturn:
     """End the process, because a worker must not live on when its runtime has failed. Supervisors see a crash."""
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # the daemon, which reads the output, may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(EXIT_CRASHED)
+
+
+def _end_without_store() -> None:
+    """Called when the store is found gone, in any thread. End the process, before anything fails for that.
+
+    In nearly every case the daemon is dying: the kernel closes its sockets first, and kills its workers later. Answers
+    with errors of the store would reach the callers before the news that their node is lost.
+    """
+    logger.error("the connection to the node's object store ended, and this worker ends with it")
+    _end_at_once()
 
 
 async def _send_waiting_messages(system: System) -> None:

@@ -92,14 +92,16 @@ class StoreClient(WritingClient):
         self.names.join(bytes(system.job))
 
     @classmethod
-    def connect(cls, path: str, peer: PeerId, *, clock: Clock | None = None) -> StoreClient:
-        """Connect to the daemon whose store socket is at `path`.
+    def connect(
+        cls, path: str, peer: PeerId, *, clock: Clock | None = None, on_gone: Callable[[], None] | None = None
+    ) -> StoreClient:
+        """Connect to the daemon whose store socket is at `path`; for `on_gone` see `SocketChannel`.
 
         Raises:
             PeerUnreachableError: no store answers there.
         """
         clock = clock or MonotonicClock()
-        return cls(SocketChannel(path, peer, clock), peer, clock=clock)
+        return cls(SocketChannel(path, peer, clock, on_gone), peer, clock=clock)
 
     def attach(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None] | None = None) -> None:
         """Have `loop`, which is running this, hear the store's events.

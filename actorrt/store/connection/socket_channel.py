@@ -29,6 +29,7 @@ class SocketChannel:
         path: the daemon's store socket.
         peer: this process, for the HELLO.
         clock: for the deadlines of blocking waits.
+        on_gone: called when the store is found gone, in the thread that found it, before anything fails for that.
 
     Raises:
         PeerUnreachableError: no store answers there.
@@ -36,10 +37,11 @@ class SocketChannel:
 
     is_apart = True
 
-    def __init__(self, path: str, peer: PeerId, clock: Clock) -> None:
+    def __init__(self, path: str, peer: PeerId, clock: Clock, on_gone: Callable[[], None] | None = None) -> None:
         self._path = path
         self._peer = peer
         self._clock = clock
+        self._on_gone = on_gone
         self._serial = 0
         self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
         self._stale: list[tuple[Op, tuple[Any, ...], StoreReply]] = []
@@ -82,7 +84,7 @@ class SocketChannel:
             what = f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s"
             raise CallTimeoutError(what, executed="maybe") from error
         except (OSError, EOFError, ProtocolError, KeyError) as error:
-            raise _gone(error) from error
+            raise self._gone(error) from error
 
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
         stale, self._stale = self._stale, []
@@ -92,7 +94,7 @@ class SocketChannel:
         try:
             self._socket.send(pack((op, serial, *arguments)))
         except OSError as error:
-            raise _gone(error) from error
+            raise self._gone(error) from error
 
     def _receive(self) -> tuple[StoreReply, int]:
         packet, fd = _packet_and_fd(self._socket)
@@ -119,6 +121,7 @@ class SocketChannel:
             message, fd = None, None
         if message is None:
             self.stop_listening()
+            self._tell_gone()
             on_lost()
         else:
             on_event(message, fd)
@@ -135,7 +138,7 @@ class SocketChannel:
                         return None
                 return unpack(_packet(sock))
             except (OSError, EOFError, ProtocolError) as error:
-                raise _gone(error) from error
+                raise self._gone(error) from error
 
     def _left_ms(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(0.0, (deadline - self._clock.now()) * 1e3)
@@ -147,7 +150,19 @@ class SocketChannel:
                 self._loop.remove_reader(events.fileno())
             events.close()
 
+    def _gone(self, error: BaseException) -> ActorRtError:
+        if isinstance(error, BlockingIOError):
+            return ObjectLostError(f"the node's object store read nothing for {REQUEST_TIMEOUT_S:.0f} s")
+        if isinstance(error, EOFError | ConnectionError):
+            self._tell_gone()
+        return ObjectLostError(f"the node's object store is gone: {error}")
+
+    def _tell_gone(self) -> None:
+        if self._on_gone is not None:
+            self._on_gone()
+
     def close(self) -> None:
+        self._on_gone = None  # a request of another thread may still find the socket closed
         self._socket.close()
 
     def abandon_after_fork(self) -> None:
@@ -174,9 +189,3 @@ def _packet_and_fd(sock: socket.socket, flags: int = 0) -> tuple[bytes, int | No
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
     return packet, fds[0] if fds else None
-
-
-def _gone(error: BaseException) -> ActorRtError:
-    if isinstance(error, BlockingIOError):
-        return ObjectLostError(f"the node's object store read nothing for {REQUEST_TIMEOUT_S:.0f} s")
-    return ObjectLostError(f"the node's object store is gone: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -185,3 +186,45 @@ def say_nothing(sock: socket.socket) -> None:
     """Take one message, and wait until the client closes the connection."""
     sock.recv(65536)
     assert sock.recv(65536) == b""
+
+
+class Hearing:
+    """Hears what a channel tells of its store's end, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def connect(self, store: PlayedStore) -> SocketChannel:
+        return SocketChannel(store.path, PEER, ManualClock(), lambda: self.told.append("gone"))
+
+
+def test_end_of_the_store_is_told_before_the_request_that_found_it_fails(store: PlayedStore) -> None:
+    store.play(lambda sock: sock.recv(65536))
+    hearing = Hearing()
+    channel = hearing.connect(store)
+    with pytest.raises(ObjectLostError):
+        channel.request(Op.STATS)
+    assert hearing.told == ["gone"]
+    channel.close()
+    with pytest.raises(ObjectLostError):
+        channel.post(Op.STATS)
+    assert hearing.told == ["gone"], "this process closed the channel itself"
+
+
+async def test_end_of_the_store_is_told_before_everything_that_waits_for_events_fails(store: PlayedStore) -> None:
+    requests_end = threading.Event()
+    store.play(lambda _: requests_end.wait(10) and None)
+    hearing = Hearing()
+    channel = hearing.connect(store)
+    store.play(lambda _: None)
+    lost = asyncio.Event()
+
+    def on_lost() -> None:
+        hearing.told.append("lost")
+        lost.set()
+
+    channel.listen(asyncio.get_running_loop(), lambda *_: None, on_lost)
+    await lost.wait()
+    assert hearing.told == ["gone", "lost"]
+    requests_end.set()
+    channel.close()
