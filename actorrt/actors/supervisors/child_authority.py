@@ -1,4 +1,8 @@
-"""How a supervisor's shell speaks to the authority of its children: orders go there, and spawns."""
+"""How a supervisor's shell speaks to the authority of its children: orders go there, and spawns.
+
+Invariant: orders arrive in the order in which they were given. A task sends the order to spawn, so all others wait for
+the next step of the loop, too. A restart that overtook a stop would have the next incarnation stopped.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from actorrt.ids import ActorId, PeerAddress
 from actorrt.protocol.authorities import ActorCard, AwaitEnd, DelayChild, ForgetChild, Share, StopChild
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.nodes import RestartChildren, StopChildren
+from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -96,24 +101,26 @@ class ChildAuthority:
 
     def restart(self, actors: Sequence[ActorId]) -> None:
         """Start the next incarnations of children, each when the one before runs."""
-        self._control.notify(self._address, RestartChildren(supervisor=self._supervisor, actors=list(actors)))
+        self._order(RestartChildren(supervisor=self._supervisor, actors=list(actors)))
 
     def stop(self, actor_id: ActorId, *, kill: bool, manner: Manner) -> None:
-        """End the incarnation of a child; the order never overtakes that to spawn it, which a task is going to send."""
-        stop = StopChild(actor=actor_id, reason=_STOPPED, kill=kill, manner=manner)
-        self._soon(self._control.notify, self._address, stop)
+        """End the incarnation of a child."""
+        self._order(StopChild(actor=actor_id, reason=_STOPPED, kill=kill, manner=manner))
 
     def stop_in_turn(self, actors: Sequence[ActorId], manner: Manner) -> None:
         """End the incarnations of children, each when the one before has ended."""
-        self._control.notify(self._address, StopChildren(actors=list(actors), reason=_STOPPED, manner=manner))
+        self._order(StopChildren(actors=list(actors), reason=_STOPPED, manner=manner))
 
     def delay(self, actor_id: ActorId, delay_s: float) -> None:
         """Say that a child will be started again in `delay_s` seconds, or after others have stopped."""
-        self._control.notify(self._address, DelayChild(actor=actor_id, delay_s=delay_s))
+        self._order(DelayChild(actor=actor_id, delay_s=delay_s))
 
     def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
         """Say that a child is gone for good, for `reason` or for that of its last end."""
-        self._control.notify(self._address, ForgetChild(actor=actor_id, reason=reason))
+        self._order(ForgetChild(actor=actor_id, reason=reason))
+
+    def _order(self, order: Request[None]) -> None:
+        self._soon(self._control.notify, self._address, order)
 
     async def end_of(self, actor_id: ActorId) -> None:
         """Return when a child is gone."""

@@ -172,12 +172,17 @@ class GroupRestarts:
 
     # Stops: the supervisor is told of each child's exit, as of any
 
-    async def _stop(self, _: PeerId, asked: StopChildren) -> None:
+    def _stop(self, _: PeerId, asked: StopChildren) -> Coroutine[Any, Any, None]:
+        """Note the incarnations at once: an order to start the next ones may follow directly, and those must run."""
         records = [self._registry.record(actor_id) for actor_id in asked.actors]
-        waiting = deque(record for record in records if record is not None)
-        while waiting:
+        incarnations = {record: record.incarnation for record in records if record is not None}
+        return self._stop_each(asked, incarnations)
+
+    async def _stop_each(self, asked: StopChildren, incarnations: dict[Record, int]) -> None:
+        waiting = deque(incarnations)
+        while waiting := deque(record for record in waiting if record.has_incarnation(incarnations[record])):
             group = self._stoppable(waiting) or [waiting[0]]
-            ends = [(waiting.popleft(), record.incarnation) for record in group]
+            ends = [(waiting.popleft(), incarnations[record]) for record in group]
             if len(group) > 1:
                 for record in group:
                     record.stopping_in_turn(asked.manner)

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from actorrt.actors.supervisors.child_authority import ChildAuthority
 from actorrt.completion import Completion
 from actorrt.ids import IdSource, PeerAddress
-from actorrt.protocol.authorities import AwaitEnd, Spawn, StopChild
+from actorrt.protocol.authorities import AwaitEnd, DelayChild, ForgetChild, Spawn, StopChild
 from actorrt.protocol.manner import Manner
+from actorrt.protocol.nodes import RestartChildren, StopChildren
 from actorrt.scopes import Scope
 from tests.unit.records import crashed
 
@@ -51,3 +52,17 @@ async def test_stop_in_the_step_in_which_a_child_is_spawned_goes_behind_the_orde
     await authority.end_of(actor_id)
     assert control.sent == [Spawn, StopChild, AwaitEnd]
     await scope.close()
+
+
+async def test_orders_about_a_child_leave_in_the_order_in_which_they_were_given():
+    """A restart that overtook a stop would have the next incarnation stopped, and so the whole group again."""
+    control = Control()
+    authority = ChildAuthority(NODE, control, asyncio.get_running_loop().call_soon, None, None, IDS.actor())
+    actor_id = IDS.actor()
+    authority.stop(actor_id, kill=False, manner=Manner.FOR_RESTART)
+    authority.stop_in_turn([actor_id], Manner.FOR_RESTART)
+    authority.delay(actor_id, 0.0)
+    authority.restart([actor_id])
+    authority.forget(actor_id, None)
+    await authority.end_of(actor_id)
+    assert control.sent == [StopChild, StopChildren, DelayChild, RestartChildren, ForgetChild, AwaitEnd]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from actorrt.actors.authority.record import RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.protocol.hosts import ChildrenRestarted
-from actorrt.protocol.nodes import RestartChildren
+from actorrt.protocol.manner import Manner
+from actorrt.protocol.nodes import RestartChildren, StopChildren
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, record_of
@@ -76,4 +78,30 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     assert (type(told), [*told.started], told.failed.child) == (ChildrenRestarted, [], child.actor_id)
     assert "was stopped before it started" in str(told.failed.error)
     assert (child.endpoint, child.is_start_under_way, hosting.stopped) == (None, False, [])
+    await scope.close()
+
+
+async def test_stop_that_comes_with_the_restart_behind_it_is_of_the_incarnation_that_has_ended():
+    """Children that crash as their supervisor orders them to stop: their next incarnations are not to be stopped."""
+    scope, hosting, control = Scope("test", crashed), Hosting(), Control()
+    registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    supervisor = record_of(None)
+    await registry.spawn(supervisor)
+    children = [record_of(supervisor.actor_id) for _ in range(2)]
+    actors = [child.actor_id for child in children]
+    for child in children:
+        await registry.spawn(child)
+        registry.exited(child.actor_id, 1, CRASH)
+
+    stop = StopChildren(actors=actors[::-1], reason="stopped", manner=Manner.FOR_RESTART)
+    stopping = control.handlers[StopChildren](PLACE.peer, stop)
+    restart = RestartChildren(supervisor=supervisor.actor_id, actors=actors)
+    restarting = control.handlers[RestartChildren](PLACE.peer, restart)
+    async with asyncio.timeout(5):
+        await stopping
+        await restarting
+
+    assert hosting.stopped == []
+    assert [(child.state, child.incarnation) for child in children] == [(RecordState.RUNNING, 2)] * 2
     await scope.close()
