@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ torch = pytest.importorskip("torch")
 import actorrt as art  # noqa: E402
 from actorrt import rl  # noqa: E402
 from actorrt.rl.algorithms.ppo import PPOUpdate  # noqa: E402
+from tests.running import wait_until  # noqa: E402
 
 SPEC = rl.describe("CartPole-v1", hidden=(8, 8))
 SETTINGS = rl.PPOSettings.preset(
@@ -67,6 +69,50 @@ def test_learners_are_restarted_together(node_session: art.Runtime, tmp_path: Pa
     assert killed
     versions = [row["policy_version"] for row in run.rows]
     assert versions == sorted(versions)
+
+
+def learners_of(status: Any) -> list[Any]:
+    return [actor for actor in status["actors"] if actor["label"].startswith("Learner-")]
+
+
+@pytest.mark.timeout(150)
+def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
+    node_session: art.Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One learner is dead, and the driver knows; the other one has not been told to stop, so a batch still reaches it.
+
+    It must end, since it has lost its group, and the dead one's next incarnation must not learn from the batch alone.
+    """
+    thawing: list[threading.Thread] = []
+
+    def kill_unnoticed(progress: rl.Progress) -> None:
+        if thawing or progress.update != 3:
+            return
+        status = node_session.status().result(10)
+        (supervisors,) = [worker["pid"] for worker in status["workers"] if worker["kind"] == "supervisors"]
+        victim = learners_of(status)[-1]["pid"]
+        (peer,) = [worker["peer"] for worker in status["workers"] if worker["pid"] == victim]
+        os.kill(supervisors, signal.SIGSTOP)
+        thawing.append(threading.Thread(target=thaw_when_both_have_ended, args=(supervisors,)))
+        thawing[0].start()
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: node_session.system.peers.is_lost(peer), "the driver knows of the death")
+
+    def thaw_when_both_have_ended(supervisors: int) -> None:
+        def have_ended() -> bool:
+            return all(each["state"] == "deciding" for each in learners_of(node_session.status().result(10)))
+
+        try:
+            wait_until(have_ended, "the end of both learners")
+        finally:
+            os.kill(supervisors, signal.SIGCONT)
+
+    algorithm = rl.PPO("CartPole-v1", learners=2, hidden=(8, 8), epochs=1, directory=str(tmp_path))
+    run = algorithm.start(steps=5_120, on_progress=kill_unnoticed).wait()
+    thawing[0].join()
+    assert run.steps >= 5_120
+    assert [text for text in caplog.messages if "lost with its learner" in text] != []
+    assert [text for text in caplog.messages if "Timed out" in text] == []
 
 
 async def test_local_mode_says_that_it_has_but_one_process(tmp_path: Path) -> None:

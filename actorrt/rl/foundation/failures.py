@@ -12,6 +12,10 @@ DEATHS_LIMIT = 6  # in a row; the supervisor itself never gives up, since it bac
 GRACE_S = 2.0  # a supervisor's death is known at most this long after its consequences
 
 
+class GroupLostError(Exception):
+    """A learner can't learn any more, since another one of its group has died or does not answer."""
+
+
 async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
     """Return what ended a run: the end of its supervisor if that caused the error, else the error.
 

@@ -137,7 +137,7 @@ class Learner(art.Actor):
         """
         if batch.step_count == 0:
             raise ValueError("a batch holds at least one transition to learn from; this one holds none")
-        rule: UpdateRule = await self._making
+        rule = await self._made()
         start = time.perf_counter()
         if learnt_steps is not None:
             self._learnt_steps = learnt_steps
@@ -155,11 +155,15 @@ class Learner(art.Actor):
 
     async def state(self) -> dict[str, Any]:
         """Return the state that another learner needs to continue from the published parameters."""
-        return (await self._making).state()
+        return (await self._made()).state()
 
     async def resume(self, state: dict[str, Any]) -> None:
         """Take over another learner's `state`, with the parameters that were published with it."""
-        (await self._making).resume(state)
+        (await self._made()).resume(state)
+
+    async def _made(self) -> UpdateRule:
+        """Return the update rule when it is made, which goes on where a call that waits for it is cancelled."""
+        return await asyncio.shield(self._making)
 
     async def on_stop(self, reason: Any) -> None:
         """Wait until the update rule is made, since its thread can't be cancelled; then leave the group."""

@@ -1,18 +1,22 @@
 """Several learners that act as one: each takes a share of a batch, and all apply the mean of their gradients.
 
 They communicate over torch.distributed, each in a process of its own. If one dies, all are restarted (`Learners` in
-`runs.training`), since the others can't average without it. Importing this module imports torch.
+`runs.training`), since the others can't average without it: what they do together fails with `GroupLostError`, which
+ends them, too. Importing this module imports torch.
 """
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import distributed
 
+from actorrt.rl.foundation.failures import GroupLostError
 from actorrt.rl.networks.optimiser import Vector
 from actorrt.rl.rollouts.transitions import Transitions
 
@@ -44,32 +48,50 @@ class LearnerGroup:
         count: number of learners.
 
     Raises:
-        RuntimeError: (torch's) the others did not connect in time.
+        GroupLostError: the others did not connect in time.
     """
 
     def __init__(self, store: Any, rank: int, count: int) -> None:
         self._rank, self._count = rank, count
-        store.set(f"here-{rank}", "")
-        store.wait([f"here-{each}" for each in range(count)], datetime.timedelta(seconds=TIMEOUT_S))
+        if distributed.is_initialized():  # the last incarnation in this process lost its group
+            distributed.destroy_process_group()
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.device_count() >= count else "gloo"
         timeout = datetime.timedelta(seconds=GRADIENT_TIMEOUT_S)
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
+        with _together():
+            store.set(f"here-{rank}", "")
+            store.wait([f"here-{each}" for each in range(count)], datetime.timedelta(seconds=TIMEOUT_S))
+            distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
 
     def share(self, rows: Transitions) -> Transitions:
         """Return this learner's part of a batch."""
         return rows.rows(np.arange(self._rank, len(rows), self._count))
 
     def average(self, gradient: Vector) -> None:
-        """Replace a gradient by the mean of all learners' gradients, in place."""
-        distributed.all_reduce(torch.as_tensor(gradient))  # shares the memory of an array
+        """Replace a gradient by the mean of all learners' gradients, in place.
+
+        Raises:
+            GroupLostError: another learner has died, or does not answer.
+        """
+        with _together():
+            distributed.all_reduce(torch.as_tensor(gradient))  # shares the memory of an array
         gradient /= self._count
 
     def agree(self, state: Any) -> Any:
-        """Return the first learner's state, to all learners."""
+        """Return the first learner's state, to all learners. Raises as `average`."""
         box = [state]
-        distributed.broadcast_object_list(box, src=0)
+        with _together():
+            distributed.broadcast_object_list(box, src=0)
         return box[0]
 
     def close(self) -> None:
         """Leave the group."""
         distributed.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Say what an error of torch.distributed means for the learner."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise GroupLostError(f"a learner can't go on without the others: {error}") from error

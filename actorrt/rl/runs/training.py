@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.foundation.failures import is_from_user_code
+from actorrt.rl.foundation.failures import GroupLostError, is_from_user_code
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -59,7 +59,8 @@ class Learners(art.Supervisor):
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         for rank in range(plan.settings.learners):
             place = {"rank": rank, "count": plan.settings.learners}
-            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, **self._reservation()}
+            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, "crash_on": GroupLostError}
+            options |= self._reservation()
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
 
     def _reservation(self) -> dict[str, Any]:
@@ -198,16 +199,15 @@ class TrainingLoop(RunLoop):
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
         """Let the learners learn from a batch; return the metrics, or None if the batch was lost with a learner."""
-        asked = (learner.update(batch, self._record.steps) for learner in self._learners)
-        updates = await art.gather(*asked, return_exceptions=True)
-        errors = [update for update in updates if isinstance(update, BaseException)]
-        for error in errors:
-            if isinstance(error, art.ActorUnavailableError):  # the errors of the other learners follow from this one
-                logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
-                return None
-        if errors:
-            raise errors[0]
-        metrics: dict[str, Any] = updates[0]
+        asked = [learner.update(batch, self._record.steps) for learner in self._learners]
+        try:
+            metrics: dict[str, Any] = (await art.gather(*asked))[0]
+        except art.ActorUnavailableError as error:
+            logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+            return None
+        finally:
+            for each in asked:  # one that waits for its learner's next incarnation would wait there for the others
+                each.cancel()
         return metrics
 
     # Checkpoints

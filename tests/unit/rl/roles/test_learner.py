@@ -168,6 +168,21 @@ async def test_snapshot_is_empty_until_the_rule_is_made():
     assert learner.snapshot() == {"updates": 0}
 
 
+async def test_rule_is_made_though_a_call_that_waited_for_it_is_cancelled():
+    may_be_made = threading.Event()
+
+    class Slow(AddOne):
+        def __init__(self, *arguments):
+            may_be_made.wait()
+            super().__init__(*arguments)
+
+    learner = await started(Rules(Slow), make_server())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(learner.update(batch(fragment())), 0)
+    may_be_made.set()
+    assert await learner.state() == {"updates": 0}
+
+
 async def test_learner_takes_over_another_ones_state():
     rules = Rules()
     learner = await started(rules, make_server())

@@ -11,6 +11,7 @@ import pytest
 import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.foundation import failures
+from actorrt.rl.foundation.failures import GroupLostError
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.roles.evaluator import Evaluator
@@ -103,6 +104,26 @@ async def test_batch_that_is_lost_with_its_learner_is_not_counted(tmp_path, capl
     assert len(calls(world.learner, "update")) == 2
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("a batch of 8 steps was lost with its learner: killed")
+
+
+async def test_batch_that_one_learner_has_lost_is_withdrawn_from_those_that_still_wait_for_it(tmp_path):
+    """Else the next incarnation of a learner would wait there for gradients of others, which have not got the batch."""
+    world, second = World(tmp_path, steps=8), FakeRef("learner-1")
+
+    async def find_both(training):
+        return [world.learner, second]
+
+    def first_learner(*arguments):
+        if len(calls(world.learner, "update")) == 1:
+            return unavailable("killed")
+        second._answers["update"] = {}
+        return {"policy_version": 1}
+
+    world.loop._find_learners = find_both
+    world.learner._answers["update"] = first_learner
+    await world.run()
+    assert [reply.is_cancelled for reply in second.open] == [True]
+    assert [progress.steps for progress in world.told.progress] == [8]
 
 
 async def test_error_of_an_update_ends_the_run_without_a_checkpoint(tmp_path):
@@ -243,6 +264,11 @@ def test_learner_reserves_a_cpu_only_where_it_works_while_simulators_do(max_lag,
     (learner,) = children(Learners, settings=settings).values()
     assert learner.actor_class is Learner
     assert learner.options.cpus == cpus
+
+
+def test_learner_that_has_lost_its_group_ends():
+    (learner,) = children(Learners).values()
+    assert learner.options.crash_on == (GroupLostError,)
 
 
 def test_several_learners_are_refused_in_local_mode(monkeypatch):
