@@ -16,7 +16,7 @@ from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
 from actorrt.rl.foundation.extras import MissingPackageError, require
-from actorrt.rl.records.progress import Progress, ProgressLine
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.rollouts.environment import episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
@@ -24,6 +24,7 @@ from actorrt.rl.runs import interrupts, picture
 from actorrt.rl.runs.logs import CsvLog, TensorBoardLog
 from actorrt.rl.runs.run import PAUSING, Run
 from actorrt.rl.views import curve
+from actorrt.rl.views.progress_line import ProgressLine
 
 FRESH_KEY = 1_000_002  # the seed of the final evaluation follows from the run's seed and this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

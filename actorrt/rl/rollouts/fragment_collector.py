@@ -90,7 +90,7 @@ class FragmentCollector:
             raise ValueError(f"order={order!r}: give 'completion' or 'deterministic'")
         if order == "deterministic" and max_lag not in (0, 1):
             raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={max_lag}")
-        self.sources = [SimulatorState() for _ in range(count)]
+        self.simulators = [SimulatorState() for _ in range(count)]
         self._version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
         ((self._unit, self._wanted),) = given.items()
@@ -110,38 +110,38 @@ class FragmentCollector:
         kept = [fragment for fragment in self._batch if not self._is_stale(fragment)]
         self.dropped_count += len(self._batch) - len(kept)
         self._batch = kept
-        for source in self.sources:
-            if source.waiting is not None and self._is_stale(source.waiting):
-                source.waiting = None
+        for simulator in self.simulators:
+            if simulator.waiting is not None and self._is_stale(simulator.waiting):
+                simulator.waiting = None
                 self.dropped_count += 1
 
     def to_ask(self, now: float) -> list[int]:
         """Return the simulators to ask now, in order."""
         if self._order == "deterministic":
             return self._to_ask_in_turn(now)
-        idle = [i for i, source in enumerate(self.sources) if source.is_idle(now)]
+        idle = [i for i, simulator in enumerate(self.simulators) if simulator.is_idle(now)]
         if self.works_ahead:
             return idle
-        missing = self._missing() - sum(self._expected(source, now) for source in self.sources)
+        missing = self._missing() - sum(self._expected(simulator, now) for simulator in self.simulators)
         asked = []
         for i in idle:
             if missing <= 0:
                 break
             asked.append(i)
-            missing -= self._worth(self.sources[i])
+            missing -= self._worth(self.simulators[i])
         return asked
 
     def _to_ask_in_turn(self, now: float) -> list[int]:
         """Return the idle simulators among those whose turns fill the current batch."""
         missing, asked = self._missing(), []
-        for offset in range(len(self.sources)):
-            index = (self._next + offset) % len(self.sources)
-            source = self.sources[index]
+        for offset in range(len(self.simulators)):
+            index = (self._next + offset) % len(self.simulators)
+            simulator = self.simulators[index]
             if missing <= 0:
                 break
-            if not source.is_gone:
-                missing -= self._worth(source)
-                if source.is_idle(now):
+            if not simulator.is_gone:
+                missing -= self._worth(simulator)
+                if simulator.is_idle(now):
                     asked.append(index)
         return asked
 
@@ -168,8 +168,8 @@ class FragmentCollector:
 
     def asked(self, index: int, now: float) -> None:
         """Note that a simulator was asked."""
-        source = self.sources[index]
-        source.asked_at, source.asked_version = now, self.version_to_ask_for
+        simulator = self.simulators[index]
+        simulator.asked_at, simulator.asked_version = now, self.version_to_ask_for
 
     def look_again_s(self, now: float) -> float | None:
         """Return after how many seconds `to_ask` may return more although nothing arrives; None if it can't.
@@ -178,27 +178,31 @@ class FragmentCollector:
             now: the time of the last `to_ask`, which has dealt with everything that was due by then. With a later time,
                 a simulator that became due in between would be missed, and the wait for its reply might never end.
         """
-        times = [source.not_before for source in self.sources if source.asked_at is None and not source.is_gone]
+        times = [
+            simulator.not_before
+            for simulator in self.simulators
+            if simulator.asked_at is None and not simulator.is_gone
+        ]
         limit_s = self._straggler_limit_s()
         if self._max_lag == 0 and limit_s is not None:
-            times += [source.asked_at + limit_s for source in self.sources if source.asked_at is not None]
+            times += [simulator.asked_at + limit_s for simulator in self.simulators if simulator.asked_at is not None]
         later = [time - now for time in times if time > now]
         return min(later) if later else None
 
     def arrived(self, index: int, fragment: Fragment, now: float) -> None:
         """Called when a fragment arrives."""
-        source = self.sources[index]
-        if source.asked_at is not None:
-            source.duration_s = now - source.asked_at
-        source.asked_at, source.failures, source.raises = None, 0, 0
-        source.fragment_size = self._size(fragment)
+        simulator = self.simulators[index]
+        if simulator.asked_at is not None:
+            simulator.duration_s = now - simulator.asked_at
+        simulator.asked_at, simulator.failures, simulator.raises = None, 0, 0
+        simulator.fragment_size = self._size(fragment)
         key = (fragment.incarnation, fragment.sequence)
-        if key <= source.last:
+        if key <= simulator.last:
             self.repeated_count += 1
             return
-        self.restart_count += max(0, fragment.incarnation - max(1, source.last[0]))
-        source.last = key
-        if fragment.policy_version < source.asked_version:
+        self.restart_count += max(0, fragment.incarnation - max(1, simulator.last[0]))
+        simulator.last = key
+        if fragment.policy_version < simulator.asked_version:
             # The requested version and newer ones are lost with the parameter server that held them. Waiting for them
             # would drop every fragment from now on.
             self.version = fragment.policy_version
@@ -209,7 +213,7 @@ class FragmentCollector:
         elif self._order == "completion":
             self._batch.append(fragment)
         else:
-            source.waiting = fragment
+            simulator.waiting = fragment
 
     def failed(self, index: int, now: float) -> bool:
         """Called when a request fails, mostly because its simulator died. The simulator is asked again after a pause.
@@ -217,33 +221,33 @@ class FragmentCollector:
         Returns:
             Whether the requests failed too often in a row to try again.
         """
-        source = self.sources[index]
+        simulator = self.simulators[index]
         self.failed_count += 1
-        source.asked_at = None
-        source.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**source.failures)
-        source.failures += 1
-        return source.failures >= DEATHS_LIMIT
+        simulator.asked_at = None
+        simulator.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**simulator.failures)
+        simulator.failures += 1
+        return simulator.failures >= DEATHS_LIMIT
 
     def raised(self, index: int, now: float) -> bool:
         """Called when a rollout raises. Returns whether this happened too often in a row to try again."""
         self.failed(index, now)
-        self.sources[index].raises += 1
-        return self.sources[index].raises >= RAISES_LIMIT
+        self.simulators[index].raises += 1
+        return self.simulators[index].raises >= RAISES_LIMIT
 
     def gone(self, index: int) -> None:
         """Called when a simulator is gone for good."""
-        source = self.sources[index]
-        source.is_gone, source.asked_at = True, None
+        simulator = self.simulators[index]
+        simulator.is_gone, simulator.asked_at = True, None
 
     @property
     def alive_count(self) -> int:
         """Number of simulators that are neither gone nor being restarted."""
-        return sum(1 for source in self.sources if not source.is_gone and not source.failures)
+        return sum(1 for simulator in self.simulators if not simulator.is_gone and not simulator.failures)
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no simulator is left."""
-        return all(source.is_gone for source in self.sources)
+        return all(simulator.is_gone for simulator in self.simulators)
 
     def take(self) -> Batch | None:
         """Return the batch if it is full, and begin the next."""
@@ -258,13 +262,13 @@ class FragmentCollector:
     def _line_up(self) -> None:
         """Move fragments to the batch in the simulators' order, up to the first that is missing."""
         while self._missing() > 0:
-            source = self.sources[self._next]
-            if source.waiting is not None:
-                self._batch.append(source.waiting)
-                source.waiting = None
-            elif not source.is_gone or self.is_exhausted:
+            simulator = self.simulators[self._next]
+            if simulator.waiting is not None:
+                self._batch.append(simulator.waiting)
+                simulator.waiting = None
+            elif not simulator.is_gone or self.is_exhausted:
                 return
-            self._next = (self._next + 1) % len(self.sources)
+            self._next = (self._next + 1) % len(self.simulators)
 
     def is_full(self) -> bool:
         """Whether `take` would return a batch."""
@@ -298,23 +302,23 @@ class FragmentCollector:
             return min(1, fragment.step_count)
         return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
 
-    def _worth(self, source: SimulatorState) -> int:
+    def _worth(self, simulator: SimulatorState) -> int:
         """Return how much the next fragment of a simulator is expected to count."""
         if self._unit == "fragments":
             return 1
-        return -(-self._wanted // len(self.sources)) if source.fragment_size is None else source.fragment_size
+        return -(-self._wanted // len(self.simulators)) if simulator.fragment_size is None else simulator.fragment_size
 
-    def _expected(self, source: SimulatorState, now: float) -> int:
+    def _expected(self, simulator: SimulatorState, now: float) -> int:
         """Return how much the request under way will add to the current batch; 0 if that is uncertain."""
-        if source.asked_at is None or source.failures or source.asked_version < self.version:
+        if simulator.asked_at is None or simulator.failures or simulator.asked_version < self.version:
             return 0
         limit_s = self._straggler_limit_s()
-        if limit_s is not None and ((source.duration_s or 0.0) > limit_s or now >= source.asked_at + limit_s):
+        if limit_s is not None and ((simulator.duration_s or 0.0) > limit_s or now >= simulator.asked_at + limit_s):
             return 0
-        return self._worth(source)
+        return self._worth(simulator)
 
     def _straggler_limit_s(self) -> float | None:
-        durations = [source.duration_s for source in self.sources if source.duration_s is not None]
+        durations = [simulator.duration_s for simulator in self.simulators if simulator.duration_s is not None]
         return max(STRAGGLER_FLOOR_S, STRAGGLER_FACTOR * min(durations)) if durations else None
 
     def _is_stale(self, fragment: Fragment) -> bool:

@@ -1,6 +1,6 @@
 """Shows a run while it works: a plot in a notebook, a line in a terminal, and nothing elsewhere.
 
-The plot is in `picture`, the line in `records.progress`; this module decides when they are shown.
+The plot is in `picture`, the line in `views.progress_line`; this module decides when they are shown.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from actorrt.rl.records.progress import Progress, ProgressLine
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.runs import picture
 from actorrt.rl.runs.callbacks import Callback
 from actorrt.rl.runs.run import Run
 from actorrt.rl.views import notebook
+from actorrt.rl.views.progress_line import ProgressLine
 
 NOTEBOOK_PERIOD_S = 0.5
 

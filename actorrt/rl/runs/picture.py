@@ -6,9 +6,10 @@ import html
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from actorrt.rl.records.progress import PARTS_BEFORE_TIME, SEPARATOR, Progress, parts, shares
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.views import curve
+from actorrt.rl.views.progress_line import PARTS_BEFORE_TIME, SEPARATOR, parts, shares
 
 
 class PicturedRun(Protocol):

@@ -1,1 +1,1 @@
-"""Pictures and files that show a run: learning curves, films, CSV and TensorBoard's event files."""
+"""Pictures and texts that show a run: its progress line, learning curves, films, CSV and TensorBoard's event files."""

@@ -288,7 +288,7 @@ def test_pipelined_simulator_that_died_is_asked_for_the_same_version_again():
     collector.version = 1
     collector.failed(0, 1.0)
     assert ask(collector, 5.0) == [0]
-    assert collector.sources[0].asked_version == 0
+    assert collector.simulators[0].asked_version == 0
 
 
 def test_fragments_of_before_are_the_first_batch():
@@ -383,10 +383,12 @@ def test_each_fragment_is_used_once_or_dropped_and_none_is_stale_in_random_histo
                 collector.failed(index, now)
                 lives[index] += 1
             elif event < 0.15:
-                assert not collector.raised(index, now) or collector.sources[index].raises >= 3
+                assert not collector.raised(index, now) or collector.simulators[index].raises >= 3
                 lives[index] += 1
             elif (
-                event < 0.17 and count > 1 and not all(s.is_gone for i, s in enumerate(collector.sources) if i != index)
+                event < 0.17
+                and count > 1
+                and any(not s.is_gone for i, s in enumerate(collector.simulators) if i != index)
             ):
                 collector.gone(index)
             else:
@@ -401,7 +403,7 @@ def test_each_fragment_is_used_once_or_dropped_and_none_is_stale_in_random_histo
             used += keys(batch)
             assert all(0 <= lag <= (1_000 if max_lag is None else max_lag) for lag in batch.policy_lag)
             collector.version += chance.choice([0, 1, 1, 2])
-    waiting = sum(source.waiting is not None for source in collector.sources)
+    waiting = sum(source.waiting is not None for source in collector.simulators)
     assert len(used) == len(set(used))
     assert len(used) + collector.dropped_count + len(collector.held()) + waiting == put_in
     assert collector.repeated_count == 0

@@ -11,7 +11,7 @@ import pytest
 
 from actorrt.rl.runs import live, picture
 from actorrt.rl.views import curve
-from tests.unit.rl.records.test_progress import AFTER_4_S, Terminal
+from tests.unit.rl.views.test_progress_line import AFTER_4_S, Terminal
 
 
 class FakeRun(SimpleNamespace):

@@ -17,7 +17,7 @@ from actorrt.rl.foundation.extras import MissingPackageError
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
 from actorrt.rl.views.event_file import EventFile, masked_checksum
-from tests.unit.rl.records.test_progress import AFTER_4_S
+from tests.unit.rl.views.test_progress_line import AFTER_4_S
 
 UPDATES = [
     dataclasses.replace(AFTER_4_S, steps=steps, return_mean=mean, metrics={"kl": 0.25})

@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from actorrt.rl.records.progress import Progress, ProgressLine, Times, describe, folded, parts
+from actorrt.rl.records.progress import Progress, Times
 from actorrt.rl.views import curve
+from actorrt.rl.views.progress_line import ProgressLine, describe, folded, parts
 
 AFTER_4_S = Progress(
     steps=20_480, total_steps=100_000, seconds=4.0, steps_per_s=9_940.0, return_mean=212.34, evaluation=None,
@@ -58,7 +59,7 @@ def test_return_that_is_not_known_yet_is_no_number():
 
 
 def test_narrow_terminal_gets_several_lines_rewritten_together(monkeypatch):
-    monkeypatch.setattr("actorrt.rl.records.progress._columns", lambda out: 45)
+    monkeypatch.setattr("actorrt.rl.views.progress_line._columns", lambda out: 45)
     out, clock = Terminal(), [0.0]
     show_at(ProgressLine(out, lambda: clock[0]), clock, [0.0, 0.1])
     block = "\x1b[K\n".join(
