@@ -1,4 +1,4 @@
-# Sourced by the scripts: the checkout's virtual environment, and what is installed in it.
+# Sourced by the other scripts: makes the checkout's virtual environment, and installs packages in it.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
@@ -11,7 +11,7 @@ fail() {
     exit 1
 }
 
-# Prints the first Python of version 3.11 or later; $PYTHON goes before all others.
+# Prints the path of the first Python of version 3.11 or later. $PYTHON is tried first.
 find_python() {
     local candidate
     for candidate in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.13 python; do
@@ -35,8 +35,8 @@ make_venv() {
     fi
 }
 
-# install EXTRAS: makes the environment hold actorrt with these extras and the pinned torch. Does nothing when it was
-# done already for the same requirements.
+# install EXTRAS: installs actorrt with these extras and the pinned torch in the environment. Does nothing if the same
+# requirements are installed already.
 install() {
     local extras=$1 stamp key
     "$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; make_venv; }
@@ -46,11 +46,11 @@ install() {
         return
     fi
     say "installing actorrt[$extras] and torch into .venv (some minutes the first time) ..."
-    # compat: a plain path entry instead of an import hook, which every Python start in here would pay for
+    # compat: a plain path entry; an import hook would slow down every start of Python in this environment
     "$venv/bin/python" -m pip install --quiet --quiet --progress-bar off --disable-pip-version-check \
         --config-settings editable_mode=compat --editable ".[$extras]" --requirement scripts/torch-requirement.txt ||
-        fail "the installation failed; what pip says above tells why, and $0 starts it again"
-    "$venv/bin/python" -m compileall -q actorrt # pip does so for what it copies, and not for what it leaves in place
+        fail "the installation failed: see the message of pip above; run $0 to try again"
+    "$venv/bin/python" -m compileall -q actorrt # pip compiles only the packages that it copies
     printf '%s' "$key$root" >"$stamp"
     say "installed in ${SECONDS} s"
 }

@@ -25,16 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("group", nargs="?", choices=GROUPS, help="measure these rows only (default: all)")
     parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure this row only; repeatable")
     parser.add_argument("--list", action="store_true", help="list the rows and their targets, and measure nothing")
-    parser.add_argument("--quick", action="store_true", help="few rounds: whether it works, not how fast it is")
-    parser.add_argument("--json", metavar="FILE", help="write machine, samples and targets to FILE too")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds, to test that rows work; the figures mean little"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the machine, samples and targets to FILE")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure the requested rows, and return the exit status.
 
     Returns:
-        0, also if a target was missed; 1 if a row could not be measured; 2 if a row does not exist or the file can't
-        be written, before anything is measured.
+        0 if every row was measured or skipped, even if a target was missed; 1 if a row failed; 2, before anything is
+        measured, if a row does not exist or the file can't be written.
     """
     try:
         rows = [find_row(name) for name in arguments.row] or list(GROUPS.get(arguments.group, ROWS))
@@ -46,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"actorrt bench: {error}\n")
         return EXIT_USAGE
     if not compile_package():
-        sys.stderr.write("actorrt can't be compiled where it lies: every process of a row does so anew\n")
+        sys.stderr.write(
+            "actorrt's folder can't be written to, so each process of a row compiles actorrt again, which takes time\n"
+        )
     machine = describe_machine()
     outcomes = _measure(rows, machine, sys.stderr, is_quick=arguments.quick)
     sys.stdout.write(f"{render(outcomes)}\n")
@@ -71,7 +75,9 @@ def _listing(rows: list[Row]) -> str:
 
 def _measure(rows: list[Row], machine: dict[str, Any], progress: TextIO, *, is_quick: bool) -> list[RowOutcome]:
     if machine["load"] > _BUSY_LOAD:
-        progress.write(f"this machine is busy (load {machine['load']:.1f}): expect worse figures than it can do\n")
+        progress.write(
+            f"this machine is busy (load {machine['load']:.1f}): the figures will be worse than without load\n"
+        )
     outcomes = []
     for number, row in enumerate(rows, 1):
         progress.write(f"{number:3}/{len(rows)} {row.name:22}")

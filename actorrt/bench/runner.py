@@ -1,4 +1,4 @@
-"""Runs each row in processes of its own, so that no row is affected by the memory or the failure of another one.
+"""Runs each row in processes of its own, so that the memory or the failure of a row affects no other row.
 
 The child, `python -m actorrt.bench.runner ROW full|quick`, prints its samples as the last line of its output.
 """
@@ -21,7 +21,7 @@ _END_TIMEOUT_S: Final = 10.0
 
 
 def compile_package() -> bool:
-    """Compile the package, as an installation does. An editable one does not, and every process would compile again.
+    """Compile the package. An editable installation does not do so, and then every process would compile it again.
 
     Returns:
         Whether all modules are compiled now; False in a read-only folder.
@@ -30,7 +30,7 @@ def compile_package() -> bool:
 
 
 def run_row(row: Row, *, is_quick: bool) -> RowOutcome:
-    """Measure a row in processes of its own; an error there becomes the failure of the outcome."""
+    """Measure a row in processes of its own. An error in a process becomes the failure of the outcome."""
     effort = row.quick if is_quick else row.full
     parts = []
     for _ in range(effort.processes_count):
@@ -56,7 +56,7 @@ def _run_once(row: Row, effort_name: str) -> RowOutcome:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the child; it is first asked to end, so that its node ends with it."""
+    """End the child, first by SIGTERM, so that its node can end with it."""
     process.terminate()
     try:
         process.communicate(timeout=_END_TIMEOUT_S)
@@ -68,7 +68,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _read(row: Row, status: int, output: str, complaints: str) -> RowOutcome:
     lines = output.strip().splitlines()
     if status != 0 or not lines:
-        last_line = (complaints.strip().splitlines() or ["it said nothing"])[-1]
+        last_line = (complaints.strip().splitlines() or ["it printed no error"])[-1]
         return RowOutcome(row, failure=f"ended with {status}: {last_line}")
     data = json.loads(lines[-1])
     if "unavailable" in data:

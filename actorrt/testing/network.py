@@ -1,4 +1,4 @@
-"""The network of a runtime in local mode, so that tests can cut, stall and delay its connections.
+"""Gives tests the network of a runtime in local mode, so that they can cut, stall and delay its connections.
 
 async with art.Runtime(mode="local") as runtime:
     counter = await Counter.options(isolation="process").spawn()
@@ -32,12 +32,12 @@ def network(runtime: Runtime) -> MemoryNetwork:
 
 
 def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:
-    """Return the addresses of the runtime's own endpoint, and of the endpoint where an actor was last seen.
+    """Return the addresses of the runtime's own endpoint, and of the endpoint where an actor last ran.
 
     Raises:
-        ValueError: the actor has not been seen.
+        ValueError: the runtime has no message of the actor yet.
     """
     seen = runtime.system.routes.sighting(actor._actor_id) or actor._seen
     if seen is None:
-        raise ValueError(f"{actor!r} has not been seen anywhere: call it first")
+        raise ValueError(f"it is not known where {actor!r} runs: call it first")
     return runtime.system.peers.own.address, seen.endpoint.address

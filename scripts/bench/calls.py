@@ -1,9 +1,9 @@
-"""How many Python functions are called for the start and the stop of a light actor, in all processes together.
+"""Counts the Python functions that are called for the start and the stop of a light actor, in all processes together.
 
     python scripts/bench/calls.py
 
-Local mode has driver, node and workers in one process and one thread, so `sys.setprofile` sees all of them. Counts, and
-not times: they are the same on a busy machine.
+In local mode, driver, node and workers are in one process and one thread, so `sys.setprofile` sees all of them. Counts
+are the same on a busy machine, and times are not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GROUP_COUNT: Final = 2_000
 
 @contextmanager
 def counted(what: str, count: int) -> Iterator[None]:
-    """Print how many functions are called meanwhile, for one of `count` times."""
+    """Print how many functions the block calls, divided by `count`."""
     calls = 0
 
     def profile(_frame: Any, event: str, _argument: Any) -> None:
@@ -44,7 +44,7 @@ class Parent(art.Actor):
     """Spawns children on its own loop."""
 
     async def spawn_children(self) -> None:
-        for _ in range(50):  # what is made once is made
+        for _ in range(50):  # so that everything that is made only once exists
             await Child.spawn()
         with counted("a light child, spawned by its parent", COUNT):
             children = [await Child.spawn() for _ in range(COUNT)]

@@ -3,8 +3,8 @@
 
     python scripts/bench/compare.py ray_core ~/peers/ray/bin/python [--turns 3] [--row ask] [--quick] [--json FILE]
 
-Machines are noisy, and a slow minute must affect both sides: so each turn of a row measures actorrt and then the peer.
-The figure is the median over the turns of each turn's median; the minimum and the maximum stand beside it.
+Machines are noisy, and a slow minute must affect both sides. So each turn of a row measures actorrt and then the peer.
+The table shows the median of the turns' medians, and their minimum and maximum.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("python", help="the Python of the peer's environment")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--row", action="append", default=[], help="compare this row only; repeatable")
-    parser.add_argument("--quick", action="store_true", help="few rounds: whether it works, not how fast it is")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds, to test that rows work; the figures mean little"
+    )
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
 
@@ -80,7 +82,7 @@ def measured(command: list[str], side: str) -> dict[str, Any]:
         result = subprocess.run([*command, "--json", file.name], capture_output=True, text=True, check=False)
         written = Path(file.name).read_text(encoding="utf-8")
     if not written:
-        last_line = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last_line = (result.stderr.strip().splitlines() or ["it printed no error"])[-1]
         raise FailedError(f"{side} ended with {result.returncode}: {last_line}")
     row: dict[str, Any] = json.loads(written)["rows"][0]
     if row["status"] != "measured":

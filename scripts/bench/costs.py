@@ -1,10 +1,10 @@
-"""Prints what each promise of a call costs: the CPU time of caller and callee for an ask, with and without it.
+"""Prints the cost of each mechanism of a call: the CPU time of caller and callee for an ask, with and without it.
 
     python scripts/bench/costs.py [--rounds N]
 
 Each figure comes from processes of its own, in which one mechanism does nothing. The variants take turns, and the table
-shows the median of the differences to the unchanged one of the same round. The runtime has no such switches: this
-script replaces functions.
+shows the median of the differences to the unchanged variant of the same round. The runtime has no such switches, so
+this script replaces functions.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ async def measure(variant: str) -> float:
     if variant == "a deadline":
         increment = increment.options(timeout_s=DEADLINE_S)
     for number in range(BURSTS_COUNT + 5):
-        if number == 5:  # the first are for warming up
+        if number == 5:  # the first bursts are the warm-up
             theirs, ours = await subject.cpu_s(), time.thread_time()
         await art.gather(*[increment() for _ in range(BURST_COUNT)])
     spent_s = time.thread_time() - ours + await subject.cpu_s() - theirs
@@ -117,14 +117,14 @@ async def measure(variant: str) -> float:
 
 
 def in_a_process(variant: str) -> float:
-    """Return what a process of its own measures."""
+    """Return the time that a process of its own measures."""
     command = [sys.executable, __file__, "--variant", variant]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="how often each variant has its turn (default: 9)")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each variant is measured (default: 9)")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.variant is not None:

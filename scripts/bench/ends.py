@@ -1,4 +1,4 @@
-"""Prints how the ends of actors affect others: a group that restarts, a back-off, and very many actors that stop.
+"""Times ends of actors: the restart of a group, the report to a caller during back-off, the stop of very many actors.
 
 python scripts/bench/ends.py --actors 50000
 """
@@ -26,7 +26,7 @@ class Consumer(art.Actor):
         await asyncio.sleep(0.002)
 
     async def fail(self) -> None:
-        raise SystemExit("as it is told to")
+        raise SystemExit("on purpose")
 
 
 class Producer(art.Actor):
@@ -62,7 +62,7 @@ class Broken(art.Actor):
         await asyncio.Event().wait()
 
     async def fail(self) -> None:
-        raise SystemExit("as it is told to")
+        raise SystemExit("on purpose")
 
 
 class Backing(art.Supervisor):

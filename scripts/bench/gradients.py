@@ -1,7 +1,7 @@
-"""Times a learner's gradient steps: the library's on NumPy and in torch, beside torch.nn, autograd and torch.optim.
+"""Times a learner's gradient steps: the library's on NumPy and in torch, and those of torch.nn with torch.optim.
 
 All improve a CartPole policy on the same batch by the same clipped objective, in one thread, and take turns. The
-figures are CPU times, so that other work on the machine matters little.
+figures are CPU times, so other work on the machine matters little.
 
     python scripts/bench/gradients.py [--hidden 64 64] [--batch 256] [--steps 20] [--rounds 15]
 """
@@ -42,7 +42,7 @@ def batch(count: int) -> Transitions:
 
 
 def own(rows: Transitions, spec: rl.PolicySpec, backend: Backend) -> Callable[[], None]:
-    """Return one step of the library's own update."""
+    """Return a function that takes one step of the library's own update."""
     settings = PPOSettings.preset("CartPole-v1", hidden=spec.hidden, backend=backend)
     update = PPOUpdate(settings, spec, MlpPolicy(spec).init(0), seed=0)
     placed = update.share(rows)
@@ -55,7 +55,7 @@ def own(rows: Transitions, spec: rl.PolicySpec, backend: Backend) -> Callable[[]
 
 
 def recorded(rows: Transitions, hidden: tuple[int, ...]) -> Callable[[], None]:
-    """Return one step as most libraries take it."""
+    """Return a function that takes one step with torch.nn, autograd and torch.optim, as most libraries do."""
     obs, action, old_logp, drawn, target = map(
         torch.from_numpy, (rows.obs, rows.action[:, 0], rows.logp, rows.advantage, rows.target)
     )
@@ -98,7 +98,7 @@ def main() -> None:
     """Print the time of the first step and the median time of a round, for each implementation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64], help="units of the hidden layers")
-    parser.add_argument("--batch", type=int, default=256, help="transitions a step learns from")
+    parser.add_argument("--batch", type=int, default=256, help="transitions in a batch")
     parser.add_argument("--steps", type=int, default=20, help="gradient steps in a round")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()

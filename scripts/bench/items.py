@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Prints what a work item of ARS costs beside its episode, and an update beside its items: CPU time, not duration.
+"""Prints the overhead of ARS in CPU time: of a work item without its episode, and of an update without its items.
 
     python scripts/bench/items.py
 
-Episodes are one step that does nothing, so that only the overhead is measured; the policy is linear, and there are two
+Each episode is one step that does nothing, so only the overhead is measured. The policy is linear, and there are two
 simulators.
 """
 

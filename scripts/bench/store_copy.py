@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prints what a put and a get cost next to a memcpy: `python scripts/bench/store_copy.py [--mib 10 100 400]`.
+"""Times a put and a get beside a memcpy: `python scripts/bench/store_copy.py [--mib 10 100 400]`.
 
 The store runs in a process of its own, as on a node. `put, dropped` puts repeatedly and drops each ref, so that warm
 memory is reused. `put, held` keeps every object, and computes for `--pause-s` between two puts, as a process with other
-work does; during that time memory for the next object is warmed. memcpy is NumPy's, into pages that were written
-before.
+work does. During that time the store prepares memory for the next object. The memcpy is NumPy's, into pages that were
+written before.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def rate(size_bytes: int, seconds: float) -> str:
 
 
 def compute(seconds: float) -> None:
-    """Keep this thread busy, as users' code would."""
+    """Keep this thread busy, as users' code does."""
     work = np.ones(1000)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -101,7 +101,7 @@ def measure(client: StoreClient, mib: int, pause_s: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mib", type=int, nargs="+", default=[1, 10, 100, 400])
-    parser.add_argument("--pause-s", type=float, default=0.5, help="work between two puts that are held")
+    parser.add_argument("--pause-s", type=float, default=0.5, help="seconds of work between two puts that are held")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "store")

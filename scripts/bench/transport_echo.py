@@ -1,8 +1,8 @@
 """Measures the transports alone: an echo between two processes on uvloop, beside a bare ZeroMQ floor.
 
 The floor is a pair of DEALERs whose descriptors the loop watches; the envelopes of one tick leave as one frame. It has
-no HELLOs, sequence numbers, checks or bounds. All echo `[kind, number, method, [argument]]`, run in the same two
-processes and take turns, so that they see the same machine; each figure is a median over all rounds.
+no HELLOs, sequence numbers, checks or bounds. All transports echo `[kind, number, method, [argument]]`, in the same two
+processes and in turns, so that noise of the machine affects all of them. Each figure is a median over all rounds.
 
     python scripts/bench/transport_echo.py [--rounds 10] [--asks 1000] [--in-flight 1000]
 """
@@ -54,7 +54,7 @@ class Pending:
 
 
 class Echo:
-    """The receiver of the serving side: sends every envelope back."""
+    """The receiver of the serving side, which sends every envelope back."""
 
     def __init__(self) -> None:
         self.transport: BaseTransport | None = None

@@ -1,1 +1,1 @@
-"""What a row of the benchmark is, the machine it was measured on, and the table that shows it."""
+"""Rows of the benchmark and their samples, the description of the machine, and the table of results."""

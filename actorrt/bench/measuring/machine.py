@@ -1,4 +1,4 @@
-"""Describes the machine that was measured: without that, a figure says nothing."""
+"""Describes the machine of a measurement, without which a figure means nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("pyzmq", "uvloop", "msgpack", "numpy", "pyarrow")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return processor, CPUs that this process may use, memory, kernel, Python, packages and the load just now."""
+    """Return the processor, usable CPUs, memory, kernel, Python, packages and the present load."""
     return {
         "processor": _processor(),
         "cpus": len(os.sched_getaffinity(0)),

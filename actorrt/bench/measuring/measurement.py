@@ -1,7 +1,7 @@
-"""Pure: what a row of the benchmark is, and what its samples say.
+"""Pure: rows of the benchmark, their samples, and the statistics of samples.
 
-A row's function returns one sample for each round. Where a figure means little alone, each round also samples a
-*reference* (the bare ZeroMQ floor, a warm memcpy), so that both see the same machine; then the ratio counts.
+A row's function returns one sample for each round. If a figure means little alone, each round also measures a
+*reference* (bare ZeroMQ, a warm memcpy), so that noise of the machine affects both. Then the ratio counts.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class UnavailableError(ActorRtError):
 
 @dataclass(frozen=True)
 class Effort:
-    """How much one row does: rounds of a number of operations each, in one process after another.
+    """The size of a measurement: the numbers of processes, of rounds in each, and of operations in each round.
 
-    Where microseconds count, one process is not enough: the layout of its memory changes all of its figures by up to a
-    third.
+    Rows that measure microseconds need several processes: the memory layout of a process changes all of its figures by
+    up to a third.
     """
 
     rounds_count: int
@@ -33,12 +33,12 @@ class Effort:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a row's function measured.
+    """The samples of one row.
 
     Attributes:
         values: one for each round, in the row's unit.
         references: one for each round, in the same unit; empty if the row has no reference.
-        notes: what a reader must know to repeat the measurement, such as random seeds.
+        notes: values that are needed to repeat the measurement, such as random seeds.
     """
 
     values: Sequence[float]
@@ -47,7 +47,7 @@ class Samples:
 
     @property
     def ratio(self) -> float | None:
-        """Return the ratio of the medians; None if there is no reference."""
+        """The ratio of the medians; None if there is no reference."""
         if not self.references:
             return None
         return statistics.median(self.values) / statistics.median(self.references)
@@ -83,13 +83,13 @@ class Row:
 
     Attributes:
         name: its name for `--row`.
-        title: what is measured, in words.
+        title: the measured quantity, in words.
         unit: the unit of its samples.
-        measure: the function that measures, in a process that is used for nothing else.
+        measure: the function that measures; it runs in a process of its own.
         full, quick: the efforts to choose from.
         target: the bound that the design sets, if this table can check it.
-        reference: what its references are; empty if it has none.
-        timeout_s: how long it may take.
+        reference: the name of its reference; empty if it has none.
+        timeout_s: the timeout of each process.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pure: the outcomes as a table for people."""
+"""Pure: renders outcomes as a table for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HEADINGS = ("row", "what", "median", "p10 .. p90", "p99", "n", "ratio", "target
 
 
 def render(outcomes: Sequence[RowOutcome]) -> str:
-    """Return the table, one line for each row, and below it why some rows have no figures."""
+    """Return the table, one line for each row, and below it the reasons of rows without figures."""
     cells = [_HEADINGS, *[_cells(outcome) for outcome in outcomes]]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]

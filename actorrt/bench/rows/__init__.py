@@ -1,1 +1,1 @@
-"""The rows of the benchmark: what each of them does, and their catalogue."""
+"""The rows of the benchmark: the functions that measure them, and their catalogue."""

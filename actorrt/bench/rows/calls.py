@@ -1,4 +1,4 @@
-"""The rows about asks: across processes, from plain code, in flight together, inside a process."""
+"""The rows about asks: across processes, from plain code, many in flight, inside a process."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def ask_across(effort: Effort) -> Samples:
 def ask_on_one_cpu(effort: Effort) -> Samples:
     """Return what `ask_across` does, with all threads of both processes, and of the floor's, on one CPU.
 
-    Where idle CPUs halt, waking a thread on another CPU costs as much as all the rest, and the scheduler's choices
-    change a figure by half from one minute to the next. On one CPU the work of both sides counts, and the ratio to the
-    floor is stable.
+    If idle CPUs halt, waking a thread on another CPU takes as long as all other work, and the scheduler's choices
+    change a figure by half from one minute to the next. On one CPU only the work of both sides counts, and the ratio
+    to the floor is stable.
     """
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     return ask_across(effort)

@@ -1,4 +1,4 @@
-"""All rows, in the order of the table, with the targets of the design."""
+"""All rows in the order of the table, with their targets."""
 
 from __future__ import annotations
 
@@ -251,12 +251,12 @@ LEARNING: Final = (
         training.halfcheetah(8),
         Effort(3, 81_920),
         Effort(1, 32_768),
-        _at_least(3_856),  # twice what it does there
+        _at_least(3_856),  # twice what Stable-Baselines3 does there
         timeout_s=400,
     ),
     Row(
         "halfcheetah-return",
-        "the same, what one environment's 100,000 steps reach",
+        "the same, return after 100,000 steps of one environment",
         "return",
         training.halfcheetah_return,
         Effort(3, 100_352),

@@ -1,7 +1,7 @@
 """The rows of the evolutionary algorithms: how throughput grows with the number of simulators.
 
-Steps per second of ARS with several simulators, beside that multiple of the rate of one simulator. Counting begins
-when all have joined; evaluations are left out.
+The samples are steps per second of ARS with several simulators. The reference is the rate of one simulator, multiplied
+by their number. Counting begins when all simulators have joined. There are no evaluations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def sleeping_environment() -> Any:
             return np.zeros(4, np.float32), {}
 
         def step(self, action: Any) -> Any:
-            time.sleep(NAP_S)  # the work itself: time that takes no CPU
+            time.sleep(NAP_S)  # the work that is measured: it takes time and no CPU
             self._left_count -= 1
             return np.zeros(4, np.float32), float(action), self._left_count == 0, False, {}
 

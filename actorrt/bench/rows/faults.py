@@ -1,4 +1,4 @@
-"""The rows about failure: the time from SIGKILL until callers are told or answered again; restarts of whole groups.
+"""The rows about failure: the time from SIGKILL until callers are told or get answers again; restarts of groups.
 
 Restarts do not back off, since each incarnation has handled a message before it fails.
 """
@@ -89,7 +89,7 @@ def _families(supervisor: type[art.Supervisor], effort: Effort) -> Samples:
             start = time.perf_counter()
             await last.fail.tell()
             while await last.incarnation.options(retries=9)() < incarnation:
-                pass  # the message that makes it fail may come after this one
+                pass  # this call may overtake the message that makes the child fail
             values.append(_ms_since(start))
         return Samples(values)
 

@@ -1,9 +1,9 @@
-"""The floor: an ask over a bare ZeroMQ link, the least that a runtime on this transport can cost.
+"""The floor: an ask over a bare ZeroMQ link, which is the least cost of a runtime on ZeroMQ.
 
-There is a DEALER on each side, whose descriptor uvloop watches; the envelopes of one tick leave as one msgpack frame; a
-queue and one task serve the actor. There are no HELLOs, sequence numbers, checks, bounds, deadlines or failures. The
-serving process is a fork of the asking one: two processes with the same memory layout are a tenth faster on one CPU,
-and a floor must be as fast as possible.
+Each side has a DEALER, whose descriptor uvloop watches. The envelopes of one tick leave as one msgpack frame. A queue
+and one task serve the actor. There are no HELLOs, sequence numbers, checks, bounds, deadlines or failures. The serving
+process is a fork of the asking process: two processes with the same memory layout are a tenth faster on one CPU, and a
+floor must be as fast as possible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows about the object store alone: small values, refs in asks, published values, other nodes, the disk."""
+"""The rows about the object store: small values, refs in asks, published values, other nodes, the disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def small_inside(effort: Effort) -> Samples:
     """Return how many small values are put, read and dropped in one process, per second."""
     art.init()
     try:
-        Maker.options(cpus=1).spawn().result()  # then all of the node has started
+        Maker.options(cpus=1).spawn().result()  # when this returns, the whole node has started
         value = {"step": 1, "reward": 0.5}
         values = []
         for _ in range(effort.rounds_count + 1):
@@ -134,8 +134,8 @@ def _node(store_bytes: int) -> Iterator[NodeDescriptor]:
             deadline = time.monotonic() + _NODE_START_S
             while not (found := [node for node in find_nodes() if node.pid == process.pid]):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise UnavailableError("no second node comes up here")
-                time.sleep(_PAUSE_S)  # polling interval: a node that is not up can't notify us
+                    raise UnavailableError("the second node did not start: run `actorrt node` to see its error")
+                time.sleep(_PAUSE_S)  # polling interval, since a node that has not started can't notify us
             yield found[0]
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""The actors that are measured. Workers import this module."""
+"""The actors that the rows measure. Workers import this module."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Counter(art.Actor):
         return unique_bytes()
 
     async def wait_for_ever(self) -> None:
-        """Never return, so that the caller hears of this actor's end."""
+        """Never return, so that the caller is told of this actor's end."""
         await asyncio.Event().wait()
 
 
@@ -66,7 +66,7 @@ class Crowd(art.Actor):
         return await Counter.spawn_many(CROWD_COUNT)
 
     async def call(self, counters: art.ActorGroup[Counter]) -> None:
-        """Create a caller for each."""
+        """Create a caller for each counter."""
         self.callers = await art.gather(*[Asker.spawn(counter) for counter in counters])
 
     async def ask_rate_hz(self, count: int) -> float:
@@ -168,7 +168,7 @@ class Store(art.Actor):
     """Returns and receives arrays."""
 
     def array(self, size_bytes: int) -> Any:
-        """Return an array of so many bytes."""
+        """Return an array of that many bytes."""
         import numpy as np
 
         return np.ones(size_bytes, dtype=np.uint8)

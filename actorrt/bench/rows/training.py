@@ -1,6 +1,6 @@
 """The rows of the learning library within a process: steps per second of training, and of sampling alone.
 
-Rates are counted from the end of the first update or batch: `cartpole` (in `whole`) includes imports and starts.
+Rates are counted from the end of the first update or batch. Imports and starts are measured by `cartpole` in `whole`.
 """
 
 from __future__ import annotations
@@ -63,15 +63,12 @@ def halfcheetah_return(effort: Effort) -> Samples:
 
 
 def _halfcheetah(measure: Callable[[int, int], float], effort: Effort) -> Samples:
-    """Call `measure` with a random seed and the steps once for each round."""
+    """Call `measure` for each round, with a random seed and the number of steps."""
     require("gymnasium", "mujoco", extras="rl,mujoco")
     import actorrt as art
 
     seeds = [random.randrange(1 << 16) for _ in range(effort.rounds_count)]
-    with (
-        tempfile.TemporaryDirectory(prefix="halfcheetah-") as directory,
-        contextlib.chdir(directory),
-    ):  # for MuJoCo's log
+    with tempfile.TemporaryDirectory(prefix="halfcheetah-") as directory, contextlib.chdir(directory):  # MuJoCo's log
         try:
             values = [measure(seed, effort.operations_count) for seed in seeds]
         finally:
@@ -96,7 +93,7 @@ def _training_return(seed: int, steps: int) -> float:
 
 
 def _train(environments: int, seed: int, steps: int, **options: Any) -> Any:
-    """Return the run, which has ended."""
+    """Train for that many steps; return the ended run."""
     from actorrt import rl
 
     settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": _NO_EVALUATION}

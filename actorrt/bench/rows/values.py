@@ -34,7 +34,7 @@ def _put(size_bytes: int, kept_count: int, effort: Effort) -> Samples:
     warm = np.empty_like(source)
     art.init()
     try:
-        Store.options(cpus=1).spawn().result()  # then all of the node has started
+        Store.options(cpus=1).spawn().result()  # when this returns, the whole node has started
         _rate(lambda: kept.append(art.put(source)), size_bytes, 2 + kept_count)  # from the second put on
         _rate(lambda: np.copyto(warm, source), size_bytes, 2)
         values, references = [], []
@@ -77,7 +77,7 @@ def _get(effort: Effort, *, repeats_count: int) -> Samples:
             start = time.perf_counter()
             held.append(ref.get())
             values.append((time.perf_counter() - start) * 1e6)
-        return Samples(values[1:])  # the first maps the segment
+        return Samples(values[1:])  # the first get maps the segment
     finally:
         art.shutdown()
 

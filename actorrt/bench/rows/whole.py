@@ -67,6 +67,6 @@ def _train_s(seed: int, evaluation_episodes: int) -> float:
 def _output(what: str, command: list[str]) -> str:
     result = subprocess.run(command, capture_output=True, text=True, timeout=_PROCESS_TIMEOUT_S, check=False)
     if result.returncode != 0:
-        last_line = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last_line = (result.stderr.strip().splitlines() or ["it printed no error"])[-1]
         raise RuntimeError(f"{what} ended with {result.returncode}: {last_line}")
     return result.stdout

@@ -7,6 +7,7 @@ and healed: see `direction`. Tests get the network of a runtime from `actorrt.te
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -41,7 +42,7 @@ class MemoryNetwork:
             OSError: another transport is bound to the address.
         """
         if address in self._bound:
-            raise OSError(f"{address} is in use")
+            raise OSError(errno.EADDRINUSE, f"can't bind to {address}: another transport is bound there")
         self._bound[address] = arrive
         for link in list(self._links.get(address, ())):
             link.bound()

@@ -1,4 +1,4 @@
-"""Measures Ray 2.60: the rows of `actorrt bench` that it has."""
+"""Measures Ray 2.60, with those rows of `actorrt bench` that Ray has features for."""
 
 from __future__ import annotations
 

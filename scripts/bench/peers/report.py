@@ -1,6 +1,6 @@
-"""What the peers' scripts have in common: arguments, samples, a table, and the JSON that `compare` reads.
+"""The common part of the peers' scripts: arguments, samples, a table, and the JSON that `compare` reads.
 
-Standard library only, since it runs in each peer's own environment. Rows have the names of `actorrt bench`.
+It uses the standard library only, since it runs in each peer's own environment. Rows have the names of `actorrt bench`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ JSON_SCHEMA = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its name in `actorrt bench`, its unit, and what measures it.
+    """One row: its name in `actorrt bench`, its unit, and the function that measures it.
 
-    `measure` gets the number of rounds and of operations in each, and returns a sample a round.
+    `measure` is called with the number of rounds and of operations in each round, and returns a sample for each round.
     """
 
     name: str
@@ -31,17 +31,19 @@ class Row:
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """Read what every peer's script takes."""
+    """Return the arguments that every peer's script takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure this row only; repeatable")
     parser.add_argument("--list", action="store_true", help="list the rows and measure nothing")
-    parser.add_argument("--quick", action="store_true", help="few rounds: whether it works, not how fast it is")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds, to test that rows work; the figures mean little"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the samples to FILE too")
     return parser.parse_args()
 
 
 def chosen(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
-    """Return the rows that are asked for; with `--list`, print the names and exit."""
+    """Return the requested rows; with `--list`, print the names and exit."""
     if options.list:
         print("\n".join(row.name for row in rows))
         sys.exit(0)
@@ -52,7 +54,7 @@ def chosen(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
 
 
 def measure(rows: Sequence[Row], peer: str, options: argparse.Namespace) -> None:
-    """Measure the rows, print a line each as they come, and write the JSON."""
+    """Measure the rows, print each row when it is measured, and write the JSON."""
     data = []
     for row in rows:
         samples = sorted(row.measure(*(row.quick if options.quick else row.full)))
@@ -87,7 +89,7 @@ def rate(action: Callable[[], object], count: int) -> float:
 
 
 def rounds(count: int, sample: Callable[[], float]) -> list[float]:
-    """Return a sample a round, after one for warm-up."""
+    """Return a sample for each round, after one warm-up."""
     sample()
     return [sample() for _ in range(count)]
 

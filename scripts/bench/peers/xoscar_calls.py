@@ -1,4 +1,4 @@
-"""Measures xoscar 0.12: the rows of `actorrt bench` that it has."""
+"""Measures xoscar 0.12, with those rows of `actorrt bench` that xoscar has features for."""
 
 from __future__ import annotations
 
