@@ -162,7 +162,7 @@ class Learner(art.Actor):
         (await self._made()).resume(state)
 
     async def _made(self) -> UpdateRule:
-        """Return the update rule when it is made, which goes on where a call that waits for it is cancelled."""
+        """Return the update rule when it is made. A cancelled call that waits for it does not stop the making."""
         return await asyncio.shield(self._making)
 
     async def on_stop(self, reason: Any) -> None:

@@ -1,8 +1,8 @@
 """Several learners that act as one: each takes a share of a batch, and all apply the mean of their gradients.
 
 They communicate over torch.distributed, each in a process of its own. If one dies, all are restarted (`Learners` in
-`runs.training`), since the others can't average without it: what they do together fails with `GroupLostError`, which
-ends them, too. Importing this module imports torch.
+`runs.training`), since the others can't average without it. Every operation of the group then fails with
+`GroupLostError`, which ends the other learners too. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class LearnerGroup:
             distributed.destroy_process_group()
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.device_count() >= count else "gloo"
         timeout = datetime.timedelta(seconds=GRADIENT_TIMEOUT_S)
-        with _together():
+        with _raising_group_lost():
             store.set(f"here-{rank}", "")
             store.wait([f"here-{each}" for each in range(count)], datetime.timedelta(seconds=TIMEOUT_S))
             distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
@@ -72,14 +72,14 @@ class LearnerGroup:
         Raises:
             GroupLostError: another learner has died, or does not answer.
         """
-        with _together():
+        with _raising_group_lost():
             distributed.all_reduce(torch.as_tensor(gradient))  # shares the memory of an array
         gradient /= self._count
 
     def agree(self, state: Any) -> Any:
         """Return the first learner's state, to all learners. Raises as `average`."""
         box = [state]
-        with _together():
+        with _raising_group_lost():
             distributed.broadcast_object_list(box, src=0)
         return box[0]
 
@@ -89,9 +89,9 @@ class LearnerGroup:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """Say what an error of torch.distributed means for the learner."""
+def _raising_group_lost() -> Iterator[None]:
+    """Raise `GroupLostError` in place of an error of torch.distributed."""
     try:
         yield
     except RuntimeError as error:
-        raise GroupLostError(f"a learner can't go on without the others: {error}") from error
+        raise GroupLostError(f"a learner can't learn without the others of its group: {error}") from error

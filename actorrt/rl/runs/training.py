@@ -206,7 +206,8 @@ class TrainingLoop(RunLoop):
             logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
             return None
         finally:
-            for each in asked:  # one that waits for its learner's next incarnation would wait there for the others
+            # A request that waits for its learner's next incarnation would make that one wait for the others.
+            for each in asked:
                 each.cancel()
         return metrics
 
