@@ -44,7 +44,7 @@ class Command:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    atexit.register(gc.freeze)  # a search for cycles at the end takes a tenth of a second
+    atexit.register(gc.freeze)  # otherwise a search for cycles at the exit takes a tenth of a second
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="actorrt", description="An actor runtime for reinforcement learning.")
     parser.add_argument("--version", action="version", version=f"actorrt {VERSION}")
@@ -85,7 +85,7 @@ def _node(arguments: argparse.Namespace) -> int:
     from actorrt.node.processes.limits import check_system
 
     check_system()
-    from actorrt.node.daemon.boot import main  # it imports modules that only Linux has
+    from actorrt.node.daemon.boot import main  # imported after the check: it needs modules that only Linux has
     from actorrt.node.daemon.node_setting import NodeSetting
 
     setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
@@ -130,7 +130,7 @@ def _terminated(pid: int) -> int | None:
     return pidfd
 
 
-# Commands in modules of their own, which are imported when the command runs
+# Commands in other modules, which are imported when the command runs
 
 
 def _elsewhere(summary: str, module: str) -> Command:
@@ -153,7 +153,7 @@ def _positive(text: str) -> int:
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number")
     return int(text)
 
 
@@ -187,8 +187,8 @@ def _size(text: str) -> int:
 
 
 COMMANDS: Final = {
-    "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
-    "status": _elsewhere("show what a node has, and how much of it is in use", "actorrt.node.inspect.status"),
+    "node": Command("run a node in the foreground; Ctrl-C stops the node", _node_arguments, _node),
+    "status": _elsewhere("show the resources of a node and its reservations", "actorrt.node.inspect.status"),
     "tree": _elsewhere("show a node's supervision tree", "actorrt.node.inspect.tree"),
     "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),

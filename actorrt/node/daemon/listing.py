@@ -60,7 +60,7 @@ def check_page(after: Any, count: Any) -> None:
         raise TypeError(f"count={count!r}: give a whole number of rows")
     if not 1 <= count <= MAX_PAGE_COUNT:
         raise ValueError(
-            f"count={count}: give 1 to {MAX_PAGE_COUNT} rows, and ask for the next page by after=page['next']"
+            f"count={count}: give 1 to {MAX_PAGE_COUNT} rows a page; after=page['next'] gives the next one"
         )
 
 
