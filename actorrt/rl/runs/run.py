@@ -65,6 +65,14 @@ class Run:
     Await it, or call `wait()` in plain code. Both return the run itself, or raise the error that ended it. A run can
     also be waited for together with replies, with `art.wait`, `art.gather` and `art.as_completed`.
 
+    Args:
+        plan: of the run.
+        directory: directory of the run's files.
+        loop_class: class of the loop that trains, a `RunLoop`.
+        make_callbacks: returns the callbacks of this run.
+        keep_going: called after each update once the return to stop at is reached; the run continues while it is True.
+        view: shows the run; None shows nothing.
+
     Attributes:
         progress: progress of the last update; None before the first.
         saved_steps: steps of the last checkpoint; None before the first.
