@@ -1,7 +1,7 @@
-"""Values of every kind, made from recipes: equal ones whenever they are needed, in whichever process.
+"""Values of every kind, made from recipes: a recipe gives equal values at any time and in any process.
 
-A recipe is plain data, `(kind, ...)`. `build` makes the value, `differences` says how another one differs from it, and
-`disturb` changes in place whatever can be changed.
+A recipe is plain data, `(kind, ...)`. `build` makes the value, `differences` describes how another value differs from
+it, and `disturb` changes every mutable part in place.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ CONTAINERS: dict[str, Callable[..., Any]] = {
 
 
 def build(recipe: Recipe) -> Any:
-    """Make a value, new in all its parts."""
+    """Return a new value that shares no part with another one."""
     kind, *given = recipe
     if kind == "plain":
         return given[0]
@@ -199,7 +199,7 @@ RECIPES: st.SearchStrategy[Recipe] = st.recursive(
 
 
 def differences(wanted: Any, found: Any) -> list[str]:
-    """Say how a value that arrived differs from what was sent; empty where it is equal, and as the rules want it."""
+    """Return the differences of the value that arrived from the value that was sent; empty if the rules are kept."""
     return list(_differences(wanted, found, "value", {}))
 
 
@@ -228,7 +228,7 @@ def _differences(wanted: Any, found: Any, path: str, seen: dict[int, Any]) -> It
 
 
 def _essence(value: Any) -> Any:
-    """Return what is equal for values that are the same to every bit, and only for those."""
+    """Return a key that is equal only for values that are equal in every bit."""
     if isinstance(value, memoryview):
         return value.format, value.shape, value.tobytes()
     if isinstance(value, float | complex | np.generic):
@@ -259,7 +259,7 @@ def _parts(value: Any) -> dict[Any, Any] | None:
 
 
 def disturb(value: Any, seen: set[int] | None = None) -> None:
-    """Change every part that can be changed."""
+    """Change every mutable part in place."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

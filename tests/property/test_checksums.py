@@ -1,4 +1,4 @@
-"""The checksum of a chunk is the weighted sum that it is said to be, and what changed shows."""
+"""The checksum of a chunk is the documented weighted sum, and changes of the chunk change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNKS = st.builds(
 
 
 def summed_slowly(chunk: bytes) -> int:
-    """Return the same, word by word, in whole numbers."""
+    """Return the same checksum, computed word by word with Python's integers."""
     padded = chunk + bytes(-len(chunk) % 8)
     total = 0
     of_rows, of_both, of_upper = checksums._tables()

@@ -1,4 +1,4 @@
-"""Window and ledger over settlements, links that lose what is on its way, and grants that come late or never."""
+"""Credit window and ledger under settlements, links that lose messages, and grants that are late or lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorrt.actors.wire.credit import FIRST_MESSAGES, Grant, Ledgers, Window
 
 
 class OneSender(RuleBasedStateMachine):
-    """One sender, one actor: messages, settlements and grants on their way, and a mailbox that is taken from."""
+    """One sender and one actor: messages, settlements and grants under way, and the actor's mailbox."""
 
     @initialize(share=integers(1, 300))
     def begin(self, share: int) -> None:
@@ -55,7 +55,7 @@ class OneSender(RuleBasedStateMachine):
 
     @rule(lost_count=integers(0, 400), are_grants_lost=booleans())
     def settle_anew(self, lost_count: int, are_grants_lost: bool) -> None:
-        """The link is lost, and the last of what was on its way with it; the route leads to the same actor again."""
+        """Lose the link and the last messages under way; the route leads to the same actor again."""
         for _ in range(min(lost_count, len(self.forward))):
             self.forward.pop()
         self.arrive(len(self.forward))
@@ -74,7 +74,7 @@ class OneSender(RuleBasedStateMachine):
         self.ledgers.check_invariants("sender", self.mailbox_count, 0)
 
     def teardown(self) -> None:
-        """However it stood, once everything arrives and is taken, as many messages as one likes pass."""
+        """Check that any number of messages can pass after all messages have arrived and been handled."""
         if not hasattr(self, "window"):
             return
         passed_count = 0

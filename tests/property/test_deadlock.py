@@ -1,7 +1,7 @@
-"""Generated graphs of actors that call each other: every call ends, and `DeadlockError` is told of real cycles only.
+"""Generated graphs of actors that call each other: every call ends, and `DeadlockError` is raised for real cycles only.
 
-All actors share one loop, and note in one place what each message waits for. So where a call fails, what the runtime
-claims can be held against what was so.
+All actors share one loop, and record in one place what each message waits for. So the claim of a `DeadlockError` can be
+compared with the record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Step = tuple[Any, ...]
 
 
 class Story:
-    """What is in hand at each actor, and what each message waits for.
+    """The present message of each actor, and the messages that each message waits for.
 
     A message is named by its place in the plan; `waits` has the messages that it can't go on without.
     """
@@ -39,7 +39,7 @@ class Story:
         self.cycles_count = 0
 
     def waits_for(self, name: str, wanted: str, seen: set[str]) -> bool:
-        """Whether a message can't go on before `wanted` does."""
+        """Whether a message can't continue before `wanted` does."""
         if name == wanted:
             return True
         if name in seen or name in self.ended:
@@ -50,7 +50,7 @@ class Story:
         return any(self.waits_for(blocker, wanted, seen) for blocker in blockers)  # type: ignore[arg-type]
 
     def call_ended(self, caller: str, call: str, reply: art.Reply[None]) -> None:
-        """A call of a message, or of nobody who waits, has ended this moment."""
+        """Note that a call has ended."""
         self.ended.add(call)
         if not isinstance(reply.error(), art.DeadlockError):
             return
@@ -71,7 +71,7 @@ async def _all_of(replies: list[art.Reply[None]]) -> None:
 
 
 class Player(art.Actor):
-    """Does as its message says."""
+    """Carries out the steps in its message."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -107,7 +107,7 @@ class Player(art.Actor):
         STORY.waits[name] = set()
 
     def settled(self) -> bool:
-        """Whether what its messages left behind has ended."""
+        """Whether the tasks that its messages started have ended."""
         return all(task.done() and task.result() is None for task in self.left)
 
 

@@ -1,4 +1,4 @@
-"""Messages on a stream come out as they went in, wherever the stream is cut; lengths that can't be are refused."""
+"""Messages on a stream are read unchanged, wherever the stream is cut; impossible lengths are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def on_stream(messages):
 
 
 def fed(reader, data, cuts):
-    """Give the reader the data, at most as much at once as each of `cuts` says, over and over; return what it makes."""
+    """Feed the data to the reader in pieces, whose greatest sizes repeat `cuts`; return the messages."""
     made = []
     turn = 0
     while data:
@@ -32,7 +32,7 @@ def fed(reader, data, cuts):
         count = min(len(data), len(target), cuts[turn % len(cuts)])
         target[:count] = data[:count]
         for head, buffers in reader.arrived(count):
-            made.append((bytes(head), list(buffers)))  # heads are valid now only
+            made.append((bytes(head), list(buffers)))  # a head is valid only until the next bytes arrive
         data, turn = data[count:], turn + 1
     return [[head, *map(bytes, buffers)] for head, buffers in made]
 

@@ -1,4 +1,4 @@
-"""Two hundred thousand mutated frames, in a process of their own so that its memory is theirs."""
+"""Two hundred thousand mutated frames, in a process of their own, so that its memory can be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mailbox against a list: what waits, in which order, and that its counts always agree with it."""
+"""The mailbox compared with a list: the waiting messages, their order, and the counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BYTES = 400
 
 
 class Model(RuleBasedStateMachine):
-    """Offers, takes and withdraws at random; a plain list does the same."""
+    """Offers, takes and withdraws messages at random, and does the same with a plain list."""
 
     @initialize(overflow=st.sampled_from(list(Overflow)))
     def begin(self, overflow: Overflow) -> None:
@@ -36,7 +36,7 @@ class Model(RuleBasedStateMachine):
         return len(messages) >= MOST_MESSAGES or sum(m.size_bytes for m in messages) + message.size_bytes > MOST_BYTES
 
     def expected(self, message: Message) -> list[Message]:
-        """Return what has to go for a message, and take it into the list unless it has to go itself."""
+        """Return the messages that a new message displaces; add it to the list unless it is dropped itself."""
         gone: list[Message] = []
         is_tight = self.overflow not in (Overflow.BLOCK, Overflow.LATEST) and self.exceeds(message)
         if is_tight and (self.overflow is not Overflow.DROP_OLD or message.size_bytes > MOST_BYTES):

@@ -1,4 +1,4 @@
-"""Whatever a method raises or returns, something arrives within its deadline, and no neighbour notices."""
+"""A method may raise or return anything: an outcome arrives within the deadline, and no other actor is affected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TREES: Any = st.recursive(
 
 
 def grown(tree: Tree) -> BaseException:
-    """Make the exception that a tree describes."""
+    """Return the exception that a tree describes."""
     if isinstance(tree, str):
         return MAKERS[tree]()
     form, *parts = tree
@@ -74,7 +74,7 @@ def grown(tree: Tree) -> BaseException:
 
 
 class Grower(art.Actor):
-    """Raises and returns whatever a recipe makes."""
+    """Raises and returns the values of recipes."""
 
     def plain(self, tree: Tree) -> None:
         raise grown(tree)
@@ -132,7 +132,7 @@ class Parent(art.Actor):
 
 
 def outcome(awaitable: Any) -> Any:
-    """Return what came, within the deadline of the test."""
+    """Return the outcome, within the deadline of the test."""
     try:
         return awaitable.result(WITHIN_S)
     except art.CallTimeoutError:
@@ -176,7 +176,7 @@ ANSWERS: Any = st.recursive(
 
 
 async def asked(answer: Any, tree: Tree, *, waits: bool) -> Any:
-    """Ask what a handler answers, or raises; return what came."""
+    """Send a request to a handler that answers or raises; return the outcome."""
 
     def at_once() -> Any:
         if tree is not None:

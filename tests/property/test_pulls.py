@@ -1,4 +1,4 @@
-"""An object arrives whole and once, whatever is lost on the way, with never more than the window in flight."""
+"""An object arrives whole and once, even if messages are lost, and never more than the window is in flight."""
 
 from __future__ import annotations
 

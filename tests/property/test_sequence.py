@@ -1,4 +1,4 @@
-"""A link over connections that break at will: everything is taken once, in order, whatever is lost with them."""
+"""A link over connections that break at random: each frame is received once and in order."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The shell of a supervisor over an authority that raises whenever it likes: whoever waits is told in the end.
+"""The shell of a supervisor over an authority that raises at random: every waiting caller is told in the end.
 
-Children are started, fail, are added and stopped in every order; a spawn may raise at once, a notice may be refused.
-Whatever has happened, answering what was asked leads to the end of `ready`, of every `start_child`, and, after the
-order to stop, of `over`.
+Children are started, fail, are added and stopped in every order; a spawn may raise at once, and a notice may be
+refused. In every case, answering the open requests ends `ready`, every `start_child` and, after the order to stop,
+`over`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RAISES = [None, TypeError("no such argument"), MailboxFullError("no room"), Zero
 
 
 class CountedIds(IdSource):
-    """Makes ids in order, so that an example that is run again is the same."""
+    """Makes ids in order, so that a repeated example is the same."""
 
     def __init__(self):
         self._made_count = 0
@@ -44,7 +44,7 @@ class CountedIds(IdSource):
 
 
 class Authority:
-    """Stands for the authority of the children: it notes what was ordered."""
+    """Replaces the authority of the children, and records its orders."""
 
     def __init__(self):
         self.ids = CountedIds()
@@ -140,7 +140,7 @@ class Shells(RuleBasedStateMachine):
         return self.failed is None and not (self.shell.ready.done() and self.shell.ready.error())
 
     def step(self):
-        """Let those who wait hear."""
+        """Run the loop until waiting callers have been told."""
         for _ in range(3):
             self.loop.run_until_complete(asyncio.sleep(0))
 
@@ -266,7 +266,7 @@ class Shells(RuleBasedStateMachine):
         await asyncio.gather(*self.adding, return_exceptions=True)
 
     def settle(self):
-        """Answer everything that was asked."""
+        """Answer every open request."""
         authority = self.authority
         while self.lives and (authority.starting or authority.stopping or authority.retries):
             if authority.stopping:

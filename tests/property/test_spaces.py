@@ -1,4 +1,4 @@
-"""Spaces of any kind, one within another: Gymnasium's own flattening is seen, and what is chosen is in the space."""
+"""Nested spaces of any kind: observations are flattened as Gymnasium does, and chosen actions are in the space."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_any_space_survives_as_json(space: Any) -> None:
 
 
 class AnyEnv(gymnasium.Env[Any, Any]):
-    """Shows and takes anything that its space holds; episodes have three steps."""
+    """Returns random observations of its space and accepts its actions; episodes have three steps."""
 
     def __init__(self, space: Any, seed: int) -> None:
         self.observation_space = self.action_space = space
@@ -148,7 +148,7 @@ def test_spaces_that_hold_nothing_are_refused(space: Any) -> None:
         from_gymnasium(space)
 
 
-def test_a_part_that_holds_nothing_is_no_harm() -> None:
+def test_empty_part_of_a_space_is_accepted() -> None:
     space = gym.Dict({"empty": gym.Box(0.0, 1.0, (0,)), "place": gym.Box(0.0, 1.0, (2,))})
     described = from_gymnasium(space)
     assert described.encode(described.stack([space.sample()])).shape == (1, 2)
@@ -156,7 +156,7 @@ def test_a_part_that_holds_nothing_is_no_harm() -> None:
 
 def test_spaces_of_a_users_own_class_are_those_they_derive_from() -> None:
     class Angle(gym.Box):
-        """What someone may make of a box."""
+        """A subclass of a box, as users define them."""
 
     assert from_gymnasium(Angle(-1.0, 1.0, (1,))) == Box((1,), (-1.0,), (1.0,))
 

@@ -18,7 +18,7 @@ UNITS_COUNT = 64
 
 
 class ArenaMachine(RuleBasedStateMachine):
-    """Owners of units, one by one: slow and obvious."""
+    """The owner of each unit of a segment: a slow, obvious model."""
 
     offsets = Bundle("offsets")
 
@@ -98,7 +98,7 @@ def test_nine_tenths_are_usable_for_objects_of_one_length(length_bytes: int) -> 
 
 
 def _allocate(pool: Pool, length_bytes: int) -> Place | None:
-    """Find room, with segments made at once."""
+    """Find space; segments are made at once."""
     while isinstance(found := pool.allocate(length_bytes, owner=1), Growth):
         pool.begin(found, owner=1)
         pool.finish(found.segment_id, is_made=True)

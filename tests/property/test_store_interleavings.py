@@ -1,8 +1,8 @@
-"""A ref that is sent and dropped in the same breath arrives alive: every order in which the store can hear of it.
+"""A ref that is sent and dropped at once arrives alive, in every order in which the store can read the messages.
 
-Three processes speak to the store, each on a connection of its own. What one says arrives in order; connections are
-read in any order. The store may sweep whenever it has read all that had arrived: that is, when for everything that it
-has read it has also read what was said before that, on whichever connection.
+Three processes send to the store, each on a connection of its own. Messages of one connection arrive in order;
+connections are read in any order. The store may sweep when it has read all messages that had arrived: for each message
+that it has read, it has also read all messages that were sent before, on any connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLACE = Place(1, 0, 64)
 
 @dataclass(frozen=True)
 class Step:
-    """What a process says; `after` is what another one had said before it could."""
+    """A message of a process; `after` is the message of another process that must have been sent before."""
 
     what: str
     say: Callable[[ObjectTable], object]
@@ -90,7 +90,7 @@ PROGRAMS: dict[str, list[list[Step]]] = {
 
 
 def orders(lengths: tuple[int, ...]) -> Iterator[list[int]]:
-    """Yield every order in which so many steps of each process can be read."""
+    """Yield every order in which the given numbers of steps of each process can be read."""
     if not any(lengths):
         yield []
     for who, left in enumerate(lengths):
@@ -118,7 +118,7 @@ def test_a_ref_arrives_alive_in_every_interleaving(name: str) -> None:
 
 
 def moments_to_sweep(steps: list[Step]) -> Iterator[int]:
-    """Yield after which steps everything may have been read that had arrived."""
+    """Yield the number of each step after which all messages that had arrived may have been read."""
     read: set[str] = set()
     for number, step in enumerate(steps):
         read.add(step.what)

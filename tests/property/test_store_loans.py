@@ -1,4 +1,4 @@
-"""Objects made on loan: what a process says it made, and what the store makes of it, agree at every moment."""
+"""Objects made in loans: the reports of a process and the table of the store agree at every moment."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LoansMachine(RuleBasedStateMachine):
         self.old = set(self.unreported_places)
 
     def take(self, report: tuple[int, list[list[int | bytes | str]]] | None) -> None:
-        """Let the store hear what the process says."""
+        """Deliver the reports of the process to the store."""
         if report is None:
             return
         end, objects = report

@@ -1,7 +1,8 @@
 """Refs that are put, sent, dropped and received in every interleaving, by processes that may die.
 
-Each process talks to the table over a queue of its own, read in order but at any time; messages between processes
-overtake those queues at will. What a process holds must be there; when nobody holds anything, nothing is left.
+Each process sends to the table over a queue of its own, which is read in order but at any time. Messages between
+processes may overtake those queues. An object that a process holds must exist; when no process holds anything, no
+object is left.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Process:
 
 
 class RefsMachine(RuleBasedStateMachine):
-    """Refs on their way."""
+    """Refs in a message under way."""
 
     @initialize()
     def begin(self) -> None:
@@ -130,7 +131,7 @@ class RefsMachine(RuleBasedStateMachine):
 
     @rule(who=PROCESSES, count=st.integers(1, 4))
     def read(self, who: int, count: int) -> None:
-        """The table reads some of what a process said."""
+        """Let the table read some messages of a process."""
         queue = self.processes[who].queue
         for _ in range(min(count, len(queue))):
             queue.popleft()()
@@ -142,7 +143,7 @@ class RefsMachine(RuleBasedStateMachine):
 
     @rule(who=PROCESSES)
     def die(self, who: int) -> None:
-        """What a process said before it died is read first; what was on its way to it is settled by its senders."""
+        """End a process: its earlier messages are read first, and the senders settle the messages under way to it."""
         process = self.processes[who]
         if not process.is_alive or sum(p.is_alive for p in self.processes) == 1:
             return

@@ -1,4 +1,4 @@
-"""Whatever goes through the codec or the store comes back as it was."""
+"""Values pass through the codec and the store unchanged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Supervision against an interpreter of the published rules, and against its own promises in every interleaving.
+"""Supervision compared with an interpreter of the published rules, and its own promises in every interleaving.
 
-The interpreter knows whole steps only: a child fails, all that follows has happened. It is written from "Supervision
-Principles" with lists, without the states that make the real one able to wait.
+The interpreter takes whole steps only: a child fails, and all consequences happen at once. It follows "Supervision
+Principles" with plain lists. It has none of the states that let the real supervision wait.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Rules:
 
 
 class WholeSteps(RuleBasedStateMachine):
-    """Each step is carried out to its end at once; the record of it must be the interpreter's."""
+    """Carries out each step to its end at once; its record must equal the interpreter's record."""
 
     @initialize(
         restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 4), quorum=st.integers(1, 5)
@@ -185,7 +185,7 @@ class WholeSteps(RuleBasedStateMachine):
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Instructions take their time, and anything may happen meanwhile; the shell's contract must hold."""
+    """Instructions take time, and other events happen meanwhile; the contract of the shell must hold."""
 
     @initialize(
         restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 6), quorum=st.integers(1, 5)
@@ -336,7 +336,7 @@ class Interleavings(RuleBasedStateMachine):
         self.take(instructions)
 
     def teardown(self) -> None:
-        """Whatever has happened, answering every instruction leads to rest; and a stop then to the end."""
+        """Check that answering every instruction ends all activity, and that a stop then ends the supervisor."""
         if not hasattr(self, "real"):
             return
         self.settle()

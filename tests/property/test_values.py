@@ -17,7 +17,7 @@ Check = Callable[[Recipe], list[str]]
 
 
 class Keeper(art.Actor):
-    """Keeps what it got last."""
+    """Keeps the last value that it received."""
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -30,16 +30,16 @@ class Keeper(art.Actor):
         return self.value
 
     def look(self, recipe: Recipe) -> list[str]:
-        """Say how what it keeps differs from what the recipe makes."""
+        """Return the differences of the kept value from the recipe's value."""
         return differences(build(recipe), self.value)
 
     def spoil(self) -> None:
-        """Change what it keeps."""
+        """Change the kept value in place."""
         disturb(self.value)
 
 
 class Sender(art.Actor):
-    """Sends values to a child, and looks at what becomes of them."""
+    """Sends values to a child, and checks them there and here."""
 
     def __init__(self, isolation: str | None) -> None:
         self.isolation = isolation
@@ -48,7 +48,7 @@ class Sender(art.Actor):
         self.keeper = await Keeper.options(isolation=self.isolation).spawn()
 
     async def complaints(self, recipe: Recipe) -> list[str]:
-        """Send a value there and back, change it at each end, and say where that was seen or what arrived otherwise."""
+        """Send a value there and back, change it at each end; return the visible changes and other differences."""
         keeper = self.keeper
         value = build(recipe)
         reply = keeper.keep(value)
@@ -73,7 +73,7 @@ class Sender(art.Actor):
 
 @pytest.fixture(params=WAYS.values(), ids=WAYS)
 def check(request: pytest.FixtureRequest, node: Node) -> Iterator[Check]:
-    """What sends a value down one of the ways, and returns what was wrong."""
+    """A function that sends a value along one path, and returns the differences."""
     if request.param is None:
         art.init(mode="local")
     else:
