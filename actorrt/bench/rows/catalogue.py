@@ -6,7 +6,7 @@ import difflib
 from typing import Final, TypeAlias
 
 from actorrt.bench.measuring.measurement import Effort, Row, Target
-from actorrt.bench.rows import calls, evolution, faults, lifecycle, store, training, values, whole
+from actorrt.bench.rows import calls, evolution, faults, lifecycle, store, training, values, whole_process
 
 MIB: Final = 1 << 20
 _FLOOR: Final = "bare ZeroMQ"
@@ -211,7 +211,7 @@ VALUES: Final = (
 )
 
 WHOLE: Final = (
-    Row("node-up", "embedded node up, from init()", "s", whole.node_up, Effort(10), Effort(2), Target(0.5)),
+    Row("node-up", "embedded node up, from init()", "s", whole_process.node_up, Effort(10), Effort(2), Target(0.5)),
 )
 
 LEARNING: Final = (
@@ -219,7 +219,7 @@ LEARNING: Final = (
         "cartpole",
         "CartPole-v1 to 475, whole process",
         "s",
-        whole.cartpole,
+        whole_process.cartpole,
         Effort(5),
         Effort(1),
         Target(8),
@@ -229,7 +229,7 @@ LEARNING: Final = (
         "cartpole-ten",
         "the same, with evaluations of 10 episodes",
         "s",
-        whole.cartpole_ten,
+        whole_process.cartpole_ten,
         Effort(5),
         Effort(1),
         timeout_s=400,

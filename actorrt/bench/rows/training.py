@@ -1,6 +1,6 @@
 """The rows of the learning library within a process: steps per second of training, and of sampling alone.
 
-Rates are counted from the end of the first update or batch. Imports and starts are measured by `cartpole` in `whole`.
+Rates are counted from the end of the first update or batch. `whole_process.cartpole` measures imports and starts too.
 """
 
 from __future__ import annotations
