@@ -82,9 +82,9 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _node(arguments: argparse.Namespace) -> int:
-    from actorrt.node.processes.limits import check_system
+    from actorrt.node.processes.limits import check_endpoint
 
-    check_system()
+    check_endpoint()
     from actorrt.node.daemon.boot import main  # imported after the check: it needs modules that only Linux has
     from actorrt.node.daemon.node_setting import NodeSetting
 

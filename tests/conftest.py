@@ -20,7 +20,7 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import actorrt as art
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.protocol.authorities import CheckInvariants
 from actorrt.testing.leaks import MARK, Footprint
 from tests import stories
@@ -152,14 +152,14 @@ async def node_runtime(node: Node) -> AsyncIterator[art.Runtime]:
 
 async def check_node(runtime: art.Runtime) -> None:
     """Have the node check the invariants of its own process and of its workers."""
-    if (system := system_of(runtime)) is not None:
-        await system.control.request(system.node, CheckInvariants())
+    if (endpoint := system_of(runtime)) is not None:
+        await endpoint.control.request(endpoint.node, CheckInvariants())
 
 
-def system_of(runtime: art.Runtime) -> System | None:
+def system_of(runtime: art.Runtime) -> ActorEndpoint | None:
     """Return the endpoint of a runtime; None if the test has shut it down."""
     try:
-        return runtime.system
+        return runtime.endpoint
     except art.RuntimeStateError:
         return None
 
@@ -182,8 +182,8 @@ def node_session(node: Node) -> Iterator[art.Runtime]:
 
 def _check_node_and_shut_down(runtime: art.Runtime) -> None:
     try:
-        if (system := system_of(runtime)) is not None:
-            system.operate("the check of the node", lambda: check_node(runtime)).result(CHECK_TIMEOUT_S)
+        if (endpoint := system_of(runtime)) is not None:
+            endpoint.operate("the check of the node", lambda: check_node(runtime)).result(CHECK_TIMEOUT_S)
     finally:
         art.shutdown()
 

@@ -12,20 +12,20 @@ from typing import Any
 from weakref import WeakSet
 
 from actorrt.actors.cells.cell import Cell
-from actorrt.actors.endpoint.consistency import check_system
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.consistency import check_endpoint
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.driver.runtime import Runtime
 
 CHECK_TIMEOUT_S = 10.0
 
-_live: dict[type, WeakSet[Any]] = {System: WeakSet(), NodeCore: WeakSet()}
+_live: dict[type, WeakSet[Any]] = {ActorEndpoint: WeakSet(), NodeCore: WeakSet()}
 _broken: list[str] = []
 
 
-def systems() -> list[System]:
+def endpoints() -> list[ActorEndpoint]:
     """Return the endpoints in this process; in local mode these are all endpoints."""
-    return list(_live[System])
+    return list(_live[ActorEndpoint])
 
 
 def cores() -> list[NodeCore]:
@@ -35,7 +35,7 @@ def cores() -> list[NodeCore]:
 
 def hosted_cells() -> list[Cell]:
     """Return the cells of the actors in this process; in local mode these are all actors."""
-    return [cell for system in systems() for cell in system.population.cells()]
+    return [cell for endpoint in endpoints() for cell in endpoint.population.cells()]
 
 
 def check_live_runtimes() -> list[str]:
@@ -66,8 +66,8 @@ def _check(cls: type, one: Any) -> None:
     if _is_over(one):
         return
     try:
-        if cls is System:
-            check_system(one)
+        if cls is ActorEndpoint:
+            check_endpoint(one)
         else:
             one.check_invariants()
     except AssertionError as error:

@@ -24,7 +24,7 @@ _changes: deque[tuple[float, Hashable, str, Any]] = deque(maxlen=KEPT_COUNT)
 
 def install() -> None:
     """Record changes from now on, and add them to every `BrokenInvariantError`."""
-    _record(Record, "actor_id", "state", "incarnation", "endpoint", "is_to_end")
+    _record(Record, "actor_id", "state", "incarnation", "peer_address", "is_to_end")
     _record(Cell, "actor_id", "state", "incarnation")
     _record(Reply, "call_id", "peer")
     _record(ObjectEntry, "object_id", "state", "place")

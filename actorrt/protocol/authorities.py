@@ -18,7 +18,7 @@ from actorrt.reasons import ExitReason
 class Sighting(NamedTuple):
     """The endpoint where an actor was seen, and the incarnation that runs there."""
 
-    endpoint: PeerAddress
+    peer_address: PeerAddress
     incarnation: Count
 
 
@@ -137,7 +137,7 @@ class DownReport(Record):
     reason: ExitReason
     incarnation: Count
     is_final: bool
-    endpoint: PeerAddress | None
+    peer_address: PeerAddress | None
 
 
 # Starts

@@ -37,7 +37,7 @@ def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:
     Raises:
         ValueError: the runtime has no message of the actor yet.
     """
-    seen = runtime.system.routes.sighting(actor._actor_id) or actor._seen
+    seen = runtime.endpoint.routes.sighting(actor._actor_id) or actor._seen
     if seen is None:
         raise ValueError(f"it is not known where {actor!r} runs: call it first")
-    return runtime.system.peers.own.address, seen.endpoint.address
+    return runtime.endpoint.peers.own.address, seen.peer_address.address

@@ -19,8 +19,8 @@ FAILED = "the actor runtime of this process failed"
 
 def _defect() -> Callable[[], None]:
     """Return a callback of the runtime's own that raises: nothing that a peer can send looks like this."""
-    system = current_endpoint()
-    return lambda: system.control.received(system.node.peer, [REQUEST])
+    endpoint = current_endpoint()
+    return lambda: endpoint.control.received(endpoint.node.peer, [REQUEST])
 
 
 class Breaker(art.Actor):
@@ -33,16 +33,16 @@ class Breaker(art.Actor):
         await asyncio.Event().wait()
 
     async def defect_in_a_callback(self) -> None:
-        system = current_endpoint()
-        asyncio.get_running_loop().call_soon(system.threads._take_over)
-        system.threads._handed_over.append(_defect())
+        endpoint = current_endpoint()
+        asyncio.get_running_loop().call_soon(endpoint.threads._take_over)
+        endpoint.threads._handed_over.append(_defect())
 
     async def defect_in_a_timer(self) -> None:
         current_endpoint().scope.after(0, _defect())
 
     async def send_nonsense_to_the_node(self) -> None:
-        system = current_endpoint()
-        system.transport.link(*system.node, Lane.CONTROL).send([REQUEST])
+        endpoint = current_endpoint()
+        endpoint.transport.link(*endpoint.node, Lane.CONTROL).send([REQUEST])
 
     async def defect_in_a_callback_of_its_own(self) -> str:
         asyncio.get_running_loop().call_soon(lambda: {}["of the user"])
@@ -116,8 +116,8 @@ def test_defect_in_a_driver_is_told_to_its_plain_threads_and_shutdown_ends(node:
     try:
         breaker = Breaker.options(cpus=1).spawn().result(20)
         waiting = breaker.wait()
-        system = runtime.system
-        system.on_loop(lambda: system.control.received(system.node.peer, [REQUEST]))
+        endpoint = runtime.endpoint
+        endpoint.on_loop(lambda: endpoint.control.received(endpoint.node.peer, [REQUEST]))
         for pending in (waiting, art.lookup("nobody", timeout_s=60)):
             with pytest.raises(art.RuntimeStateError, match=FAILED):
                 pending.result(20)

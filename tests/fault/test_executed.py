@@ -139,8 +139,8 @@ async def test_method_that_raised(node_runtime, notes):
 async def test_process_that_can_not_be_reached_though_it_lives(node_runtime, notes, word):
     subject, unsent, queued, running = await all_stages(notes, isolation="process")
     route = subject._route
-    assert await node_runtime.system.transport.flush(5)  # what is queued there has left here
-    node_runtime.system.peer_failed(route.peer, art.PeerUnreachableError("the connection broke", executed=word))
+    assert await node_runtime.endpoint.transport.flush(5)  # what is queued there has left here
+    node_runtime.endpoint.peer_failed(route.peer, art.PeerUnreachableError("the connection broke", executed=word))
     assert await executed(running) == await executed(queued) == (art.ActorUnavailableError, "maybe")  # they have left
     notes.open()
     assert await unsent == FIRST_MESSAGES + 9  # tried again
@@ -149,8 +149,8 @@ async def test_process_that_can_not_be_reached_though_it_lives(node_runtime, not
 
 async def test_running_call_ends_where_a_cleaner_removed_the_files_of_the_sockets(node_runtime, notes):
     subject, *_, running = await all_stages(notes, isolation="process")
-    seen = node_runtime.system.routes.sighting(subject._actor_id)
-    for endpoint in (seen.endpoint, node_runtime.system.peers.own):
+    seen = node_runtime.endpoint.routes.sighting(subject._actor_id)
+    for endpoint in (seen.peer_address, node_runtime.endpoint.peers.own):
         os.unlink(endpoint.address.removeprefix("unix://"))
     cancelled = subject.record("cancelled")
     cancelled.cancel()  # over a link that can't be opened any more: both ends give each other up

@@ -179,7 +179,7 @@ async def test_calls_over_connections_reset_at_random_run_once_in_order_and_end(
     random = Random(5)
     async with (
         InterposedProxy(address, random, 0.05) as there,
-        InterposedProxy(node_runtime.system.peers.own.address, random, 0.05) as back,
+        InterposedProxy(node_runtime.endpoint.peers.own.address, random, 0.05) as back,
     ):
         in_flight: deque[art.Reply[int]] = deque()
         for number in range(MESSAGES):

@@ -322,7 +322,7 @@ def test_driver_whose_store_connection_breaks_is_told_that_its_job_was_ended_and
     lost = art.init(cpus=2)
     gate = Gate.spawn().result(10)
     waiting = gate.wait()
-    requests_socket(lost.system.require_store()).shutdown(socket.SHUT_RDWR)
+    requests_socket(lost.endpoint.require_store()).shutdown(socket.SHUT_RDWR)
     with pytest.raises(art.ActorDiedError, match="object store broke") as caught:
         waiting.result(10)
     assert caught.value.reason.kind is art.ExitKind.NODE_LOST

@@ -103,7 +103,7 @@ async def check_nothing_is_left(runtime):
     async with asyncio.timeout(20):
         while (status := await runtime.status())["actors"] or status["reserved_cpus"]:
             await asyncio.sleep(0.005)
-    await runtime.system.control.request(runtime.system.node, CheckInvariants())
+    await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
 
 async def launch_with_each_failing(runtime, table, role, call):
@@ -150,7 +150,7 @@ async def test_shared_worker_that_gets_no_process_fails_those_who_wait_and_the_n
         assert table.disarm("daemon", "pipe")
         assert sum(isinstance(outcome, art.ActorStartError) for outcome in outcomes) == 1
         assert await (await Light.spawn()).live() == "alive"
-        await runtime.system.control.request(runtime.system.node, CheckInvariants())
+        await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
 
 @pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
@@ -163,7 +163,7 @@ async def test_node_whose_store_gets_no_memory_goes_on(fresh_scarce_node, table,
                 refs.append(await art.put_async(np.ones(HUGE_BYTES, np.uint8)))
         assert table.disarm("daemon", call)
         assert await (await Sized.options(cpus=1).spawn(b"1234")).size() == 4
-        await runtime.system.control.request(runtime.system.node, CheckInvariants())
+        await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
 
 async def test_death_of_a_worker_is_told_by_a_daemon_without_descriptors(scarce_node, table):

@@ -93,7 +93,7 @@ async def test_call_that_waits_long_for_a_silent_process_is_reported_with_the_ca
     method: str,
     why: str,
 ) -> None:
-    node_runtime.system.slow_calls.report_after_s = 0.8
+    node_runtime.endpoint.slow_calls.report_after_s = 0.8
     held = await Held.options(isolation="process", name=f"held-{method}").spawn()
     pid = await held.pid()
     if method == "pid":

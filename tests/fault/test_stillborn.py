@@ -41,7 +41,7 @@ async def test_withdrawn_spawn_kills_a_process_whose_constructor_blocks(node_run
     while (await node_runtime.status())["actors"]:
         await asyncio.sleep(0.001)
     wait_until(lambda: not is_running(int(begun.read_text())), "the end of its process")
-    await node_runtime.system.control.request(node_runtime.system.node, CheckInvariants())
+    await node_runtime.endpoint.control.request(node_runtime.endpoint.node, CheckInvariants())
 
 
 async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order_starts_on_another(node_runtime):
@@ -67,4 +67,4 @@ async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order
     assert not set(pids) & workers
     with pytest.raises(art.ActorStartError, match="exit status 9"):  # an order that was begun goes to no other
         await Deadly.spawn()
-    await node_runtime.system.control.request(node_runtime.system.node, CheckInvariants())
+    await node_runtime.endpoint.control.request(node_runtime.endpoint.node, CheckInvariants())

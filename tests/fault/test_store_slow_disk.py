@@ -143,8 +143,8 @@ async def test_a_large_result_or_argument_leaves_at_once_and_is_stored_later(
     client.attach(asyncio.get_running_loop())
     other.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
-    system: Any = None  # what other refs would be bound to
-    captured = Payloads(client, system).capture_value({"large": LARGE * 2})
+    endpoint: Any = None  # what other refs would be bound to
+    captured = Payloads(client, endpoint).capture_value({"large": LARGE * 2})
     assert isinstance(captured.body, dict)
     theirs = other.ref(captured.body["object"], captured.body["token"])
     assert not theirs.done()

@@ -85,7 +85,7 @@ class StoreNode:
         self.transfers.peer_failed(peer)
 
     @property
-    def endpoint(self) -> PeerAddress:
+    def peer_address(self) -> PeerAddress:
         return PeerAddress(self.transport.peer, self.transport.address)
 
     async def make(self, data: bytes) -> ObjectId:
@@ -101,7 +101,7 @@ class StoreNode:
         return bytes(await self.server.exchange.read(object_id))
 
     async def pull(self, object_id: ObjectId, origin: StoreNode) -> None:
-        await self.transfers.pull(object_id, origin.endpoint)
+        await self.transfers.pull(object_id, origin.peer_address)
 
 
 @asynccontextmanager

@@ -28,15 +28,15 @@ class Impostor(art.Actor):
         return await self._ask(Detach(job=job))
 
     async def _ask(self, request: Request[Any]) -> str:
-        system = current_endpoint()
+        endpoint = current_endpoint()
         try:
-            return repr(await system.control.request(system.node, request))
+            return repr(await endpoint.control.request(endpoint.node, request))
         except (art.ActorRtError, ValueError) as error:
             return str(error)
 
     def say_goodbye(self) -> None:
-        system = current_endpoint()
-        system.control.notify(system.node, Goodbye())
+        endpoint = current_endpoint()
+        endpoint.control.notify(endpoint.node, Goodbye())
 
     def end(self) -> None:
         os._exit(3)

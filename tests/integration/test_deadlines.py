@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from tests.integration.cast import Counter, Gate
 from tests.running import Script, growing_timeouts
 
@@ -217,9 +217,9 @@ async def test_timeout_around_an_await_cancels_the_call(runtime):
 async def test_cancel_that_overtakes_its_call_wins(is_late, error):
     async with art.Runtime(mode="local", cpus=1) as runtime:
         gate = await Gate.spawn()
-        systems = [o for o in gc.get_objects() if type(o) is System]
-        (incoming,) = [s.incoming for s in systems if s.population.cell(gate._actor_id) is not None]
-        driver = runtime.system
+        endpoints = [o for o in gc.get_objects() if type(o) is ActorEndpoint]
+        (incoming,) = [s.incoming for s in endpoints if s.population.cell(gate._actor_id) is not None]
+        driver = runtime.endpoint
         incoming.cancelled(driver.peers.own_peer, gate._actor_id, driver.pending.newest_id + 1, is_late)
         assert incoming.early_cancels_count == 1
         with pytest.raises(error) as caught:

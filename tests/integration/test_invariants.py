@@ -12,12 +12,12 @@ import pytest
 import actorrt as art
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.cells.cell_state import CellState
-from actorrt.actors.endpoint.consistency import check_system
+from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.actors.refs import current
 from actorrt.actors.wire.credit import Ledger
 from actorrt.invariants import BrokenInvariantError
 from actorrt.protocol.authorities import CheckInvariants
-from tests.live_runtimes import check_live_runtimes, cores, hosted_cells, systems
+from tests.live_runtimes import check_live_runtimes, cores, endpoints, hosted_cells
 from tests.running import wait_until
 
 
@@ -38,8 +38,8 @@ class Kept(art.Actor):
         return 7
 
     def count_wrongly(self, by: int) -> None:
-        system: Any = current.endpoint()
-        (cell,) = [cell for cell in system.population.cells() if isinstance(cell.instance, Kept)]
+        endpoint: Any = current.endpoint()
+        (cell,) = [cell for cell in endpoint.population.cells() if isinstance(cell.instance, Kept)]
         assert cell.mailbox is not None
         cell.mailbox._queued_bytes += by
 
@@ -55,7 +55,7 @@ class Stage:
 
     def __init__(self, runtime: art.Runtime, ref: Any) -> None:
         self.ref = ref
-        self.driver = runtime.system
+        self.driver = runtime.endpoint
         (self.core,) = cores()
         (self.cell,) = hosted_cells()
         self.host: Any = self.cell.host.endpoint
@@ -64,8 +64,8 @@ class Stage:
         self.record: Record = record
 
     def check(self) -> None:
-        for system in systems():
-            check_system(system)
+        for endpoint in endpoints():
+            check_endpoint(endpoint)
         self.core.check_invariants()
 
 
@@ -118,7 +118,7 @@ def expect(stage: Stage, text: str) -> BrokenInvariantError:
 OTHER = b"another actor..."
 
 OF_RECORDS: dict[str, tuple[Callable[[Stage], Any], str]] = {
-    "place": (lambda s: changed(s.record, "endpoint", None), "its place and state differ"),
+    "place": (lambda s: changed(s.record, "peer_address", None), "its place and state differ"),
     "gone": (lambda s: changed(s.record, "state", RecordState.GONE), "its place and state differ"),
     "started twice": (lambda s: changed(s.record, "is_start_under_way", True), "it runs, and is being started"),
     "filed": (lambda s: changed(s.record, "actor_id", OTHER), "it is known as another one"),
@@ -220,14 +220,14 @@ async def test_object_or_memory_that_is_broken_is_found(stage: Stage) -> None:
 
 
 async def test_story_of_the_actor_is_told_with_its_last_changes(stage: Stage) -> None:
-    with changed(stage.record, "endpoint", None):
+    with changed(stage.record, "peer_address", None):
         text = str(expect(stage, "its place and state differ"))
     lines = [line.strip().partition(" s ago: ")[2] for line in text.splitlines()[1:]]
     assert [line for line in lines if line.startswith("Record.state")] == [
         *("Record.state = starting", "Record.state = running"),
     ]
     assert "Cell.incarnation = 1" in lines
-    assert lines[-1] == "Record.endpoint = None"
+    assert lines[-1] == "Record.peer_address = None"
 
 
 async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:
@@ -253,10 +253,10 @@ def test_runtime_of_another_thread_is_looked_at_on_its_loop(node_session: art.Ru
 @pytest.mark.parametrize("isolation", ["shared", "process"])
 async def test_node_finds_what_is_broken_in_a_worker(node_runtime: art.Runtime, isolation: str) -> None:
     ref = await Kept.options(isolation=isolation).spawn()
-    system = node_runtime.system
-    await system.control.request(system.node, CheckInvariants())
+    endpoint = node_runtime.endpoint
+    await endpoint.control.request(endpoint.node, CheckInvariants())
     await ref.count_wrongly(5)
     with pytest.raises(art.RemoteActorError, match=r"BrokenInvariantError: Kept.*queued_bytes is 5, and should be 0"):
-        await system.control.request(system.node, CheckInvariants())
+        await endpoint.control.request(endpoint.node, CheckInvariants())
     await ref.count_wrongly(-5)
-    await system.control.request(system.node, CheckInvariants())
+    await endpoint.control.request(endpoint.node, CheckInvariants())

@@ -136,7 +136,7 @@ def test_plain_thread_hands_over_no_faster_than_the_loop_takes(node_session):
     most = 0
     for _ in range(60_000):
         counter.add.tell()
-        most = max(most, len(node_session.system.threads))
+        most = max(most, len(node_session.endpoint.threads))
     assert 0 < most <= HANDED_OVER_COUNT
     assert counter.value().result(30) == 60_000
 

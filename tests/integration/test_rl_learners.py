@@ -96,7 +96,7 @@ def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
         thawing.append(threading.Thread(target=thaw_when_both_have_ended, args=(supervisors,)))
         thawing[0].start()
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: node_session.system.peers.is_lost(peer), "the driver knows of the death")
+        wait_until(lambda: node_session.endpoint.peers.is_lost(peer), "the driver knows of the death")
 
     def thaw_when_both_have_ended(supervisors: int) -> None:
         def have_ended() -> bool:

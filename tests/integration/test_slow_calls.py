@@ -50,7 +50,7 @@ def key(tmp_path):
 @pytest.fixture
 def runtime(runtime):
     """A runtime that reports early."""
-    runtime.system.slow_calls.report_after_s = REPORT_AFTER_S
+    runtime.endpoint.slow_calls.report_after_s = REPORT_AFTER_S
     return runtime
 
 
@@ -71,7 +71,7 @@ async def come(reports, count):
 def check_that_no_more_come(runtime, reports, count):
     """Check that there are so many reports, and that more looks at the calls begin none."""
     for _ in range(4 * slow_calls.LOOKS_COUNT):
-        runtime.system.slow_calls.look()
+        runtime.endpoint.slow_calls.look()
     assert [task for task in asyncio.all_tasks() if task.get_name() == "explain a call"] == []
     assert len(reports()) == count
 
@@ -125,7 +125,7 @@ async def test_call_that_waits_for_room_says_so(runtime, reports, key):
 
 
 async def test_call_to_an_actor_that_is_being_restarted_says_so_and_why_it_ended(node_runtime, reports, key):
-    node_runtime.system.slow_calls.report_after_s = REPORT_AFTER_S
+    node_runtime.endpoint.slow_calls.report_after_s = REPORT_AFTER_S
     backoff = art.Backoff(first_s=30, max_s=60, jitter=0)
     slow = await Slow.options(isolation="process", restart="permanent", backoff=backoff).spawn(str(key), True)
     with pytest.raises(art.ActorUnavailableError):

@@ -19,7 +19,7 @@ IDS = ["light", "process"]
 async def tables_agree(runtime):
     """The node's tables of actors agree in the end."""
     yield
-    await runtime.system.control.request(runtime.system.node, CheckInvariants())
+    await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
 
 async def labels(runtime):
@@ -174,7 +174,7 @@ async def test_spawn_that_is_withdrawn_while_it_waits_for_a_name_leaves_the_hold
     await until_there(tmp_path / "begun")
     await cancel(Slow.options(name="one", if_exists="get").spawn(str(tmp_path / "again")))
     await until_left(runtime, ["one"])
-    await runtime.system.control.request(runtime.system.node, CheckInvariants())
+    await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
     await cancel(first)
     await until_left(runtime, [])
 
@@ -193,11 +193,11 @@ async def test_spawn_of_a_light_child_that_is_withdrawn_leaves_nothing(runtime, 
             self.spawning = Slow.spawn(begun)
             await until_there(Path(begun))
             await cancel(self.spawning)
-            system = self.context._cell.host.endpoint
-            while system.registry.records():
+            endpoint = self.context._cell.host.endpoint
+            while endpoint.registry.records():
                 await asyncio.sleep(0.001)
-            system.registry.check_invariants()
-            return len(system.population.cells())
+            endpoint.registry.check_invariants()
+            return len(endpoint.population.cells())
 
     parent = await Parent.spawn()
     assert await parent.begin(str(tmp_path / "begun")) == 1

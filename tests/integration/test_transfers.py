@@ -254,7 +254,7 @@ async def test_readers_of_a_reader_that_goes_come_back_to_the_origin(memory: Mak
             return buffers if taken_count < 10 else None
 
         first.on_received = stop_in_the_middle
-        pulling = first.transfers.pull(object_id, origin.endpoint)
+        pulling = first.transfers.pull(object_id, origin.peer_address)
         await until(lambda: origin.transfers.statistics()["chunks_sent_count"] > 0)
         await asyncio.gather(*[reader.pull(object_id, origin) for reader in others])
         for reader in others:
@@ -289,7 +289,7 @@ async def test_an_object_that_is_still_to_be_made_is_waited_for(memory: MakeTran
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         object_id = IDS.object()
         target = await origin.server.exchange.create(object_id, 100)
-        pulling = reader.transfers.pull(object_id, origin.endpoint)
+        pulling = reader.transfers.pull(object_id, origin.peer_address)
         assert target is not None
         target[:] = b"x" * 100
         await asyncio.sleep(0)
@@ -308,7 +308,7 @@ async def test_pulls_of_what_is_still_to_be_made_keep_no_other_waiting(memory: M
             target = await origin.server.exchange.create(object_id, 100)
             assert target is not None
             target[:] = object_id[:4] * 25
-            pulls.append(reader.transfers.pull(object_id, origin.endpoint))
+            pulls.append(reader.transfers.pull(object_id, origin.peer_address))
         for object_id, pulling in reversed(list(zip(chain, pulls, strict=True))):
             origin.server.exchange.seal(object_id)
             async with asyncio.timeout(20):

@@ -82,10 +82,10 @@ def nodes(count: int) -> Iterator[list[Node]]:
 
 async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
     """Return a keeper on a node that this process is not connected to."""
-    system = current_endpoint()
+    endpoint = current_endpoint()
     authority = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
     asked = LookUp(namespace="default", name="keeper", timeout_s=0.0)
-    return system.refs.from_card(await system.control.request(authority, asked), authority)
+    return endpoint.refs.from_card(await endpoint.control.request(authority, asked), authority)
 
 
 async def start_keeper(node: Node) -> None:

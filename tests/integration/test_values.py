@@ -352,8 +352,8 @@ async def test_what_holds_anything_that_can_change_is_a_copy_inside_a_process(ru
 @pytest.mark.parametrize("size", [2000, LARGE])
 async def test_arguments_on_their_way_to_a_neighbour_that_is_elsewhere_arrive(node_runtime, size):
     shelf = await Shelf.options(isolation="process").spawn()
-    calls, spec = node_runtime.system.calls, shelf._interface.methods["keep"]
-    route = node_runtime.system.routes.of(shelf)
+    calls, spec = node_runtime.endpoint.calls, shelf._interface.methods["keep"]
+    route = node_runtime.endpoint.routes.of(shelf)
     route.inbox, link = object(), route.link  # as it was when the arguments were fixed
     message = calls._captures.call(shelf, spec, ("x" * size, (1, b"y")), {}, DEFAULT_CALL)
     route.inbox = None

@@ -28,9 +28,9 @@ def preload(*modules: str) -> Operation[None]:
     for name in modules:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ValueError(f"preload({name!r}): give modules by their full names, such as 'gymnasium.envs'")
-    system = current_endpoint()
+    endpoint = current_endpoint()
 
     async def order() -> None:
-        await system.control.request(system.node, Preload(modules=list(modules), job=system.job))
+        await endpoint.control.request(endpoint.node, Preload(modules=list(modules), job=endpoint.job))
 
-    return system.operate(f"the order to preload {', '.join(modules)}", order)
+    return endpoint.operate(f"the order to preload {', '.join(modules)}", order)

@@ -35,10 +35,11 @@ def check_records(records: Sequence[Record], asked: Sequence[Record], children: 
         BrokenInvariantError: they, or the lists of children, do not agree.
     """
     for record in records:
-        expect((record.endpoint is not None) == (record.state in _WITH_ENDPOINT), "its place and state differ", record)
+        has_place = record.peer_address is not None
+        expect(has_place == (record.state in _WITH_ENDPOINT), "its place and state differ", record)
         expect(record.state is not RecordState.GONE, "it is gone, and has a record", record)
         if record.is_start_under_way:
-            expect(record.endpoint is None and record.incarnation > 0, "it runs, and is being started", record)
+            expect(record.peer_address is None and record.incarnation > 0, "it runs, and is being started", record)
     for record in asked:
         expect(record.state is RecordState.STARTING and record.incarnation == 0, "its start has begun twice", record)
     known = {*records, *asked}

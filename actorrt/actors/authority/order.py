@@ -24,7 +24,7 @@ class Order:
         is_supervisor: whether it supervises others, and so belongs away from code that can crash.
         is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
         is_beside: whether it belongs on its parent's loop.
-        beside_endpoint: where that is, if it is elsewhere.
+        beside_peer_address: where that is, if it is elsewhere.
         child_id: what its supervisor calls it by; None for what is no child of a supervisor.
         share: its place among the light children that its supervisor began with, and how many they are.
         objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
@@ -34,7 +34,7 @@ class Order:
     """
 
     __slots__ = (
-        "beside_endpoint",
+        "beside_peer_address",
         "blueprint",
         "card",
         "child_id",
@@ -64,7 +64,7 @@ class Order:
         self.is_supervisor = ordered.is_supervisor
         self.is_detached = ordered.is_detached
         self.is_beside = ordered.is_beside
-        self.beside_endpoint: PeerAddress | None = None
+        self.beside_peer_address: PeerAddress | None = None
         self.child_id = ordered.child_id
         self.share = ordered.share
         self.objects: Sequence[ObjectId] = ()

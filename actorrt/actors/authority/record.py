@@ -49,13 +49,13 @@ class Record:
         actor_id: the actor.
         order: what was asked for.
         supervisor: the supervisor that decides on its failures.
-        endpoint: where its incarnation runs; None while none does.
+        peer_address: where its incarnation runs; None while none does.
         place: what its hosting keeps of it; opaque here.
         is_alone: whether it was spawned under no supervisor, so that its registry decides on its failures.
         self_restart: how it does; made when there is something to decide.
         started_at: when its incarnation began to run.
-        last_endpoint, last_incarnation, last_reason: of the incarnation that ended last.
-        start_endpoint: where the start under way is made, once that is decided.
+        last_peer_address, last_incarnation, last_reason: of the incarnation that ended last.
+        start_peer_address: where the start under way is made, once that is decided.
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
         manner: how the incarnation is to stop, if it is.
@@ -68,25 +68,25 @@ class Record:
         "_change",
         "actor_id",
         "early_exit",
-        "endpoint",
         "had_handled_message",
         "incarnation",
         "is_administrative",
         "is_alone",
         "is_start_under_way",
         "is_to_end",
-        "last_endpoint",
         "last_incarnation",
+        "last_peer_address",
         "last_reason",
         "manner",
         "number",
         "order",
+        "peer_address",
         "place",
         "restarts_at",
         "self_restart",
         "snapshots",
-        "start_endpoint",
         "start_error",
+        "start_peer_address",
         "started_at",
         "state",
         "supervisor",
@@ -98,17 +98,17 @@ class Record:
         self.supervisor = supervisor
         self.state = RecordState.STARTING
         self.incarnation = 0
-        self.endpoint: PeerAddress | None = None
+        self.peer_address: PeerAddress | None = None
         self.place: Any = None
         self.is_alone = supervisor is None
         self.self_restart: SelfRestart | None = None
         self.started_at: float | None = None
         self.last_reason: ExitReason | None = None
-        self.last_endpoint: PeerAddress | None = None
+        self.last_peer_address: PeerAddress | None = None
         self.last_incarnation = 0
         self.start_error: ActorStartError | None = None
         self.is_start_under_way = False
-        self.start_endpoint: PeerAddress | None = None
+        self.start_peer_address: PeerAddress | None = None
         self.is_to_end = False
         self.early_exit: Callable[[], None] | None = None
         self.had_handled_message = False
@@ -149,13 +149,13 @@ class Record:
         flags = ("is_start_under_way", "is_to_end", "is_administrative")
         said = " ".join(name for name in flags if getattr(self, name)) or "no flags"
         return (
-            f"{self.label}, {self.state}, incarnation {self.incarnation} at {self.endpoint}, {said}; "
+            f"{self.label}, {self.state}, incarnation {self.incarnation} at {self.peer_address}, {said}; "
             f"last exit {self.last_reason}, start error {self.start_error}"
         )
 
     def sighting(self) -> Sighting | None:
         """Return where the incarnation runs, if one does."""
-        return None if self.endpoint is None else Sighting(self.endpoint, self.incarnation)
+        return None if self.peer_address is None else Sighting(self.peer_address, self.incarnation)
 
     def card(self) -> ActorCard:
         """Return what a ref of the actor needs."""
@@ -184,21 +184,21 @@ class Record:
             reason=self.last_reason or SHUTDOWN,
             incarnation=self.last_incarnation,
             is_final=False,
-            endpoint=self.last_endpoint,
+            peer_address=self.last_peer_address,
         )
 
     def tombstone(self) -> Tombstone:
         """Return what is to be remembered when it is gone."""
-        return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_endpoint)
+        return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_peer_address)
 
     @property
     def home(self) -> PeerAddress | None:
         """Where its incarnation runs or is being started; None while there is none."""
-        return self.start_endpoint if self.is_start_under_way else self.endpoint
+        return self.start_peer_address if self.is_start_under_way else self.peer_address
 
     def has_incarnation(self, incarnation: int) -> bool:
         """Whether that incarnation runs or is being started."""
-        return self.incarnation == incarnation and (self.endpoint is not None or self.is_start_under_way)
+        return self.incarnation == incarnation and (self.peer_address is not None or self.is_start_under_way)
 
     def next_change(self) -> Completion[None]:
         """Return what ends when the record's state changes next."""
@@ -215,14 +215,14 @@ class Record:
     def begin_start(self) -> None:
         """The next incarnation is being started."""
         self.incarnation += 1
-        self.start_error = self.early_exit = self.start_endpoint = None
+        self.start_error = self.early_exit = self.start_peer_address = None
         self.had_handled_message = False
         self.manner, self.restarts_at = Manner.ORDERLY, None
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
 
-    def starts_at(self, endpoint: PeerAddress) -> None:
+    def starts_at(self, peer_address: PeerAddress) -> None:
         """It is decided where the start under way is made."""
-        self.start_endpoint = endpoint
+        self.start_peer_address = peer_address
 
     def start_put_off(self) -> None:
         """The first start was not begun after all, since it may have to wait; it is going to be begun once more."""
@@ -280,10 +280,10 @@ class Record:
         self.is_start_under_way = False
         self.changed()
 
-    def started(self, endpoint: PeerAddress, now: float) -> None:
+    def started(self, peer_address: PeerAddress, now: float) -> None:
         """The incarnation runs."""
         self.state = RecordState.RUNNING
-        self.endpoint = endpoint
+        self.peer_address = peer_address
         self.started_at = now
         self.is_start_under_way = False
         self.changed()
@@ -309,7 +309,7 @@ class Record:
         """The incarnation ended; by order if `is_administrative`."""
         self.is_administrative |= is_administrative
         self.state = RecordState.DECIDING
-        self.last_endpoint, self.endpoint = self.endpoint, None
+        self.last_peer_address, self.peer_address = self.peer_address, None
         self.last_incarnation = self.incarnation
         self.last_reason = reason
         self.changed()

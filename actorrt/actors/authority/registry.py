@@ -150,14 +150,14 @@ class Registry:
         """Start a new record's first incarnation, if that never waits; return whether it does not, as `start` else."""
         record.begin_start()
         try:
-            endpoint = self._hosting.start_at_once(record)
+            peer_address = self._hosting.start_at_once(record)
         except Exception as error:
             self.start_failed(record, error)
             return True
-        if endpoint is None:
+        if peer_address is None:
             record.start_put_off()
             return False
-        self.started(record, endpoint)
+        self.started(record, peer_address)
         return True
 
     async def start(self, record: Record) -> None:
@@ -172,17 +172,17 @@ class Registry:
         and where its name, its objects and its place are released.
         """
         try:
-            endpoint = await self._incarnate(record)
+            peer_address = await self._incarnate(record)
         except Exception as error:
             self.start_failed(record, error)
             return
-        self.started(record, endpoint)
+        self.started(record, peer_address)
 
-    def started(self, record: Record, endpoint: PeerAddress) -> None:
+    def started(self, record: Record, peer_address: PeerAddress) -> None:
         """Called when the incarnation that was being started runs."""
         now = self._clock.now()
         is_first = record.state is RecordState.STARTING
-        record.started(endpoint, now)
+        record.started(peer_address, now)
         if is_first:
             self._child_events.started(record)
         if record.self_restart is not None:
@@ -247,7 +247,7 @@ class Registry:
             again = partial(self.exited, is_administrative=is_administrative, is_buried=is_buried, cause=cause)
             record.exited_early(partial(again, actor_id, incarnation, reason))
             return
-        if record.endpoint is None:
+        if record.peer_address is None:
             return
         record.ended(reason, is_administrative=is_administrative)
         self.stops.stop_children(record.actor_id)
@@ -280,7 +280,7 @@ class Registry:
         """
         for actor_id in actor_ids:
             record = self._records.get(actor_id)
-            if record is not None and record.endpoint is not None and record.endpoint.peer == peer:
+            if record is not None and record.peer_address is not None and record.peer_address.peer == peer:
                 self.exited(actor_id, record.incarnation, reason, cause=peer)
 
     def _carry_out(self, record: Record, decision: SelfRestart.Decision) -> None:

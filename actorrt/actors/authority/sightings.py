@@ -23,7 +23,7 @@ class Sightings:
 
     def add(self, record: Record) -> None:
         """Take in the next actor; one that has ended since it started is nowhere."""
-        place = self._places.setdefault((record.endpoint, record.incarnation), len(self._places))
+        place = self._places.setdefault((record.peer_address, record.incarnation), len(self._places))
         if place == len(self._sightings):
             self._sightings.append(record.sighting())
         self._place_of.append(place)

@@ -91,7 +91,7 @@ class Stops:
         incarnate = []
         for record in records:
             record.end_for_good()
-            if record.endpoint is not None or record.is_start_under_way:
+            if record.peer_address is not None or record.is_start_under_way:
                 incarnate.append(record)
             elif record.state is RecordState.ENDING or not self._child_events.withdrawn(record):
                 self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))

@@ -23,7 +23,7 @@ class Tombstone(NamedTuple):
     label: str
     reason: ExitReason
     incarnation: int
-    endpoint: PeerAddress | None
+    peer_address: PeerAddress | None
 
     def error(self) -> ActorDiedError:
         """Make the error for a message that came too late."""
@@ -31,7 +31,9 @@ class Tombstone(NamedTuple):
 
     def down_report(self) -> DownReport:
         """Return what monitors are told."""
-        return DownReport(reason=self.reason, incarnation=self.incarnation, is_final=True, endpoint=self.endpoint)
+        return DownReport(
+            reason=self.reason, incarnation=self.incarnation, is_final=True, peer_address=self.peer_address
+        )
 
 
 UNKNOWN: Final = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored"), 0, None)

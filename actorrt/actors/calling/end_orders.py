@@ -100,7 +100,7 @@ class EndOrders:
         hosts: set[PeerAddress] = set()
         async for part in parts_of(refs, AT_ONCE_COUNT):
             seen = (self._routes.sighting(ref._actor_id) for ref in part)
-            hosts.update(sighting.endpoint for sighting in seen if sighting is not None)
+            hosts.update(sighting.peer_address for sighting in seen if sighting is not None)
         own_peer = self._peers.own_peer
         fences = [self._control.request(host, Fence(), Lane.USER) for host in hosts if host.peer != own_peer]
         with suppress(TimeoutError):  # a process that is too busy to answer has the messages in its socket

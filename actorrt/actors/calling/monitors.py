@@ -61,8 +61,8 @@ class Monitors:
             if reason is None:
                 raise
             return Down(ref, reason, 0)  # its authority is gone, and the actor with it
-        if report.endpoint is not None:
-            await self._last_words(report.endpoint)
+        if report.peer_address is not None:
+            await self._last_words(report.peer_address)
         if report.is_final:
             self._ends_told.pop(ref._actor_id, None)
         else:
@@ -75,23 +75,23 @@ class Monitors:
         newest = 0 if seen is None else seen.incarnation
         return max(newest, self._ends_told.get(ref._actor_id, -1) + 1)
 
-    async def _last_words(self, endpoint: PeerAddress) -> None:
+    async def _last_words(self, peer_address: PeerAddress) -> None:
         """Return when everything has arrived that the other endpoint had sent to this one.
 
         The last messages of a process that is gone arrive within a grace period. A process that lives is asked to send
         something on the link that its messages take.
         """
-        if endpoint.peer == self._peers.own_peer:
+        if peer_address.peer == self._peers.own_peer:
             return
         try:
-            if not self._peers.is_lost(endpoint.peer):
+            if not self._peers.is_lost(peer_address.peer):
                 async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
-                    await self._control.request(endpoint, Flush(address=self._peers.own.address))
+                    await self._control.request(peer_address, Flush(address=self._peers.own.address))
                 return
         except TimeoutError:
             return
         except errors.ActorRtError as error:
-            logger.debug("%s ended before it could be heard out: %s", short(endpoint.peer), error)
+            logger.debug("%s ended before it could be heard out: %s", short(peer_address.peer), error)
         await asyncio.sleep(DEATH_GRACE_S)  # the last that it sent may still be in our socket
 
     async def _flush(self, peer: PeerId, asked: Flush) -> None:

@@ -84,7 +84,7 @@ class Routes:
             route = Route(ref._actor_id, ref._authority)
             self._table.add(route)
             seen = ref._seen
-            if seen is not None and not self._peers.is_lost(seen.endpoint.peer):
+            if seen is not None and not self._peers.is_lost(seen.peer_address.peer):
                 self._settle(route, seen)  # if that fails, the hint was wrong: the authority is asked
         ref._route = route
         return route
@@ -239,17 +239,17 @@ class Routes:
             The error if the endpoint lives and can't be reached; the route leads nowhere then.
         """
         route.newest = seen.incarnation
-        if seen.endpoint.peer == self.own_peer:
+        if seen.peer_address.peer == self.own_peer:
             route.inbox = self.here.cell(route.actor_id)
             route.seen = None if route.inbox is None else seen
-        elif not self._peers.is_lost(seen.endpoint.peer):
+        elif not self._peers.is_lost(seen.peer_address.peer):
             try:
-                link = self._peers.link(*seen.endpoint)
-                window = self._new_window(route, seen.endpoint.peer, link)
+                link = self._peers.link(*seen.peer_address)
+                window = self._new_window(route, seen.peer_address.peer, link)
             except (ActorRtError, ValueError) as error:  # it was dropped, or its address is not usable
                 self._table.unsettled(route)
                 return error
-            route.peer, route.link, route.window, route.seen = seen.endpoint.peer, link, window, seen
+            route.peer, route.link, route.window, route.seen = seen.peer_address.peer, link, window, seen
         return None
 
     def _new_window(self, route: Route, peer: PeerId, link: Link) -> Window:
@@ -268,9 +268,9 @@ class Routes:
             self.here.withdraw(self.here.local_caller, call.ref._actor_id, call.call_id, is_late)
             return
         seen = self.of(call.ref).seen
-        if seen is not None and seen.endpoint.peer == call.peer:
+        if seen is not None and seen.peer_address.peer == call.peer:
             envelope = CancelEnvelope(CANCEL, call.ref._actor_id, call.call_id, is_late)
-            self._control.deliver(seen.endpoint, envelope)
+            self._control.deliver(seen.peer_address, envelope)
 
     def grant_items(self, call: Reply[Any], count: int) -> None:
         """Tell the callee of a stream that `count` more items may come."""

@@ -128,15 +128,15 @@ class SlowCalls:
         if call.peer is None:
             ahead = self._routes.waiting_before(call)
             return f"behind {ahead} others that wait here: the actor's mailbox is full"
-        waits = await self._ask(seen.endpoint, ExplainCall(actor=call.ref._actor_id, call=call.call_id))
+        waits = await self._ask(seen.peer_address, ExplainCall(actor=call.ref._actor_id, call=call.call_id))
         if waits is not None:
             return describe(waits)
-        silence = await self._ask(self._peers.node, ExplainSilence(peer=seen.endpoint.peer))
+        silence = await self._ask(self._peers.node, ExplainSilence(peer=seen.peer_address.peer))
         return "neither its process answers nor the node" if silence is None else describe_silence(silence)
 
-    async def _ask(self, endpoint: PeerAddress, request: Request[A]) -> A | None:
+    async def _ask(self, peer_address: PeerAddress, request: Request[A]) -> A | None:
         """Return the answer of an endpoint if it comes soon: a slow endpoint may be too slow to say why."""
-        answer = self._control.request(endpoint, request)
+        answer = self._control.request(peer_address, request)
         await wait([answer], timeout_s=ANSWER_TIMEOUT_S)
         return None if not answer.done() or answer.error() is not None else answer.value()
 

@@ -17,7 +17,7 @@ from actorrt.protocol.nodes import ActorRow
 from actorrt.protocol.processes import ProcessCensus
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
 
 LISTED_COUNT: Final = 1_000
 """How many light children of one endpoint are listed, and how many full mailboxes."""
@@ -66,7 +66,7 @@ def of_record(record: Record) -> ActorRow:
         actor=record.actor_id,
         parent=record.parent,
         job=record.job,
-        home=None if record.endpoint is None else record.endpoint.peer,
+        home=None if record.peer_address is None else record.peer_address.peer,
         label=record.label,
         state=str(record.state),
         restarts=max(0, record.incarnation - 1),
@@ -78,14 +78,14 @@ def of_record(record: Record) -> ActorRow:
     )
 
 
-def of_system(system: System, siblings_count: int) -> ProcessCensus:
+def of_endpoint(endpoint: ActorEndpoint, siblings_count: int) -> ProcessCensus:
     """Return the light children that this endpoint is the authority of, and the longest mailboxes of its actors."""
-    registry = system.registry
+    registry = endpoint.registry
     listing = Listing(registry.children.in_order, siblings_count, LISTED_COUNT)
     for parent, children in registry.children.families():
         if registry.record(parent) is None:  # otherwise it is listed below its parent
             listing.take(parent, children)
-    cells = system.population.cells()
+    cells = endpoint.population.cells()
     waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)
     shells = (cell.shell for cell in cells if cell.shell is not None)
     return ProcessCensus(

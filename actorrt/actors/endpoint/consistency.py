@@ -11,20 +11,20 @@ from actorrt.invariants import BrokenInvariantError, about
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
 
 
-def check_system(system: System) -> None:
+def check_endpoint(endpoint: ActorEndpoint) -> None:
     """Check the actors that an endpoint is the authority of, its routes, its calls, and the actors that it hosts.
 
     Raises:
         BrokenInvariantError: one of them contradicts itself or another.
     """
-    system.registry.check_invariants()
-    system.routes.check_invariants()
-    system.pending.check_invariants()
-    system.population.check_invariants()
-    for cell in system.population.cells():
+    endpoint.registry.check_invariants()
+    endpoint.routes.check_invariants()
+    endpoint.pending.check_invariants()
+    endpoint.population.check_invariants()
+    for cell in endpoint.population.cells():
         check_cell(cell)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from actorrt.actors.refs import current
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
 
-current_endpoint: Final = cast("Callable[[], System]", current.endpoint)
+current_endpoint: Final = cast("Callable[[], ActorEndpoint]", current.endpoint)
 """As `actorrt.actors.refs.current.endpoint`."""

@@ -32,7 +32,7 @@ from actorrt.actors.cells.cell_host import CellHost
 from actorrt.actors.cells.crash_notes import CrashNotes
 from actorrt.actors.cells.snapshots import SnapshotKeeper
 from actorrt.actors.endpoint import census, statistics
-from actorrt.actors.endpoint.consistency import check_system
+from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.actors.endpoint.lookups import Lookups
 from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class System:
+class ActorEndpoint:
     """An endpoint that hosts and calls actors.
 
     Args:
@@ -132,9 +132,9 @@ class System:
         self._begin_calling()
         self._begin_asking()
         self._begin_hosting()
-        self.control.handle(AskStatistics.by(lambda *_: statistics.of_system(self)))
-        self.control.handle(CheckInvariants.by(lambda *_: check_system(self)))
-        self.control.handle(TakeCensus.by(lambda _, asked: census.of_system(self, asked.siblings_count)))
+        self.control.handle(AskStatistics.by(lambda *_: statistics.of_endpoint(self)))
+        self.control.handle(CheckInvariants.by(lambda *_: check_endpoint(self)))
+        self.control.handle(TakeCensus.by(lambda _, asked: census.of_endpoint(self, asked.siblings_count)))
         self.control.handle(Fence.by(lambda *_: None))
         self.control.handle(EndpointDown.by(self._endpoint_down))
         forks.abandon_in_children(self)

@@ -10,32 +10,32 @@ from actorrt.ids import short
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
 
 LISTED_COUNT: Final = 1_000
 
 
-def of_system(system: System) -> dict[str, Any]:
+def of_endpoint(endpoint: ActorEndpoint) -> dict[str, Any]:
     """Return an endpoint's statistics as plain data. If it hosts very many actors, only the busiest are listed."""
-    cells = system.population.cells()
+    cells = endpoint.population.cells()
     return {
-        "peer": short(system.peers.own_peer),
-        "pending_calls": len(system.pending),
-        "late_replies": system.pending.late_reply_count,
-        "dead_letters": {"count": system.dead_letters.count, "last": system.dead_letters.kept()},
+        "peer": short(endpoint.peers.own_peer),
+        "pending_calls": len(endpoint.pending),
+        "late_replies": endpoint.pending.late_reply_count,
+        "dead_letters": {"count": endpoint.dead_letters.count, "last": endpoint.dead_letters.kept()},
         "actors_count": len(cells),
         "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
-        "routes": system.routes.statistics(),
-        "streams": {**system.streams.statistics(), "served": len(system.serving)},
-        "requests": len(system.control),
-        "handed_over": len(system.threads),
-        "runners": system.runners.statistics(),
-        "transits": len(system.transits),
-        "early_cancels": system.incoming.early_cancels_count,
-        "poison": len(system.pending.deaths.set_aside),
-        "store": None if system.store is None else system.store.statistics(),
-        "silent_peers": [short(peer) for peer in system.silences.peers],
-        "transport": asdict(system.transport.statistics()),
+        "routes": endpoint.routes.statistics(),
+        "streams": {**endpoint.streams.statistics(), "served": len(endpoint.serving)},
+        "requests": len(endpoint.control),
+        "handed_over": len(endpoint.threads),
+        "runners": endpoint.runners.statistics(),
+        "transits": len(endpoint.transits),
+        "early_cancels": endpoint.incoming.early_cancels_count,
+        "poison": len(endpoint.pending.deaths.set_aside),
+        "store": None if endpoint.store is None else endpoint.store.statistics(),
+        "silent_peers": [short(peer) for peer in endpoint.silences.peers],
+        "transport": asdict(endpoint.transport.statistics()),
     }
 
 

@@ -84,7 +84,7 @@ class ActorLinks:
             self._control.notify(ref._authority, UnlinkActor(actor=ref._actor_id, other=cell.actor_id))
 
     def _carrier(self) -> Carrier:
-        return Carrier(self._store, copies_count=0, system=self._owner)
+        return Carrier(self._store, copies_count=0, owner=self._owner)
 
     def _watch(self, cell: Cell, ref: ActorRef[Any]) -> bool:
         """Begin this side's watch; return whether it is new."""
@@ -127,14 +127,14 @@ def serve_link_authority(registry: Registry, control: Control) -> None:
     """Pass on links and their ends to where the actor runs; one that is gone needs none: its end was told."""
 
     async def link(_: PeerId, told: LinkActor) -> None:
-        endpoint = await _home(registry, told.actor)
-        if endpoint is not None:
-            control.notify(endpoint, Linked(actor=told.actor, to=told.to))
+        peer_address = await _home(registry, told.actor)
+        if peer_address is not None:
+            control.notify(peer_address, Linked(actor=told.actor, to=told.to))
 
     async def unlink(_: PeerId, told: UnlinkActor) -> None:
-        endpoint = await _home(registry, told.actor)
-        if endpoint is not None:
-            control.notify(endpoint, Unlinked(actor=told.actor, other=told.other))
+        peer_address = await _home(registry, told.actor)
+        if peer_address is not None:
+            control.notify(peer_address, Unlinked(actor=told.actor, other=told.other))
 
     control.handle(LinkActor.by(link))
     control.handle(UnlinkActor.by(unlink))
@@ -143,7 +143,7 @@ def serve_link_authority(registry: Registry, control: Control) -> None:
 async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:
     """Return where the actor runs, as soon as it does; None if it is gone."""
     while (record := registry.record(actor_id)) is not None and record.state is not RecordState.ENDING:
-        if record.endpoint is not None:
-            return record.endpoint
+        if record.peer_address is not None:
+            return record.peer_address
         await record.next_change()
     return None

@@ -90,11 +90,11 @@ class Probes:
         if reply.peer == self._own_peer:
             return await self._at(reply.peer, actor_id, reply.call_id, start, seen)
         sighting = self._sighting(actor_id)
-        if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
+        if reply.peer is None or sighting is None or sighting.peer_address.peer != reply.peer:
             return None  # it has not left, or its actor is being sought
         asked = FindCycle(actor=actor_id, call=reply.call_id, start=start, seen=list(seen))
         try:
-            return await self._control.request(sighting.endpoint, asked)
+            return await self._control.request(sighting.peer_address, asked)
         except ActorRtError:
             return None  # its process is gone: the call ends by that
 

@@ -158,7 +158,7 @@ class ActorRef(Generic[A]):
             self._interface.to_data(),
             self._name,
             tuple(self._authority),
-            None if route is None else (tuple(route.endpoint), route.incarnation),
+            None if route is None else (tuple(route.peer_address), route.incarnation),
             self._call_timeout_s,
         )
 
@@ -325,7 +325,7 @@ def rebuild_ref(
     """Rebuild a ref that was pickled, bound to the endpoint that unpickles it."""
     carrier = current_carrier()
     return ActorRef(
-        current.endpoint() if carrier is None or carrier.system is None else carrier.system,
+        current.endpoint() if carrier is None or carrier.owner is None else carrier.owner,
         actor_id,
         interface_from_data(interface),
         name,

@@ -40,7 +40,7 @@ def pack_spec(spec: Spec, store: StoreClient | None, owner: object) -> PackedSpe
     Raises:
         SerializationError: the class or an argument can't be sent; the message names its path.
     """
-    carrier = Carrier(store, copies_count=0, system=owner)
+    carrier = Carrier(store, copies_count=0, owner=owner)
     root = (spec.cls.__name__, "args", "kwargs", "parent", "crash_on")
     data, buffers = pickling.dumps(tuple(spec), carrier, root=root)
     refs = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
@@ -49,4 +49,4 @@ def pack_spec(spec: Spec, store: StoreClient | None, owner: object) -> PackedSpe
 
 def open_spec(data: list[Any], store: StoreClient | None, owner: object) -> Spec:
     """Rebuild what `pack_spec` packed; it raises any exception that the import of the class's module raises."""
-    return Spec(*pickling.loads(data[0], data[1], Carrier(store, copies_count=0, system=owner)))
+    return Spec(*pickling.loads(data[0], data[1], Carrier(store, copies_count=0, owner=owner)))

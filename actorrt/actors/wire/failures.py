@@ -80,7 +80,7 @@ def error_from_data(
     if data.pickled is not None:
         try:
             pickled, buffers = data.pickled
-            error = pickling.loads(pickled, buffers, Carrier(store, system=owner))
+            error = pickling.loads(pickled, buffers, Carrier(store, owner=owner))
             if issubclass(type(error), Exception) and try_text_of(error)[1]:
                 return as_executed(noted(error, data.traceback), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again

@@ -136,7 +136,7 @@ class Payloads:
         return self._capture(value, "result", 1)
 
     def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
-        carrier = Carrier(self._store, copies_count=copies_count, system=self._owner)
+        carrier = Carrier(self._store, copies_count=copies_count, owner=self._owner)
         try:
             data, buffers = pickling.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
@@ -190,7 +190,7 @@ class Payloads:
             assert self._store is not None
             return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
-        return pickling.loads(body, buffers, Carrier(self._store, system=self._owner))
+        return pickling.loads(body, buffers, Carrier(self._store, owner=self._owner))
 
     def open_error(self, data: RaisedError, executed: errors.Executed) -> BaseException:
         """Return the exception that a method raised, as `error_to_data` sent it."""

@@ -44,7 +44,7 @@ async def take_census(
         raise ValueError(f"{siblings_count} children of one parent: give 1 to {MAX_SIBLINGS_COUNT}")
     live_jobs = [job for job in jobs if not job.is_left_behind]
     ready = [worker for worker in workers if worker.ready.done() and worker.is_usable]
-    endpoints = [*(worker.endpoint for worker in ready), *(job.driver for job in live_jobs)]
+    endpoints = [*(worker.peer_address for worker in ready), *(job.driver for job in live_jobs)]
     asked = await ask_each(control, endpoints, TakeCensus(siblings_count=siblings_count))
     answers = {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
     listing = await _listed(registry, siblings_count)

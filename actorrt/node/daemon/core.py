@@ -107,21 +107,21 @@ class NodeCore:
         self._stop_reporting_defects = report_defects(self.scope.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
-        self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
+        self.peer_address = PeerAddress(self.transport.peer, self.transport.address)
         self.workers = Workers(self._factory, self.control, self.scope, self._ids)
         self.placement = Placement(
             WorkerChoice(self.workers, self.resources, self.jobs.job),
             self.workers,
             self.control,
             self.scope,
-            self.endpoint,
+            self.peer_address,
             self._retention,
             self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
         self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope)
         self.end_job = self._job_ends.end
-        self.status = NodeStatus(self.endpoint.address, self.jobs, self.workers, self.registry, self.resources)
+        self.status = NodeStatus(self.peer_address.address, self.jobs, self.workers, self.registry, self.resources)
         self._hang_detector = HangDetector(
             self.transport, self._clock, self.scope, self.workers.all, self._factory.kill
         )
@@ -132,7 +132,7 @@ class NodeCore:
 
     def _serve(self) -> None:
         """Register the handlers of requests."""
-        GroupRestarts(self.registry, self.placement, self.control, self.endpoint)
+        GroupRestarts(self.registry, self.placement, self.control, self.peer_address)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
         self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))
@@ -157,7 +157,7 @@ class NodeCore:
     async def _check_invariants(self, _: PeerId, __: CheckInvariants) -> None:
         """Check the node, then its workers that answer soon. A worker that has ended is not a contradiction."""
         self.check_invariants()
-        ready = [worker.endpoint for worker in self.workers.all() if worker.ready.done() and worker.is_usable]
+        ready = [worker.peer_address for worker in self.workers.all() if worker.ready.done() and worker.is_usable]
         for answer in (await ask_each(self.control, ready, CheckInvariants())).values():
             if answer.done() and isinstance(answer.error(), errors.RemoteActorError):
                 answer.value()
@@ -296,11 +296,11 @@ class NodeCore:
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[CallInHand] = ()) -> None:
         """Tell every other process that a process is gone."""
-        workers = [w.endpoint for w in self.workers.all() if w.ready.done() and w.is_usable]
+        workers = [w.peer_address for w in self.workers.all() if w.ready.done() and w.is_usable]
         notice = EndpointDown(peer=lost, reason=reason, in_hand=in_hand)
-        for endpoint in [*workers, *(job.driver for job in self.jobs.live())]:
-            if endpoint.peer != lost:
-                self.control.notify(endpoint, notice)
+        for peer_address in [*workers, *(job.driver for job in self.jobs.live())]:
+            if peer_address.peer != lost:
+                self.control.notify(peer_address, notice)
 
     # Actors
 
@@ -319,7 +319,7 @@ class NodeCore:
             raise errors.ActorStartError("the node is being stopped: nothing can be started on it any more")
         self.jobs.job(order.job)
         address = self.transport.address_of(peer)
-        order.beside_endpoint = None if address is None else PeerAddress(peer, address)
+        order.beside_peer_address = None if address is None else PeerAddress(peer, address)
 
     def _look_up(self, _: PeerId, asked: LookUp) -> Coroutine[Any, Any, ActorCard]:
         return self.registry.questions.look_up(asked.namespace, asked.name, asked.timeout_s)

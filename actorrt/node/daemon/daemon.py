@@ -95,7 +95,7 @@ class Daemon:
         self._core = NodeCore(transport, factory, resources, clock, self._ids, store.retention, store.exchange)
         self._core.on_crash = _leave
         await self._core.start()
-        factory.node = self._core.endpoint
+        factory.node = self._core.peer_address
         descriptor = NodeDescriptor(
             peer=peer.hex(),
             address=transport.address,

@@ -79,7 +79,7 @@ class HangDetector:
         watch = self._watches.get(worker.peer)
         if watch is None:
             watch = self._watches[worker.peer] = HangWatch(worker.hang_timeout_s, now, cpu_s)
-        self._transport.watch(*worker.endpoint)
+        self._transport.watch(*worker.peer_address)
         silent_s = self._transport.silent_s(worker.peer)
         if silent_s:
             self._carry_out(worker, watch.looked(now, silent_s, state, cpu_s))

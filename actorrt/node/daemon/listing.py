@@ -108,7 +108,7 @@ def _worker_row(worker: Worker) -> WorkerStatus:
         memory_bytes=None if worker.pid is None else resident_bytes(worker.pid),
         cpu_s=None if stat is None else stat.cpu_s,
         peer=worker.peer,
-        address=worker.endpoint.address,
+        address=worker.peer_address.address,
     )
 
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.origins import Origins
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
@@ -46,69 +46,69 @@ class LocalNode:
         self._clock = clock
         self._ids = ids
         self._resources = resources
-        self._systems: WeakSet[System] = WeakSet()
+        self._endpoints: WeakSet[ActorEndpoint] = WeakSet()
 
     async def start(self) -> None:
         """Start the core and begin to serve."""
         peer = self._ids.peer()
-        factory = _LocalWorkers(self.system, lambda: self.core.scope)
+        factory = _LocalWorkers(self.endpoint, lambda: self.core.scope)
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
         self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.retention)
         factory.on_exit = self.core.worker_ended
         self.core.on_crash = self._crashed
         await self.core.start()
-        self.endpoint = self.core.endpoint
+        self.peer_address = self.core.peer_address
 
     async def close(self) -> None:
         """End everything. Idempotent."""
         await self.core.close()
-        for system in list(self._systems):  # the endpoints of workers that the node did not end
-            await system.close()
+        for endpoint in list(self._endpoints):  # the endpoints of workers that the node did not end
+            await endpoint.close()
         self._store.close()
 
-    def system(self, peer: PeerId, address: str, job: JobId, namespace: str) -> System:
+    def endpoint(self, peer: PeerId, address: str, job: JobId, namespace: str) -> ActorEndpoint:
         """Make an endpoint of this node; the caller starts it."""
         store = StoreClient(self._store.open_channel(peer), peer)
         store.attach(self.core.scope.loop)
-        system = System(
+        endpoint = ActorEndpoint(
             MemoryTransport(self.network, peer, address),
             store=store,
             clock=self._clock,
             ids=self._ids,
             random=random.random,
-            node=self.endpoint,
+            node=self.peer_address,
             job=job,
             namespace=namespace,
         )
-        system.origins = self._origins
-        store.system = system
-        self._systems.add(system)
-        return system
+        endpoint.origins = self._origins
+        store.owner = endpoint
+        self._endpoints.add(endpoint)
+        return endpoint
 
     def _crashed(self, error: BaseException) -> None:
         """Called when the node has failed: every endpoint on it fails too."""
-        for system in list(self._systems):
-            if not system.scope.is_closed:
-                system.scope.fail(error)
+        for endpoint in list(self._endpoints):
+            if not endpoint.scope.is_closed:
+                endpoint.scope.fail(error)
 
 
 class _LocalWorkers:
     """Workers that are endpoints on the node's own loop.
 
     Args:
-        new_system: makes the endpoint of a worker, from its id, address, job and namespace.
+        new_endpoint: makes the endpoint of a worker, from its id, address, job and namespace.
         scope_of_node: returns the scope that owns the ends of workers; there is none before the node has started.
     """
 
     def __init__(
-        self, new_system: Callable[[PeerId, str, JobId, str], System], scope_of_node: Callable[[], Scope]
+        self, new_endpoint: Callable[[PeerId, str, JobId, str], ActorEndpoint], scope_of_node: Callable[[], Scope]
     ) -> None:
-        self._new_system = new_system
+        self._new_endpoint = new_endpoint
         self._scope_of_node = scope_of_node
-        self._systems: dict[PeerId, System] = {}
+        self._endpoints: dict[PeerId, ActorEndpoint] = {}
         self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
 
-    def endpoint(self, ids: IdSource) -> PeerAddress:
+    def new_peer_address(self, ids: IdSource) -> PeerAddress:
         peer = ids.peer()
         return PeerAddress(peer, f"memory://{peer.hex()}")
 
@@ -117,11 +117,11 @@ class _LocalWorkers:
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job
-        system = self._new_system(worker.peer, worker.endpoint.address, job.job_id, job.setting.namespace)
-        self._systems[worker.peer] = system
-        system.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
-        await system.start()
-        system.control.handle(Leave.by(lambda *_: self._end(worker, SHUTDOWN)))
+        endpoint = self._new_endpoint(worker.peer, worker.peer_address.address, job.job_id, job.setting.namespace)
+        self._endpoints[worker.peer] = endpoint
+        endpoint.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
+        await endpoint.start()
+        endpoint.control.handle(Leave.by(lambda *_: self._end(worker, SHUTDOWN)))
         worker.pid = os.getpid()
         worker.ready.set_value(None)
 
@@ -129,13 +129,13 @@ class _LocalWorkers:
         self._end(worker, KILLED)
 
     def _end(self, worker: Worker, reason: ExitReason) -> None:
-        system = self._systems.pop(worker.peer, None)
+        endpoint = self._endpoints.pop(worker.peer, None)
         scope = self._scope_of_node()
-        if system is not None and not scope.is_closed:
-            scope.start(self._close(worker, system, reason), f"end {worker.label}")
+        if endpoint is not None and not scope.is_closed:
+            scope.start(self._close(worker, endpoint, reason), f"end {worker.label}")
 
-    async def _close(self, worker: Worker, system: System, reason: ExitReason) -> None:
-        await system.close()
-        if system.store is not None:
-            system.store.close()
+    async def _close(self, worker: Worker, endpoint: ActorEndpoint, reason: ExitReason) -> None:
+        await endpoint.close()
+        if endpoint.store is not None:
+            endpoint.store.close()
         self.on_exit(worker, reason)

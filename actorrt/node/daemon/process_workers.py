@@ -53,7 +53,7 @@ class ProcessWorkers:
         self._may_preload = may_preload
         self.node: PeerAddress | None = None
 
-    def endpoint(self, ids: IdSource) -> PeerAddress:
+    def new_peer_address(self, ids: IdSource) -> PeerAddress:
         """Return the endpoint of a new worker."""
         peer = ids.peer()
         return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
@@ -92,8 +92,8 @@ class ProcessWorkers:
         of_job = worker.job.setting
         return WorkerSetting(
             peer=worker.peer,
-            address=worker.endpoint.address,
-            crash_notes=worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
+            address=worker.peer_address.address,
+            crash_notes=worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
             node=self.node,
             store=self._store_path,
             job=worker.job.job_id,
@@ -113,7 +113,7 @@ class ProcessWorkers:
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
-        socket = worker.endpoint.address.removeprefix("unix://")
+        socket = worker.peer_address.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
         worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{CRASH_NOTES_SUFFIX}")
         if worker.hang:

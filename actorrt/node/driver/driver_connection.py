@@ -24,7 +24,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
     from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ class DriverConnection(Protocol):
     """The connection of a driver to its node.
 
     Attributes:
-        system: the driver's endpoint, once the connection is open.
+        endpoint: the driver's endpoint, once the connection is open.
         url: the node's URL.
         is_lost: whether the node is gone, or has ended this driver's job. Calls that wait for the node fail then.
     """
 
-    system: System
+    endpoint: ActorEndpoint
     url: str
 
     @property
@@ -83,8 +83,8 @@ class DaemonConnection:
         self._embedded: EmbeddedNode | None = None
         self._store: StoreClient | None = None
         self._pidfd: int | None = None
-        self._system: System | None = None
-        self._end_of_system: asyncio.Task[None] | None = None
+        self._endpoint: ActorEndpoint | None = None
+        self._end_of_endpoint: asyncio.Task[None] | None = None
         self._is_closing = False
 
     async def open(self, namespace: str) -> None:
@@ -97,7 +97,7 @@ class DaemonConnection:
         await self._connect(node, namespace)
 
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
-        from actorrt.actors.endpoint.endpoint import System
+        from actorrt.actors.endpoint.endpoint import ActorEndpoint
         from actorrt.store.client.client import StoreClient
         from actorrt.transport.unix.transport import UnixTransport
 
@@ -106,28 +106,28 @@ class DaemonConnection:
         peer = self._ids.peer()
         self._store = StoreClient.connect(node.store, peer)
         self._store.attach(loop, self._store_lost)
-        endpoint = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
-        self._system = self.system = System(
-            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=endpoint.packed()),
+        peer_address = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
+        self._endpoint = self.endpoint = ActorEndpoint(
+            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=peer_address.packed()),
             store=self._store,
             clock=self._clock,
             ids=self._ids,
             random=random.random,
-            node=endpoint,
+            node=peer_address,
             job=self._ids.job(),
             namespace=namespace,
         )
-        self._store.system, self._store.node_of = self.system, self.system.transport.node_of
-        await self.system.start()
-        self._scope = Scope("driver", self.system.scope.fail)
+        self._store.owner, self._store.node_of = self.endpoint, self.endpoint.transport.node_of
+        await self.endpoint.start()
+        self._scope = Scope("driver", self.endpoint.scope.fail)
         self._watch(loop, node)
 
     async def attach(self, setting: JobSetting) -> None:
-        system = self.system
-        driver = AttachDriver(job=system.job, address=system.peers.own.address, pid=os.getpid(), setting=setting)
+        endpoint = self.endpoint
+        driver = AttachDriver(job=endpoint.job, address=endpoint.peers.own.address, pid=os.getpid(), setting=setting)
         try:
             async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
-                await system.control.request(system.node, driver)
+                await endpoint.control.request(endpoint.node, driver)
         except errors.ActorDiedError as error:
             raise errors.PeerUnreachableError(f"the node at {self.url} ended while this process connected") from error
         except TimeoutError:
@@ -138,7 +138,7 @@ class DaemonConnection:
     @property
     def is_lost(self) -> bool:
         """See `DriverConnection`. This asks the kernel, because the loop may not have handled the daemon's end yet."""
-        if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
+        if self._end_of_endpoint is not None or (self._endpoint is not None and self._endpoint.failure is not None):
             return True
         return self._pidfd is not None and _has_ended(self._pidfd)
 
@@ -149,7 +149,7 @@ class DaemonConnection:
         except ProcessLookupError:
             raise errors.PeerUnreachableError(f"the node at {node.url} ended while this process connected") from None
         loop.add_reader(self._pidfd, self._lost, f"the node daemon (process {node.pid}) ended")
-        self.system.control.handle(JobEnded.by(lambda _, ended: self._lost(f"it ended this job: {ended.why}")))
+        self.endpoint.control.handle(JobEnded.by(lambda _, ended: self._lost(f"it ended this job: {ended.why}")))
 
     def _store_lost(self) -> None:
         """Called when the store's socket was closed: the daemon is ending, or will end this driver's job."""
@@ -158,7 +158,7 @@ class DaemonConnection:
     def _lost(self, why: str) -> None:
         """Called when the node is lost for this driver. Log the loss, and fail everything that waits. Idempotent."""
         self._stop_watching()
-        if self._end_of_system is not None or self._is_closing:
+        if self._end_of_endpoint is not None or self._is_closing:
             return
         own = "start one with `actorrt node`, then connect again with actorrt.init() or a new Runtime"
         advice = "actorrt.init(), or a new Runtime, starts another" if self._embedded is not None else own
@@ -166,10 +166,10 @@ class DaemonConnection:
         logger.warning(text)
         reason = ExitReason(ExitKind.NODE_LOST, why)
         error = errors.ActorDiedError(str(reason), reason=reason)
-        self._end_of_system = self._scope.start(self._end(error, text), "node lost")
+        self._end_of_endpoint = self._scope.start(self._end(error, text), "node lost")
 
     async def _end(self, error: errors.ActorDiedError, text: str) -> None:
-        await self.system.close(error, text)
+        await self.endpoint.close(error, text)
         if self._store is not None:
             self._store.close()
 
@@ -181,15 +181,15 @@ class DaemonConnection:
     async def close(self) -> None:
         self._is_closing = True
         self._stop_watching()
-        if self._end_of_system is not None:
-            await asyncio.wait([self._end_of_system])
-        elif self._system is not None:
-            await self._system.close()
+        if self._end_of_endpoint is not None:
+            await asyncio.wait([self._end_of_endpoint])
+        elif self._endpoint is not None:
+            await self._endpoint.close()
         if self._store is not None:
             self._store.close()
         if self._embedded is not None:
             await self._embedded.close()
-        if self._system is not None:
+        if self._endpoint is not None:
             await self._scope.close()
         if self._pidfd is not None:
             os.close(self._pidfd)

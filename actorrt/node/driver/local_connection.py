@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.clock import Clock
 from actorrt.ids import IdSource
 from actorrt.node.daemon.local_node import LocalNode
@@ -32,7 +32,7 @@ class LocalConnection:
         capacity = store_capacity_bytes(store_bytes)
         self._node = LocalNode(resources, capacity, clock, ids)
         self._ids = ids
-        self._system: System | None = None
+        self._endpoint: ActorEndpoint | None = None
 
     @property
     def network(self) -> MemoryNetwork:
@@ -42,17 +42,17 @@ class LocalConnection:
     async def open(self, namespace: str) -> None:
         await self._node.start()
         peer = self._ids.peer()
-        self._system = self.system = self._node.system(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
-        await self.system.start()
+        self._endpoint = self.endpoint = self._node.endpoint(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
+        await self.endpoint.start()
 
     async def attach(self, setting: JobSetting) -> None:
-        job, endpoint = self.system.job, self.system.peers.own
-        driver = AttachDriver(job=job, address=endpoint.address, pid=os.getpid(), setting=setting)
-        self._node.core.attach_driver(endpoint.peer, driver)
+        job, peer_address = self.endpoint.job, self.endpoint.peers.own
+        driver = AttachDriver(job=job, address=peer_address.address, pid=os.getpid(), setting=setting)
+        self._node.core.attach_driver(peer_address.peer, driver)
 
     async def close(self) -> None:
-        if self._system is not None:
-            await self._system.close()
-            if self._system.store is not None:
-                self._system.store.close()
+        if self._endpoint is not None:
+            await self._endpoint.close()
+            if self._endpoint.store is not None:
+                self._endpoint.store.close()
         await self._node.close()

@@ -23,12 +23,12 @@ from actorrt.node.driver import runtime_options
 from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
 from actorrt.node.driver.notices import saying
 from actorrt.node.driver.printer import OutputPrinter
-from actorrt.node.processes.limits import check_system
+from actorrt.node.processes.limits import check_endpoint
 from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
 from actorrt.protocol.processes import AskStatistics, Output
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Runtime:
         store_bytes: int | None = None,
         namespace: str = "default",
     ) -> None:
-        check_system()
+        check_endpoint()
         self._options = runtime_options.checked(address, mode, cpus, gpus, store_bytes, namespace)
         self.namespace = namespace
         self._ids = IdSource()
@@ -87,7 +87,7 @@ class Runtime:
         await self.close()
 
     @property
-    def system(self) -> System:
+    def endpoint(self) -> ActorEndpoint:
         """This driver's endpoint.
 
         Raises:
@@ -95,7 +95,7 @@ class Runtime:
         """
         if self._connection is None:
             raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
-        return self._connection.system
+        return self._connection.endpoint
 
     @property
     def has_lost_its_node(self) -> bool:
@@ -124,7 +124,7 @@ class Runtime:
             await connection.close()
             raise
         self._connection = connection
-        current.set_process_endpoint(connection.system)
+        current.set_process_endpoint(connection.endpoint)
 
     def _new_connection(self) -> DriverConnection:
         address, mode, cpus, gpus, store_bytes, _ = self._options
@@ -136,8 +136,8 @@ class Runtime:
         return LocalConnection(cpus, gpus, store_bytes, self._ids, self._clock)
 
     async def _attach(self, connection: DriverConnection) -> None:
-        system = connection.system
-        system.control.handle(Output.by(self._output.received))
+        endpoint = connection.endpoint
+        endpoint.control.handle(Output.by(self._output.received))
         await saying("the node to answer", connection.attach(_setting(self.namespace)))
 
     async def close(self) -> None:
@@ -145,29 +145,29 @@ class Runtime:
         connection, self._connection = self._connection, None
         if connection is None or forks.is_child():  # in a forked child everything belongs to the parent
             return
-        if current.process_endpoint() is connection.system:
+        if current.process_endpoint() is connection.endpoint:
             current.set_process_endpoint(None)
         try:
             if not connection.is_lost:
-                await saying("actors to stop", self._detach(connection.system))
+                await saying("actors to stop", self._detach(connection.endpoint))
         finally:
             await saying("the node to end", connection.close())
             self._output.close()
 
-    async def _detach(self, system: System) -> None:
-        detached = system.control.request(system.node, Detach(job=system.job))
-        system.transport.watch(*system.node)
+    async def _detach(self, endpoint: ActorEndpoint) -> None:
+        detached = endpoint.control.request(endpoint.node, Detach(job=endpoint.job))
+        endpoint.transport.watch(*endpoint.node)
         left_s = DETACH_TIMEOUT_S
-        while not (detached.done() or left_s <= 0 or _is_frozen(system)):
+        while not (detached.done() or left_s <= 0 or _is_frozen(endpoint)):
             await finished(detached, DETACH_LOOK_S)
             left_s -= DETACH_LOOK_S
         if not detached.done():
-            why = "the node gave no sign of life" if _is_frozen(system) else f"{DETACH_TIMEOUT_S:g} s were not enough"
+            why = "the node gave no sign of life" if _is_frozen(endpoint) else f"{DETACH_TIMEOUT_S:g} s were not enough"
             logger.warning("the actors of this job did not stop, and are ended: %s", why)
         elif (error := detached.error()) is not None:
             logger.debug("the node was gone before its job was ended: %s", error)
         else:
-            system.control.notify(system.node, Goodbye())  # so that the node does not search for this process
+            endpoint.control.notify(endpoint.node, Goodbye())  # so that the node does not search for this process
 
     def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[dict[str, Any]]:
         """Ask the node for its workers and actors, a page at a time.
@@ -192,11 +192,11 @@ class Runtime:
         async def ask() -> dict[str, Any]:
             return (await self._page(cursor, count)).pack()
 
-        return self.system.operate("the node's status", ask)
+        return self.endpoint.operate("the node's status", ask)
 
     def _page(self, after: Cursor | None, count: int) -> Answer[StatusPage]:
-        system = self.system
-        return system.control.request(system.node, AskStatus(after=after, count=count))
+        endpoint = self.endpoint
+        return endpoint.control.request(endpoint.node, AskStatus(after=after, count=count))
 
     async def _workers(self) -> list[WorkerStatus]:
         """Return the rows of all workers, which come before those of actors."""
@@ -219,17 +219,17 @@ class Runtime:
         threads), `runners`, `transits`, `early_cancels`, `poison`, `store`, `transport`. A worker that does not answer
         within a second has only an `error`.
         """
-        system = self.system
+        endpoint = self.endpoint
 
         async def ask() -> dict[str, Any]:
             workers = {worker.label: PeerAddress(worker.peer, worker.address) for worker in await self._workers()}
-            requests = {label: system.control.request(to, AskStatistics()) for label, to in workers.items()}
+            requests = {label: endpoint.control.request(to, AskStatistics()) for label, to in workers.items()}
             if requests:
                 await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)
             answers = {label: _answer(request) for label, request in requests.items()}
-            return {"driver": statistics.of_system(system), **answers}
+            return {"driver": statistics.of_endpoint(endpoint), **answers}
 
-        return system.operate("the statistics", ask)
+        return endpoint.operate("the statistics", ask)
 
     def __repr__(self) -> str:
         where = "not connected" if self._connection is None else f"at {self._connection.url}"
@@ -247,8 +247,8 @@ async def finished(completion: Completion[Any], timeout_s: float | None) -> None
         return  # the caller checks whether it is done
 
 
-def _is_frozen(system: System) -> bool:
-    return system.transport.silent_s(system.node.peer) > FROZEN_S
+def _is_frozen(endpoint: ActorEndpoint) -> bool:
+    return endpoint.transport.silent_s(endpoint.node.peer) > FROZEN_S
 
 
 def _answer(request: Completion[Any]) -> Any:

@@ -86,16 +86,16 @@ class CallingLoop:
         self.run(finished(completion, timeout_s))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        system = current.process_endpoint()
-        if system is not None:
-            system.threads.enter()
+        endpoint = current.process_endpoint()
+        if endpoint is not None:
+            endpoint.threads.enter()
         try:
             with watched():
                 return self._loop.run_until_complete(coroutine)
         finally:
-            system = current.process_endpoint()
-            if system is not None:
-                system.threads.leave()
+            endpoint = current.process_endpoint()
+            if endpoint is not None:
+                endpoint.threads.leave()
 
     def close(self) -> None:
         set_blocking_rule(None)

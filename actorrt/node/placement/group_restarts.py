@@ -26,11 +26,11 @@ from actorrt.protocol.nodes import Hosted, RestartChildren, StopChildren
 class GroupRestarts:
     """Carries out the orders of supervisors for several children at once."""
 
-    def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: PeerAddress) -> None:
+    def __init__(self, registry: Registry, placement: Placement, control: Control, peer_address: PeerAddress) -> None:
         self._registry = registry
         self._placement = placement
         self._control = control
-        self._endpoint = endpoint
+        self._peer_address = peer_address
         self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}
         """The supervisor and the queue of each actor whose start is queued."""
         placement.cancel_queued_start = self._cancel_queued_start
@@ -91,8 +91,8 @@ class GroupRestarts:
             """Whether the worker still has the mailbox, and so the spec of the actor."""
             return (
                 record.place is worker
-                and record.last_endpoint is not None
-                and record.last_endpoint.peer == worker.peer
+                and record.last_peer_address is not None
+                and record.last_peer_address.peer == worker.peer
                 and not self._registry.has_children(record.actor_id)
             )
 
@@ -101,10 +101,10 @@ class GroupRestarts:
     async def _restart_group(self, supervisor: ActorId, group: list[Record], behind: deque[Record]) -> None:
         worker: Worker = group[0].place
         for record in group:
-            record.starts_at(worker.endpoint)
+            record.starts_at(worker.peer_address)
         actors = [NextIncarnation(record.actor_id, record.incarnation, record.snapshots) for record in group]
         try:
-            await self._control.request(worker.endpoint, HostInTurn(authority=self._endpoint, actors=actors))
+            await self._control.request(worker.peer_address, HostInTurn(authority=self._peer_address, actors=actors))
         except errors.ActorRtError as error:
             left = [record for record in group if record.is_start_under_way]
             if left:
@@ -130,8 +130,8 @@ class GroupRestarts:
                 continue
             supervisor = record.supervisor or supervisor
             if has_started:
-                assert record.start_endpoint is not None
-                self._registry.started(record, record.start_endpoint)
+                assert record.start_peer_address is not None
+                self._registry.started(record, record.start_peer_address)
                 started.append(record.actor_id)
             else:
                 self._report_failure(record.supervisor, record, stopped_early(record))
@@ -155,7 +155,7 @@ class GroupRestarts:
     ) -> None:
         cause = None
         if isinstance(error, errors.ActorDiedError):  # the process is gone; other actors may report the same cause
-            cause = None if record.start_endpoint is None else record.start_endpoint.peer
+            cause = None if record.start_peer_address is None else record.start_peer_address.peer
             error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
         if record.is_start_under_way:
             self._registry.start_failed(record, error)

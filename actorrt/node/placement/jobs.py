@@ -40,8 +40,10 @@ class Worker:
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
-    def __init__(self, endpoint: PeerAddress, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
-        self.endpoint = endpoint
+    def __init__(
+        self, peer_address: PeerAddress, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]
+    ) -> None:
+        self.peer_address = peer_address
         self.kind = kind
         self.job = job
         self.label = label
@@ -62,7 +64,7 @@ class Worker:
 
     @property
     def peer(self) -> PeerId:
-        return self.endpoint.peer
+        return self.peer_address.peer
 
     @property
     def is_usable(self) -> bool:

@@ -61,7 +61,7 @@ class Placement:
         workers: Workers,
         control: Control,
         scope: Scope,
-        endpoint: PeerAddress,
+        peer_address: PeerAddress,
         retention: Retention,
         silent_s: Callable[[PeerId], float],
     ) -> None:
@@ -69,7 +69,7 @@ class Placement:
         self._workers = workers
         self._control = control
         self._scope = scope
-        self._endpoint = endpoint
+        self._peer_address = peer_address
         self._silent_s = silent_s
         self.hold, self.release = retention.hold, retention.release
         self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
@@ -97,12 +97,12 @@ class Placement:
         number = 0
         try:
             await self._ready(worker, record)
-            record.starts_at(worker.endpoint)
+            record.starts_at(worker.peer_address)
             if record.is_to_end:  # the order to stop came before the worker was up, see `_hosts`
                 raise stopped_early(record)
             worker.ordered_count += 1
             number = worker.ordered_count
-            await self._control.request(worker.endpoint, record.start_order(self._endpoint))
+            await self._control.request(worker.peer_address, record.start_order(self._peer_address))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
             has_begun = worker.begun_count is None or worker.begun_count >= number
@@ -111,8 +111,8 @@ class Placement:
         if worker.exit_reason is not None:  # the answer was read together with the end of the worker's process
             message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
             raise errors.ActorStartError(message, reason=worker.exit_reason)
-        endpoint: PeerAddress = worker.endpoint
-        return endpoint
+        peer_address: PeerAddress = worker.peer_address
+        return peer_address
 
     async def _ready(self, worker: Worker, record: Record) -> None:
         try:
@@ -128,7 +128,7 @@ class Placement:
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
             for worker, actors in _hosts(part):
                 order = StopHosted(actors=actors, reason=reason, is_administrative=is_for_good, manner=manner)
-                self._control.notify(worker.endpoint, order)
+                self._control.notify(worker.peer_address, order)
         for shutdown_s, part in _alike(records, lambda record: record.options.shutdown_s):
             if shutdown_s is not None:
                 self._stops.begin(part, shutdown_s + STOP_GRACE_S)
@@ -137,7 +137,7 @@ class Placement:
         """Ask actors of one worker to end one by one; kill the ones that take longer than their `shutdown_s`."""
         worker: Worker = records[0].place
         actors, manner = [record.actor_id for record in records], records[0].manner
-        self._control.notify(worker.endpoint, StopInTurn(actors=actors, reason=reason, manner=manner))
+        self._control.notify(worker.peer_address, StopInTurn(actors=actors, reason=reason, manner=manner))
         self._watch_turns(deque((record, record.incarnation) for record in records))
 
     def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
@@ -159,7 +159,7 @@ class Placement:
         """Tell the callers whose calls the actor was handling. If its process is gone, the registry tells them."""
         worker: Worker | None = record.place
         if worker is not None and worker.is_up:
-            self._control.notify(worker.endpoint, DelayHosted(actor=record.actor_id, delay_s=delay_s))
+            self._control.notify(worker.peer_address, DelayHosted(actor=record.actor_id, delay_s=delay_s))
 
     def _overdue(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -225,7 +225,7 @@ class Placement:
             if self._is_no_longer_needed(worker):
                 self._workers.dismiss(worker)
             return None
-        burial = self._control.request(worker.endpoint, Bury(actor=record.actor_id, error=tombstone.error()))
+        burial = self._control.request(worker.peer_address, Bury(actor=record.actor_id, error=tombstone.error()))
         worker.burials_count += 1
         burial.add_callback(lambda _: self._buried(worker))
         return burial
@@ -243,7 +243,7 @@ class Placement:
 
     def _kill_hosted(self, records: Sequence[Record]) -> None:
         for worker, actors in _hosts(records):
-            self._control.notify(worker.endpoint, KillHosted(actors=actors))
+            self._control.notify(worker.peer_address, KillHosted(actors=actors))
 
 
 def _hosts(records: Sequence[Record]) -> Iterator[tuple[Worker, ActorIds]]:

@@ -74,8 +74,8 @@ class WorkerChoice:
             return None
         if record.is_supervisor:
             return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
-        if record.order.is_beside and record.order.beside_endpoint is not None:
-            beside = self._workers.find(record.order.beside_endpoint.peer)
+        if record.order.is_beside and record.order.beside_peer_address is not None:
+            beside = self._workers.find(record.order.beside_peer_address.peer)
             if beside is not None and beside.is_usable:
                 return beside
         if of_child_group is not None and of_child_group.is_usable:

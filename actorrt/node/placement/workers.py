@@ -22,7 +22,7 @@ LEAVE_GRACE_S: Final = 0.5
 class WorkerFactory(Protocol):
     """Makes and ends workers."""
 
-    def endpoint(self, ids: IdSource) -> PeerAddress:
+    def new_peer_address(self, ids: IdSource) -> PeerAddress:
         """Return the endpoint of a new worker."""
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
@@ -67,7 +67,7 @@ class Workers:
 
     def launch(self, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> Worker:
         """Return a new worker, whose process is made in the background."""
-        worker = Worker(self._factory.endpoint(self._ids), kind, job, label, env_vars)
+        worker = Worker(self._factory.new_peer_address(self._ids), kind, job, label, env_vars)
         self._scope.start(self._launch(worker), f"launch {label}")
         return worker
 
@@ -100,7 +100,7 @@ class Workers:
             return
         worker.is_leaving = True
         if worker.is_up:
-            self._control.notify(worker.endpoint, Leave())
+            self._control.notify(worker.peer_address, Leave())
             self._scope.after(LEAVE_GRACE_S, lambda: self.kill(worker) if worker.exit_reason is None else None)
         else:
             self.kill(worker)

@@ -18,7 +18,7 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 _NVIDIA: Final = Path("/dev")
 
 
-def check_system() -> None:
+def check_endpoint() -> None:
     """Refuse a system other than Linux.
 
     Raises:

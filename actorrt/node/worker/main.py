@@ -16,7 +16,7 @@ import uvloop
 
 from actorrt import forks
 from actorrt.actors.cells.crash_notes import CrashNotes
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
@@ -68,7 +68,7 @@ async def _serve(setting: WorkerSetting) -> None:
     set_blocking_rule(_refuse_to_block)
     store = StoreClient.connect(setting.store, setting.peer, on_gone=_end_without_store)
     store.attach(loop)
-    system = System(
+    endpoint = ActorEndpoint(
         UnixTransport(setting.peer, setting.address, node=setting.node.packed()),
         store=store,
         clock=MonotonicClock(),
@@ -78,20 +78,20 @@ async def _serve(setting: WorkerSetting) -> None:
         job=setting.job,
         namespace=setting.namespace,
     )
-    system.crash_notes = CrashNotes(setting.crash_notes)
-    store.system, store.node_of = system, system.transport.node_of
-    system.on_crash = _end_at_once
-    await system.start()
-    current.set_process_endpoint(system)
+    endpoint.crash_notes = CrashNotes(setting.crash_notes)
+    store.owner, store.node_of = endpoint, endpoint.transport.node_of
+    endpoint.on_crash = _end_at_once
+    await endpoint.start()
+    current.set_process_endpoint(endpoint)
     returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
     leave: asyncio.Event = asyncio.Event()
-    system.control.handle(Leave.by(lambda *_: leave.set()))
+    endpoint.control.handle(Leave.by(lambda *_: leave.set()))
     faulthandler.register(STACK_SIGNAL, file=2)
-    await system.control.request(system.node, AttachWorker(pid=os.getpid()))
+    await endpoint.control.request(endpoint.node, AttachWorker(pid=os.getpid()))
     await leave.wait()
-    await _send_waiting_messages(system)
-    await system.close()
+    await _send_waiting_messages(endpoint)
+    await endpoint.close()
     store.close()
     forks.forget(returning)
 
@@ -127,11 +127,11 @@ def _end_without_store() -> None:
     _end_at_once()
 
 
-async def _send_waiting_messages(system: System) -> None:
+async def _send_waiting_messages(endpoint: ActorEndpoint) -> None:
     """Wait at most `FLUSH_TIMEOUT_S` until messages whose receivers had no room are sent."""
     try:
         async with asyncio.timeout(FLUSH_TIMEOUT_S):
-            await system.routes.drained()
+            await endpoint.routes.drained()
     except TimeoutError:
         logger.warning("a worker ended with messages for which their receivers had no room")
 

@@ -49,7 +49,7 @@ class StoreClient(WritingClient):
         clock: for deadlines.
 
     Attributes:
-        system: given to every carrier of this client, for refs that are not the store's; its job is the scope of
+        owner: given to every carrier of this client, for refs that are not the store's; its job is the scope of
             published names.
         names: published values.
         call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
@@ -69,7 +69,7 @@ class StoreClient(WritingClient):
         super().__init__(connection.loan, reservations, connection.post, writable, ids or IdSource())
         self.call_later = connection.events_loop.call_later
         self.peer = peer
-        self._system: Any = None
+        self._owner: Any = None
         self.names = PublishedNames(self._connection, self._put_or_pack, self._adopt, self._decode)
         self._watcher = Watcher(connection.post, connection.events_loop)
         self._events = Events(connection, self._watcher, reservations, self.names)
@@ -83,13 +83,13 @@ class StoreClient(WritingClient):
         _clients.add(self)
 
     @property
-    def system(self) -> Any:
-        return self._system
+    def owner(self) -> Any:
+        return self._owner
 
-    @system.setter
-    def system(self, system: Any) -> None:
-        self._system = system
-        self.names.join(bytes(system.job))
+    @owner.setter
+    def owner(self, owner: Any) -> None:
+        self._owner = owner
+        self.names.join(bytes(owner.job))
 
     @classmethod
     def connect(
@@ -322,7 +322,7 @@ class StoreClient(WritingClient):
         return decode_plain(view)
 
     def _carrier(self) -> Carrier:
-        return Carrier(self, copies_count=0, system=self._system)
+        return Carrier(self, copies_count=0, owner=self._owner)
 
     def _decode(self, data: memoryview | bytes) -> Any:
         return decode(memoryview(data), self._carrier())

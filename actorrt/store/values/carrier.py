@@ -40,7 +40,7 @@ class Carrier:
         store: the client that rebuilds object refs while loading; not needed to dump.
         copies_count: how many receivers will load the dump; each transit lasts until so many have registered. 0 means
             that the refs lie inside an object, which holds their objects itself.
-        system: rebuilds other kinds of refs; the store does not use it.
+        owner: rebuilds other kinds of refs; the store does not use it.
 
     Attributes:
         refs: every ref so far, in order; the carrier keeps them alive.
@@ -48,12 +48,12 @@ class Carrier:
         arrived: the objects that are acquired when the present load has ended.
     """
 
-    __slots__ = ("_departing", "arrived", "copies_count", "refs", "store", "system", "tokens")
+    __slots__ = ("_departing", "arrived", "copies_count", "owner", "refs", "store", "tokens")
 
-    def __init__(self, store: RefSource | None = None, *, copies_count: int = 1, system: Any = None) -> None:
+    def __init__(self, store: RefSource | None = None, *, copies_count: int = 1, owner: Any = None) -> None:
         self.store = store
         self.copies_count = copies_count
-        self.system = system
+        self.owner = owner
         self.refs: list[Any] = []
         self.tokens: list[bytes] = []
         self._departing: list[tuple[DepartingRef, bytes]] = []

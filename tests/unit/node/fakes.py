@@ -55,7 +55,7 @@ class FakeFactory:
         self.preloaded: list[tuple[list[str], Any]] = []
         self.on_launch: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
-    def endpoint(self, ids: IdSource) -> PeerAddress:
+    def new_peer_address(self, ids: IdSource) -> PeerAddress:
         peer = ids.peer()
         return PeerAddress(peer, f"memory://{peer.hex()}")
 

@@ -95,7 +95,7 @@ TREE = nodes.ActorTree(
     memory_bytes={ACTOR: 1 << 20},
 )
 CENSUS = processes.ProcessCensus(actors=[ROW], left_out={OTHER: 2}, queued={ACTOR: 3}, child_ids={ACTOR: "a"})
-DOWN = authorities.DownReport(reason=REASON, incarnation=2, is_final=True, endpoint=AT)
+DOWN = authorities.DownReport(reason=REASON, incarnation=2, is_final=True, peer_address=AT)
 BLOCKED = hosts.BlockedCall(peer=PEER, call=4, path=["a.b()"])
 SOURCE = objects.ObjectSource(length_bytes=10, contained=[OBJECT], source=AT)
 FAILURE = hosts.ChildFailure(

@@ -103,7 +103,7 @@ async def _moved(w: World) -> None:
     wrong: ActorRef[Gated] = w.stranger(known, other._seen)
     assert await value(wrong.note("found")) == "found"
     await value(wrong.note("found again"))
-    w.system.peer_failed(w.peer(wrong), art.PeerUnreachableError("for the test"))
+    w.endpoint.peer_failed(w.peer(wrong), art.PeerUnreachableError("for the test"))
     await turns()
     assert await value(wrong.note("found anew")) == "found anew"
 

@@ -58,7 +58,7 @@ def test_next_incarnation_forgets_what_was_ordered_for_the_one_before():
 def test_end_is_remembered_with_its_place():
     record = running()
     record.ended(KILLED, is_administrative=True)
-    assert (record.state, record.endpoint, record.last_endpoint) == (RecordState.DECIDING, None, PLACE)
+    assert (record.state, record.peer_address, record.last_peer_address) == (RecordState.DECIDING, None, PLACE)
     assert (record.last_incarnation, record.last_reason, record.is_administrative) == (1, KILLED, True)
     record.ended(SHUTDOWN)
     assert record.is_administrative is True  # what was ordered stays ordered

@@ -185,7 +185,7 @@ async def test_child_that_its_supervisor_stops_before_the_start_has_begun_does_n
     [
         (lambda registry, record: registry._names.free(record), "it does not have its name"),
         (lambda registry, record: registry._children.remove(record), "its parent does not know it"),
-        (lambda registry, record: setattr(record, "endpoint", None), "its place and state differ"),
+        (lambda registry, record: setattr(record, "peer_address", None), "its place and state differ"),
         (lambda registry, record: registry._records.clear(), "the name 'one' belongs to an actor that is gone|is gone"),
     ],
     ids=["name", "children", "place", "record"],

@@ -172,7 +172,7 @@ async def test_start_that_waits_is_answered_when_the_actor_runs(stage):
 async def test_group_is_answered_with_the_place_of_each(stage):
     actor_ids = [IDS.actor() for _ in range(3)]
     places = await stage.spawns.spawn_many(order_of(None), actor_ids)
-    assert [place.endpoint for place in places.places] == [PLACE]
+    assert [place.peer_address for place in places.places] == [PLACE]
     assert list(stage.records) == actor_ids
     assert stage.spawns._groups == {}
 

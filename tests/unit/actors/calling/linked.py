@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import actorrt as art
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.protocol.authorities import Sighting
 from actorrt.reasons import ExitKind, ExitReason
@@ -48,13 +48,13 @@ class World:
     """A driver, its node, and actors that are each on an endpoint of their own.
 
     Attributes:
-        runtime, system: the driver's.
+        runtime, endpoint: the driver's.
         net: what connects all endpoints.
     """
 
     def __init__(self, runtime: art.Runtime) -> None:
         self.runtime = runtime
-        self.system: System = runtime.system
+        self.endpoint: ActorEndpoint = runtime.endpoint
         self.net = network(runtime)
         self.net.connect_timeout_s = CONNECT_TIMEOUT_S
 
@@ -73,30 +73,30 @@ class World:
     def stranger(self, ref: ActorRef[Gated], seen: Sighting | None = None) -> ActorRef[Gated]:
         """Return a ref to the same actor as one has who has not called it, nor seen it anywhere."""
         self.forget_routes()
-        return ActorRef(self.system, ref._actor_id, ref._interface, None, ref._authority, seen)
+        return ActorRef(self.endpoint, ref._actor_id, ref._interface, None, ref._authority, seen)
 
     def forget_routes(self) -> None:
-        """Let the system know as little as one that has called nobody yet."""
-        system = self.system
-        fresh = (system.peers, system.control, system.clock, system.payloads, system.transits)
-        system.routes.__init__(*fresh)  # type: ignore[misc]
+        """Let the endpoint know as little as one that has called nobody yet."""
+        endpoint = self.endpoint
+        fresh = (endpoint.peers, endpoint.control, endpoint.clock, endpoint.payloads, endpoint.transits)
+        endpoint.routes.__init__(*fresh)  # type: ignore[misc]
 
     def peer(self, ref: ActorRef[Gated]) -> Any:
         """Return the endpoint that has the actor."""
-        seen = self.system.routes.sighting(ref._actor_id) or ref._seen
+        seen = self.endpoint.routes.sighting(ref._actor_id) or ref._seen
         assert seen is not None
-        return seen.endpoint.peer
+        return seen.peer_address.peer
 
     def peer_address(self, ref: ActorRef[Gated]) -> str:
         return addresses(self.runtime, ref)[1]
 
     @property
     def here(self) -> str:
-        return self.system.peers.own.address
+        return self.endpoint.peers.own.address
 
     @property
     def authority(self) -> str:
-        return self.system.node.address
+        return self.endpoint.node.address
 
     def cut(self, a: str, b: str) -> None:
         """Cut both ways."""
@@ -105,8 +105,8 @@ class World:
 
     def check(self) -> None:
         """Raise AssertionError if what is known of routes and calls contradicts itself."""
-        self.system.routes.check_invariants()
-        self.system.pending.check_invariants()
+        self.endpoint.routes.check_invariants()
+        self.endpoint.pending.check_invariants()
 
 
 @asynccontextmanager

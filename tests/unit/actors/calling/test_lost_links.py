@@ -122,7 +122,7 @@ async def test_authority_lost_while_the_fate_of_a_call_is_asked_it_is_maybe_and_
     running = await w.holding(actor)
     w.cut(w.here, w.authority)
     peer = w.peer(actor)
-    w.system.endpoint_gone(peer, KILLED)
+    w.endpoint.endpoint_gone(peer, KILLED)
     assert await ended(running) == (art.ActorUnavailableError, "maybe")
     assert actor._route is not None
     assert actor._route.gone is None
@@ -157,10 +157,10 @@ async def test_authority_that_can_not_answer_refuses_and_the_lookup_fails_unexec
 
 async def test_authority_that_ended_takes_its_actors_with_it(w: World) -> None:
     actor = w.stranger(await w.actor())
-    w.system.peers.lost(w.system.node.peer, KILLED)
+    w.endpoint.peers.lost(w.endpoint.node.peer, KILLED)
     w.cut(w.here, w.authority)
     assert await ended(actor.note(1)) == (art.ActorDiedError, "no")
-    del w.system.peers._lost[w.system.node.peer]
+    del w.endpoint.peers._lost[w.endpoint.node.peer]
 
 
 # What ends calls besides
@@ -186,7 +186,7 @@ async def test_hint_of_a_place_that_can_not_be_spoken_with_is_no_error_of_the_ca
     known = await w.actor()
     seen = known._seen
     assert seen is not None
-    nowhere = Sighting(PeerAddress(seen.endpoint.peer, "carrier-pigeon://1"), seen.incarnation)
+    nowhere = Sighting(PeerAddress(seen.peer_address.peer, "carrier-pigeon://1"), seen.incarnation)
     assert await value(w.stranger(known, nowhere).note("found")) == "found"
 
 
@@ -204,18 +204,18 @@ async def test_actor_that_is_never_where_its_authority_says_ends_its_calls_and_i
 async def test_actor_that_is_looked_up_for_each_message_has_no_more_in_its_mailbox_than_its_bound_allows(
     w: World,
 ) -> None:
-    w.system.routes._table = RouteTable(w.system.peers.is_lost, kept_count=0)
+    w.endpoint.routes._table = RouteTable(w.endpoint.peers.is_lost, kept_count=0)
     spawned = await w.actor(mailbox_messages=FIRST_MESSAGES)
     what = (spawned._actor_id, spawned._interface, None, spawned._authority, spawned._seen)
     await spawned.hold.tell()
     await stage[-1].begun.wait()
     del spawned
     gc.collect()  # a ref and its methods know each other
-    assert w.system.routes.statistics()["count"] == 0
+    assert w.endpoint.routes.statistics()["count"] == 0
     for number in range(4 * FIRST_MESSAGES):
-        ActorRef(w.system, *what)._method("note").tell(number)
+        ActorRef(w.endpoint, *what)._method("note").tell(number)
         await turns(4)
     assert FIRST_MESSAGES <= len(stage[-1].context._cell.mailbox) <= 2 * FIRST_MESSAGES
     stage[-1].went_on.set()
-    assert await value(ActorRef(w.system, *what)._method("note")("last")) == "last"
+    assert await value(ActorRef(w.endpoint, *what)._method("note")("last")) == "last"
     assert stage[-1].noted == ["first", *range(4 * FIRST_MESSAGES), "last"]

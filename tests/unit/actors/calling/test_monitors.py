@@ -50,8 +50,8 @@ async def side(monkeypatch: pytest.MonkeyPatch) -> Any:
     await scope.close()
 
 
-def ended(incarnation: int = 1, endpoint: PeerAddress | None = None, is_final: bool = True) -> DownReport:
-    return DownReport(reason=KILLED, incarnation=incarnation, is_final=is_final, endpoint=endpoint)
+def ended(incarnation: int = 1, peer_address: PeerAddress | None = None, is_final: bool = True) -> DownReport:
+    return DownReport(reason=KILLED, incarnation=incarnation, is_final=is_final, peer_address=peer_address)
 
 
 async def test_down_is_what_the_authority_says(side: Watching) -> None:
@@ -65,7 +65,7 @@ async def test_down_is_what_the_authority_says(side: Watching) -> None:
 
 async def test_down_waits_for_what_the_actors_process_had_sent(side: Watching) -> None:
     watch = side.monitors.watch(side.ref())
-    (await side.asked(0)).set_value(ended(endpoint=THERE))
+    (await side.asked(0)).set_value(ended(peer_address=THERE))
     flush = await side.asked(1)
     assert (flush.to, flush.request, watch.done()) == (THERE, Flush(address=HERE.address), False)
     flush.set_value(None)
@@ -77,7 +77,7 @@ async def test_down_does_not_wait_for_a_process_that_is_silent_for_long(
 ) -> None:
     monkeypatch.setattr(monitors_module, "LAST_WORDS_TIMEOUT_S", 0.0)
     watch = side.monitors.watch(side.ref())
-    (await side.asked(0)).set_value(ended(endpoint=THERE))
+    (await side.asked(0)).set_value(ended(peer_address=THERE))
     assert (await watch).incarnation == 1
 
 
@@ -86,7 +86,7 @@ async def test_down_of_an_actor_whose_process_is_gone(side: Watching, is_known: 
     watch = side.monitors.watch(side.ref())
     if is_known:
         side.peers.lost(THERE.peer, KILLED)
-    (await side.asked(0)).set_value(ended(endpoint=THERE))
+    (await side.asked(0)).set_value(ended(peer_address=THERE))
     if not is_known:
         (await side.asked(1)).set_error(errors.PeerUnreachableError("no answer"))
     assert (await watch).incarnation == 1
@@ -95,7 +95,7 @@ async def test_down_of_an_actor_whose_process_is_gone(side: Watching, is_known: 
 
 async def test_down_of_an_actor_of_this_process_waits_for_nothing(side: Watching) -> None:
     watch = side.monitors.watch(side.ref(HERE))
-    (await side.asked(0)).set_value(ended(endpoint=HERE))
+    (await side.asked(0)).set_value(ended(peer_address=HERE))
     assert (await watch).incarnation == 1
     assert len(side.control.asked) == 1
 

@@ -139,7 +139,7 @@ class Registry:
     """One actor that is about to start."""
 
     def __init__(self):
-        self.record_of_it = SimpleNamespace(endpoint=None, state=None, next_change=self.next_change)
+        self.record_of_it = SimpleNamespace(peer_address=None, state=None, next_change=self.next_change)
         self.waiting = asyncio.get_running_loop().create_future()
 
     def record(self, actor_id):
@@ -156,7 +156,7 @@ async def test_authority_passes_a_link_on_as_soon_as_the_actor_runs(stage):
     passing = stage.handlers[LinkActor](NODE.peer, LinkActor(actor=actor_id, to=b"ref"))
     passing.send(None)  # up to where it waits
     assert stage.told == []
-    registry.record_of_it.endpoint = NODE
+    registry.record_of_it.peer_address = NODE
     registry.waiting.set_result(None)
     with pytest.raises(StopIteration):
         passing.send(None)

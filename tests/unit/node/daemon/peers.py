@@ -32,7 +32,7 @@ class Peer:
     """A process that speaks with the node: it notes what it is told, and answers everything with None."""
 
     def __init__(self, network: MemoryNetwork, address: PeerAddress) -> None:
-        self.endpoint = address
+        self.peer_address = address
         self.heard: list[Request[None]] = []
         self._scope = Scope("peer", crashed)
         self._transport = MemoryTransport(network, address.peer, address.address)
@@ -81,8 +81,8 @@ class CoreNode:
     async def driver(self) -> tuple[Peer, JobId]:
         """Return a driver whose job has begun."""
         driver, job_id = await self.peer(), IDS.job()
-        attach = AttachDriver(job=job_id, address=driver.endpoint.address, pid=1, setting=SETTING)
-        await driver.control.request(self.core.endpoint, attach)
+        attach = AttachDriver(job=job_id, address=driver.peer_address.address, pid=1, setting=SETTING)
+        await driver.control.request(self.core.peer_address, attach)
         return driver, job_id
 
     async def close(self) -> None:

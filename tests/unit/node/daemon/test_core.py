@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actorrt import errors
-from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.control import Answer
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
@@ -43,12 +43,12 @@ async def node() -> AsyncIterator[LocalNode]:
 
 
 @pytest.fixture
-async def peer(node: LocalNode) -> AsyncIterator[System]:
-    system = node.system(IDS.peer(), "memory://driver", JOB, "default")
-    await system.start()
-    yield system
-    await system.close()
-    system.store.close()
+async def peer(node: LocalNode) -> AsyncIterator[ActorEndpoint]:
+    endpoint = node.endpoint(IDS.peer(), "memory://driver", JOB, "default")
+    await endpoint.start()
+    yield endpoint
+    await endpoint.close()
+    endpoint.store.close()
 
 
 def wrong_data(verb: str) -> list[tuple[str, dict[str, Any]]]:
@@ -75,7 +75,7 @@ def test_every_field_of_a_request_to_a_node_or_an_authority_refuses_wrong_types(
         assert all(refused.count(name) > 3 for name in right), verb
 
 
-async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalNode, peer: System) -> None:
+async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalNode, peer: ActorEndpoint) -> None:
     own = {verb for verb, request in VERBS.items() if request.__module__ == nodes.__name__}
     shared = {verb for verb, request in VERBS.items() if request.__module__ == authorities.__name__}
     hosted = {verb for verb, request in VERBS.items() if request.__module__ == hosts.__name__}
@@ -85,46 +85,46 @@ async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalN
 
 @pytest.mark.parametrize("verb", sorted(RIGHT))
 async def test_message_of_a_wrong_form_is_refused_in_words_and_changes_nothing(
-    verb: str, node: LocalNode, peer: System
+    verb: str, node: LocalNode, peer: ActorEndpoint
 ) -> None:
     before = node.core.status.page(None, 100)
     control = peer.control
     for name, data in wrong_data(verb):
-        answer = control._requests[0] = Answer(node.endpoint.peer, VERBS[verb])
-        peer.transport.link(*node.endpoint, Lane.CONTROL).send([REQUEST, 0, verb, data])
+        answer = control._requests[0] = Answer(node.peer_address.peer, VERBS[verb])
+        peer.transport.link(*node.peer_address, Lane.CONTROL).send([REQUEST, 0, verb, data])
         with pytest.raises(ValueError, match=rf"{verb}.* {name!r}|{verb}\.{name}"):
             await answer
     assert node.core.status.page(None, 100) == before
 
 
-async def test_driver_attaches_once_and_ends_its_own_job_only(node: LocalNode, peer: System) -> None:
-    other = node.system(IDS.peer(), "memory://other", JOB, "default")
+async def test_driver_attaches_once_and_ends_its_own_job_only(node: LocalNode, peer: ActorEndpoint) -> None:
+    other = node.endpoint(IDS.peer(), "memory://other", JOB, "default")
     await other.start()
-    await peer.control.request(node.endpoint, DRIVER)
+    await peer.control.request(node.peer_address, DRIVER)
     for again in (peer, other):
         with pytest.raises(errors.RuntimeStateError, match="begun already"):
-            await again.control.request(node.endpoint, DRIVER)
+            await again.control.request(node.peer_address, DRIVER)
     with pytest.raises(errors.RuntimeStateError, match="another driver's"):
-        await other.control.request(node.endpoint, Detach(job=JOB))
+        await other.control.request(node.peer_address, Detach(job=JOB))
     assert len(node.core.status.page(None, 100).jobs) == 1
-    await peer.control.request(node.endpoint, Detach(job=JOB))
+    await peer.control.request(node.peer_address, Detach(job=JOB))
     assert node.core.status.page(None, 100).jobs == []
     await other.close()
     other.store.close()
 
 
-async def test_driver_is_reached_where_it_says_or_is_refused(node: LocalNode, peer: System) -> None:
+async def test_driver_is_reached_where_it_says_or_is_refused(node: LocalNode, peer: ActorEndpoint) -> None:
     with pytest.raises(ValueError, match="reached at 'memory://driver'"):
         await peer.control.request(
-            node.endpoint, AttachDriver(job=JOB, address="memory://elsewhere", pid=1, setting=SETTING)
+            node.peer_address, AttachDriver(job=JOB, address="memory://elsewhere", pid=1, setting=SETTING)
         )
 
 
 async def test_nothing_begins_on_a_node_that_goes_down_and_nothing_breaks_there(
-    node: LocalNode, peer: System, caplog: pytest.LogCaptureFixture
+    node: LocalNode, peer: ActorEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A driver whose store connection ends with the node must not end its job once more."""
-    await peer.control.request(node.endpoint, DRIVER)
+    await peer.control.request(node.peer_address, DRIVER)
     closing = asyncio.ensure_future(node.core.close())
     await asyncio.sleep(0)
     with pytest.raises(errors.RuntimeStateError, match="being stopped"):

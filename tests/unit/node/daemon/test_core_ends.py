@@ -44,8 +44,8 @@ async def hosted(node: CoreNode, job_id: JobId) -> tuple[Record, Worker, Peer]:
     known = len(node.factory.launched)
     await until(lambda: len(node.factory.launched) > known)
     worker = node.factory.launched[-1]
-    peer = await node.peer(worker.endpoint)
-    await peer.control.request(node.core.endpoint, AttachWorker(pid=1))
+    peer = await node.peer(worker.peer_address)
+    await peer.control.request(node.core.peer_address, AttachWorker(pid=1))
     await spawning
     return record, worker, peer
 
@@ -53,10 +53,10 @@ async def hosted(node: CoreNode, job_id: JobId) -> tuple[Record, Worker, Peer]:
 async def test_end_of_a_worker_is_told_to_all_others_once_and_its_actors_are_decided_on(node: CoreNode) -> None:
     driver, job_id = await node.driver()
     (record, lost, _), (_, _, other) = [await hosted(node, job_id) for _ in range(2)]
-    lost.in_hand = [CallInHand(driver.endpoint.peer, 7)]
+    lost.in_hand = [CallInHand(driver.peer_address.peer, 7)]
     node.core.worker_ended(lost, CRASH)
     node.core.worker_ended(lost, CRASH)
-    news = EndpointDown(peer=lost.peer, reason=CRASH, in_hand=[CallInHand(driver.endpoint.peer, 7)])
+    news = EndpointDown(peer=lost.peer, reason=CRASH, in_hand=[CallInHand(driver.peer_address.peer, 7)])
     await until(lambda: driver.told(EndpointDown) and other.told(EndpointDown))
     assert (driver.told(EndpointDown), other.told(EndpointDown)) == ([news], [news])
     assert (lost.exit_reason, node.core.workers.find(lost.peer)) == (CRASH, None)
@@ -66,7 +66,7 @@ async def test_end_of_a_worker_is_told_to_all_others_once_and_its_actors_are_dec
 async def test_request_to_a_worker_that_ends_fails_with_the_reason(node: CoreNode) -> None:
     _, job_id = await node.driver()
     _, worker, _ = await hosted(node, job_id)
-    asked = node.core.control.request(worker.endpoint, AskStatistics())
+    asked = node.core.control.request(worker.peer_address, AskStatistics())
     node.core.worker_ended(worker, CRASH)
     with pytest.raises(errors.ActorDiedError, match=r"its process ended: .*segmentation fault") as caught:
         await asked
@@ -90,7 +90,7 @@ async def test_worker_that_can_not_be_reached_is_killed_and_any_other_peer_is_on
 ) -> None:
     driver, job_id = await node.driver()
     _, worker, _ = await hosted(node, job_id)
-    node.core.peer_failed(driver.endpoint.peer, errors.PeerUnreachableError("no answer"))
+    node.core.peer_failed(driver.peer_address.peer, errors.PeerUnreachableError("no answer"))
     assert node.factory.killed == []
     node.core.peer_failed(worker.peer, errors.PeerUnreachableError("no answer"))
     assert node.factory.killed == [worker]
@@ -105,12 +105,12 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
     _, worker, peer = await hosted(node, job_id)
     other, other_job = await node.driver()
     node.core.peer_gone(IDS.peer())  # nobody's
-    node.core.peer_gone(driver.endpoint.peer)
+    node.core.peer_gone(driver.peer_address.peer)
     await until(lambda: driver.told(JobEnded))
     assert driver.told(JobEnded) == [JobEnded(why="its connection to the object store broke")]
     await until(lambda: other.told(EndpointDown))
     reason = ExitReason(ExitKind.SHUTDOWN, "the driver is gone")
-    assert other.told(EndpointDown) == [EndpointDown(peer=driver.endpoint.peer, reason=reason, in_hand=[])]
+    assert other.told(EndpointDown) == [EndpointDown(peer=driver.peer_address.peer, reason=reason, in_hand=[])]
     await until(lambda: peer.told(StopHosted))
     node.core.worker_ended(worker, SHUTDOWN)
     await until(lambda: node.core.jobs.find(job_id) is None)
@@ -120,21 +120,21 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
 async def test_workers_and_strangers_are_no_drivers_and_no_workers(node: CoreNode) -> None:
     driver, job_id = await node.driver()
     _, worker, peer = await hosted(node, job_id)
-    attach = AttachDriver(job=IDS.job(), address=peer.endpoint.address, pid=1, setting=SETTING)
+    attach = AttachDriver(job=IDS.job(), address=peer.peer_address.address, pid=1, setting=SETTING)
     with pytest.raises(errors.RuntimeStateError, match=f"{worker.label} is a worker of this node, and no driver"):
-        await peer.control.request(node.core.endpoint, attach)
+        await peer.control.request(node.core.peer_address, attach)
     with pytest.raises(errors.RuntimeStateError, match="ends when the node tells it to leave"):
-        await peer.control.request(node.core.endpoint, Goodbye())
+        await peer.control.request(node.core.peer_address, Goodbye())
     with pytest.raises(errors.RuntimeStateError, match="is no worker of this node"):
-        await driver.control.request(node.core.endpoint, AttachWorker(pid=1))
+        await driver.control.request(node.core.peer_address, AttachWorker(pid=1))
 
 
 async def test_modules_are_preloaded_for_a_job_that_runs(node: CoreNode) -> None:
     driver, job_id = await node.driver()
-    await driver.control.request(node.core.endpoint, Preload(modules=["json"], job=job_id))
+    await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=job_id))
     assert node.factory.preloaded == [(["json"], node.core.jobs.job(job_id))]
     with pytest.raises(errors.ActorStartError, match="has ended: nothing can be started in it"):
-        await driver.control.request(node.core.endpoint, Preload(modules=["json"], job=IDS.job()))
+        await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=IDS.job()))
 
 
 async def test_envelope_that_is_not_for_a_node_is_dropped_with_a_warning(

@@ -31,7 +31,7 @@ class Factory:
         self.launched = []
         self.killed = []
 
-    def endpoint(self, ids):
+    def new_peer_address(self, ids):
         return PeerAddress(ids.peer(), "memory://worker")
 
     def preload(self, modules, job):

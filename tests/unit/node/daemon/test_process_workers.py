@@ -99,7 +99,7 @@ class Node:
         self.factory.node = NODE
 
     def worker(self, **env_vars: str) -> Worker:
-        return Worker(self.factory.endpoint(IDS), WorkerKind.OWN, JOB, "sim", env_vars)
+        return Worker(self.factory.new_peer_address(IDS), WorkerKind.OWN, JOB, "sim", env_vars)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ async def test_worker_that_is_dismissed_while_it_is_forked_is_killed_at_once(nod
 async def test_end_of_a_crashed_worker_is_told_with_its_last_lines_and_its_socket_is_removed(node: Node) -> None:
     worker = node.worker()
     await node.factory.launch(worker)
-    socket = Path(worker.endpoint.address.removeprefix("unix://"))
+    socket = Path(worker.peer_address.address.removeprefix("unix://"))
     socket.touch()
     node.processes.end(b"first\nlast\n", signal=int(signals.SIGSEGV))
     reason = ExitReason(ExitKind.CRASHED, "its last line was 'last'", "first\nlast", signal=11)
@@ -200,7 +200,7 @@ async def test_notes_on_the_calls_in_hand_are_taken_over(node: Node, monkeypatch
     await node.factory.launch(worker)
     node.processes.end(exit_status=1)
     assert (worker.in_hand, worker.begun_count) == (in_hand, 2)
-    assert taken == [worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX]
+    assert taken == [worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX]
 
 
 def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself(

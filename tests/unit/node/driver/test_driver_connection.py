@@ -31,7 +31,7 @@ class FakeSystem:
 
     def __init__(self) -> None:
         self.control = FakeControl()
-        self.scope = Scope("system", crashed)
+        self.scope = Scope("endpoint", crashed)
         self.node = node_at("node")
         self.peers = SimpleNamespace(own=node_at("driver"))
         self.job = IDS.job()
@@ -54,7 +54,7 @@ class Connected(DaemonConnection):
         self.url = "unix:///node"
         self.fake = FakeSystem()
         self.store_closed_count = 0
-        self._system = self.system = self.fake  # type: ignore[assignment]
+        self._endpoint = self.endpoint = self.fake  # type: ignore[assignment]
         self._store = SimpleNamespace(close=self._note_close)  # type: ignore[assignment]
         self._scope = Scope("driver", crashed)
         if is_embedded:
@@ -79,9 +79,9 @@ async def test_attach_begins_the_job_of_this_process(connection: Connected) -> N
     attaching = asyncio.ensure_future(connection.attach(SETTING))
     await asyncio.sleep(0)
     (asked,) = connection.fake.control.asked
-    system = connection.fake
-    attach = AttachDriver(job=system.job, address=system.peers.own.address, pid=os.getpid(), setting=SETTING)
-    assert (asked.to, asked.request) == (system.node, attach)
+    endpoint = connection.fake
+    attach = AttachDriver(job=endpoint.job, address=endpoint.peers.own.address, pid=os.getpid(), setting=SETTING)
+    assert (asked.to, asked.request) == (endpoint.node, attach)
     asked.set_value(None)
     await attaching
     assert connection.is_lost is False

@@ -35,7 +35,7 @@ class FakeConnection:
         self.silent_s = 0.0
         transport = SimpleNamespace(watch=lambda *_: None, silent_s=lambda _: self.silent_s)
         self.control = FakeControl()
-        self.system: Any = SimpleNamespace(
+        self.endpoint: Any = SimpleNamespace(
             control=self.control, transport=transport, node=node_at("node"), job=IDS.job(), is_closed=False
         )
 
@@ -79,17 +79,17 @@ async def test_runtime_opens_attaches_and_is_the_processes_own_until_it_is_close
     assert repr(runtime) == "<Runtime not connected>"
     await runtime.start()
     assert connection.steps == ["open ns", "attach"]
-    assert (runtime.system, current.process_endpoint()) == (connection.system, connection.system)
+    assert (runtime.endpoint, current.process_endpoint()) == (connection.endpoint, connection.endpoint)
     assert repr(runtime) == "<Runtime at unix:///node>"
     assert list(connection.control.handlers) == [Output]
     await closed(runtime, connection)
     assert (connection.steps[2:], current.process_endpoint()) == (["close"], None)
-    assert [asked.request for asked in connection.control.asked] == [Detach(job=connection.system.job)]
-    assert connection.control.told == [(connection.system.node, Goodbye())]
+    assert [asked.request for asked in connection.control.asked] == [Detach(job=connection.endpoint.job)]
+    assert connection.control.told == [(connection.endpoint.node, Goodbye())]
     await runtime.close()
     assert connection.steps[2:] == ["close"]
     with pytest.raises(RuntimeStateError, match="this Runtime is not running"):
-        _ = runtime.system
+        _ = runtime.endpoint
 
 
 async def test_workers_are_told_how_this_process_finds_code(
@@ -122,7 +122,7 @@ async def test_second_runtime_of_a_process_is_refused_until_the_first_is_closed(
     await runtime.start()
     with pytest.raises(RuntimeStateError, match="a runtime is connected in this process already"):
         await Runtime().start()
-    connection.system.is_closed = True  # by a node that was lost
+    connection.endpoint.is_closed = True  # by a node that was lost
     other = Runtime()
     await other.start()
     for one in (other, runtime):

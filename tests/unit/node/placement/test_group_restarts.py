@@ -77,7 +77,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     told = control.told[-1]
     assert (type(told), [*told.started], told.failed.child) == (ChildrenRestarted, [], child.actor_id)
     assert "was stopped before it started" in str(told.failed.error)
-    assert (child.endpoint, child.is_start_under_way, hosting.stopped) == (None, False, [])
+    assert (child.peer_address, child.is_start_under_way, hosting.stopped) == (None, False, [])
     await scope.close()
 
 

@@ -32,7 +32,7 @@ class SlowFactory:
         self.worker = None
         self.has_worker = asyncio.Event()
 
-    def endpoint(self, ids):
+    def new_peer_address(self, ids):
         return PeerAddress(ids.peer(), "memory://worker")
 
     async def launch(self, worker):
@@ -97,7 +97,7 @@ async def test_start_whose_worker_is_not_ready(stopped):
             await starting
         assert HostActor not in control.sent
     else:
-        assert await starting == factory.worker.endpoint
+        assert await starting == factory.worker.peer_address
         assert control.sent == [HostActor]
     await scope.close()
 
@@ -188,7 +188,7 @@ async def test_actors_are_ended_by_one_order_to_each_worker():
         record.started(await placement.start(record), 0.0)
         record.is_administrative = True
     one, two = job.shared
-    ids_at = {worker.endpoint: [r.actor_id for r in records if r.place is worker] for worker in (one, two)}
+    ids_at = {worker.peer_address: [r.actor_id for r in records if r.place is worker] for worker in (one, two)}
     assert all(len(ids) == 3 for ids in ids_at.values())
 
     placement.stop(records, "its job ended")
@@ -254,7 +254,7 @@ async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_place
     parent_order.options = parent_order.options.replaced({"isolation": "process"})
     parent = await hosted(placement, Record(IDS.actor(), parent_order))
     child_order = order_of(parent.actor_id, is_beside=True)
-    child_order.beside_endpoint = parent.place.endpoint
+    child_order.beside_peer_address = parent.place.peer_address
     child = await hosted(placement, Record(IDS.actor(), child_order))
     assert child.place is parent.place
     control.sent.clear()

@@ -88,7 +88,7 @@ async def test_actor_beside_another_goes_to_the_others_worker_while_that_is_usab
 
     def beside() -> Record:
         child = record(is_beside=True)
-        child.order.beside_endpoint = place.endpoint
+        child.order.beside_peer_address = place.peer_address
         return child
 
     assert node.choice.worker_of(beside()) is place

@@ -94,7 +94,7 @@ async def test_dismissed_worker_leaves_by_itself_or_is_killed(
     for worker in (leaves, stays):
         worker.ready.set_value(None)
         workers.dismiss(worker)
-    assert control.told == [(leaves.endpoint, Leave()), (stays.endpoint, Leave())]
+    assert control.told == [(leaves.peer_address, Leave()), (stays.peer_address, Leave())]
     assert (leaves.is_leaving, stays.is_leaving, factory.killed) == (True, True, [])
     leaves.ended(SHUTDOWN)
     async with asyncio.timeout(5):

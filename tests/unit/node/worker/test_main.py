@@ -51,8 +51,8 @@ async def test_worker_leaves_when_all_it_sent_has_left_or_after_a_while(
         if waits:
             await asyncio.Event().wait()
 
-    system: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
-    await main._send_waiting_messages(system)
+    endpoint: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
+    await main._send_waiting_messages(endpoint)
     assert caplog.messages == ["a worker ended with messages for which their receivers had no room"] * waits
 
 
