@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.wire.definition import Elsewhere, check_class, default_hook
+from actorrt.actors.refs.missing_attribute import MissingAttribute
+from actorrt.actors.wire.definition import check_class, default_hook
 from actorrt.reasons import ExitReason
 from actorrt.store.values.carrier import current_carrier
 
@@ -56,7 +57,7 @@ class Spawner(Generic[A]):
         return Spawner(self._class, self._options.replaced(changes))
 
     if not TYPE_CHECKING:
-        remote = Elsewhere("start an actor with .spawn(...)")
+        remote = MissingAttribute("start an actor with .spawn(...)")
 
     def __repr__(self) -> str:
         return f"<{self._class.__name__} with options>"
@@ -75,7 +76,7 @@ class Actor:
     _default_options: ClassVar[Mapping[str, Any]] = {}
     """Options of this class that differ from those of other actors, unless a spawn says otherwise."""
     if not TYPE_CHECKING:
-        remote = Elsewhere("start an actor with {0}.spawn(...), or {0}.options(...).spawn(...)")
+        remote = MissingAttribute("start an actor with {0}.spawn(...), or {0}.options(...).spawn(...)")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

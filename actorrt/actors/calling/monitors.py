@@ -15,9 +15,9 @@ from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef
+from actorrt.actors.wire.bounded_dict import BoundedDict
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.peers import Peers
-from actorrt.actors.wire.remembered import Remembered
 from actorrt.config import DEATH_GRACE_S
 from actorrt.ids import ActorId, PeerAddress, PeerId, short
 from actorrt.protocol.authorities import Monitor
@@ -45,7 +45,7 @@ class Monitors:
         self._control = control
         self._routes = routes
         self._peers = peers
-        self._ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
+        self._ends_told = BoundedDict[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
         control.handle(Flush.by(self._flush))
 
     def watch(self, ref: ActorRef[Any], restarts: bool = False) -> Operation[Down]:

@@ -23,7 +23,7 @@ from actorrt.actors.calling.route_table import RouteTable
 from actorrt.actors.calling.verdicts import verdict
 from actorrt.actors.refs.message import Message, message_bytes
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.actors.refs.route import Inbox, Route, Waiting
+from actorrt.actors.refs.route import Inbox, Route, WaitingCalls
 from actorrt.actors.wire.control import Answer, Control
 from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
 from actorrt.actors.wire.payload import Payloads
@@ -143,7 +143,7 @@ class Routes:
             self._refuse(call, route.gone)
             return
         if route.waiting is None:
-            route.waiting = Waiting()
+            route.waiting = WaitingCalls()
             self._held_up[route] = None
         route.waiting.add(call)
         if route.inbox is not None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.refs.waits import waited_for
+from actorrt.actors.refs.message_waits import waited_for
 from actorrt.errors import ActorRtError, DeadlockError
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.hosts import BlockedCall, FindCycle

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from actorrt.actors.policy import checks
+from actorrt.actors.refs.missing_attribute import MissingAttribute
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorMethod, ActorRef
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.refs.waiting import as_completed, gather
-from actorrt.actors.wire.definition import Elsewhere
 
 if TYPE_CHECKING:
     from actorrt.store.client.ref import ObjectRef
@@ -53,7 +53,7 @@ class GroupMethod(Generic[P, T]):
     __slots__ = ("_methods",)
 
     if not TYPE_CHECKING:
-        remote = Elsewhere("call it: group.method(...)")
+        remote = MissingAttribute("call it: group.method(...)")
 
     def __init__(self, methods: Sequence[ActorMethod[..., Any]]) -> None:
         self._methods = methods

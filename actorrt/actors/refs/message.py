@@ -1,6 +1,6 @@
 """A message to an actor, and the caller that its outcome goes to.
 
-What the messages in hand wait for is in `waits`.
+`message_waits` tells for which calls a message waits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from actorrt.ids import ActorId
 from actorrt.protocol.envelopes import Body
 
 if TYPE_CHECKING:
-    from actorrt.actors.refs.waits import TaskWaiter
+    from actorrt.actors.refs.message_waits import TaskWaiter
 
 PLAIN_MESSAGE_BYTES: Final = 64
 SIGNAL_PREFIX: Final = "!"
@@ -110,7 +110,7 @@ class Message:
         self.cell: Any = None  # the cell that it was delivered to
         self.runner: TaskWaiter | None = None  # drives it, if it is a coroutine
         self.timer: Any = None  # of its deadline, while it waits for something
-        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks await; see `waits`
+        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks await; see `message_waits`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from actorrt.actors.refs import current
-from actorrt.actors.refs.waits import begins_to_wait, waiter_of
+from actorrt.actors.refs.message_waits import begins_to_wait, waiter_of
 from actorrt.completion import Completion, Waiter
 
 T = TypeVar("T")

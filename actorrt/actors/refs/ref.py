@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, 
 
 from actorrt.actors.policy import checks
 from actorrt.actors.refs import current
-from actorrt.actors.wire.definition import Elsewhere
+from actorrt.actors.refs.missing_attribute import MissingAttribute
 from actorrt.actors.wire.interface import Interface, InterfaceData, MethodSpec
 from actorrt.actors.wire.interface import from_data as interface_from_data
 from actorrt.ids import ActorId, PeerAddress, short
@@ -173,7 +173,7 @@ class ActorMethod(Generic[P, R]):
     __slots__ = ("_options", "_ref", "_spec")
 
     if not TYPE_CHECKING:
-        remote = Elsewhere("call it: ref.method(...)")
+        remote = MissingAttribute("call it: ref.method(...)")
 
     def __init__(self, ref: ActorRef[Any], spec: MethodSpec, options: CallOptions) -> None:
         self._ref = ref

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorrt.actors.refs import current
-from actorrt.actors.refs.waits import begins_to_wait, waiter_of
+from actorrt.actors.refs.message_waits import begins_to_wait, waiter_of
 from actorrt.actors.wire.payload import ReplySentError
 from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.ids import PeerId

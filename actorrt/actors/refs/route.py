@@ -59,7 +59,7 @@ class Inbox(Protocol):
         """Messages wait on the route to this actor: have them sent as soon as there is room."""
 
 
-class Waiting:
+class WaitingCalls:
     """Calls that can't be sent yet, first in, first out, and their size."""
 
     __slots__ = ("_calls", "size_bytes")
@@ -133,7 +133,7 @@ class Route:
         self.gone: ActorRtError | None = None
         self.is_seeking = False
         self.window: Window | None = None
-        self.waiting: Waiting | None = None
+        self.waiting: WaitingCalls | None = None
         self.room: Completion[None] | None = None
         self.emptied: Completion[None] | None = None
 

@@ -22,7 +22,7 @@ from types import coroutine as coroutine_function
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, final
 
 from actorrt import forks
-from actorrt.actors.refs.waits import TaskWaiter
+from actorrt.actors.refs.message_waits import TaskWaiter
 from actorrt.completion import Completion
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Refuses actor classes that could not work, at the moment when they are defined."""
+"""Checks an actor class when it is defined, and marks the hooks of the base class, which need not be called."""
 
 from __future__ import annotations
 
@@ -53,21 +53,3 @@ def default_hook(hook: H) -> H:
     """
     setattr(hook, DEFAULT_HOOK, hook)
     return hook
-
-
-class Elsewhere:
-    """An attribute that does not exist; the error of reading it says what to write in its place.
-
-    It stands for names that users of other runtimes try. A class or an instance may still have an attribute of that
-    name.
-    """
-
-    def __init__(self, hint: str) -> None:
-        self._hint = hint
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: object, owner: type) -> object:
-        subject = owner.__name__ if instance is None else repr(instance)
-        raise AttributeError(f"{subject} has no {self._name!r}: {self._hint.format(owner.__name__)}")

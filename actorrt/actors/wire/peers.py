@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actorrt.actors.wire.remembered import Remembered
+from actorrt.actors.wire.bounded_dict import BoundedDict
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.reasons import ExitReason
@@ -28,7 +28,7 @@ class Peers:
     def __init__(self, transport: Transport, node: PeerAddress) -> None:
         self._transport = transport
         self.node = node
-        self._lost = Remembered[PeerId, ExitReason]()
+        self._lost = BoundedDict[PeerId, ExitReason]()
         self.own_peer = transport.peer
         self.link, self.node_of = transport.link, transport.node_of
 

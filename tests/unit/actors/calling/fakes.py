@@ -231,9 +231,6 @@ class CallingSide:
         self.calls = Calls(captures, self.table, self.routes, self.streams, self.threads, self.clock)
         self.ends: Any = None
 
-    def _dead_letter(self, *letter: str) -> None:
-        self.dead_letters.append(letter)
-
     def refusal(self) -> Any:
         return self.threads.refusal()
 

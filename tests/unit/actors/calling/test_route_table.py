@@ -8,7 +8,6 @@ import pytest
 
 from actorrt.actors.calling.route_table import RouteTable
 from actorrt.actors.refs.route import Route
-from actorrt.actors.wire.remembered import Remembered
 from actorrt.ids import ActorId, PeerAddress, PeerId
 
 AUTHORITY = PeerAddress(PeerId(b"a" * 16), "memory://authority")
@@ -115,10 +114,3 @@ def test_contradiction_between_a_route_and_the_table_is_told_with_the_route(tabl
     route.peer = HERE
     with pytest.raises(AssertionError, match=r"filed under another endpoint: route to 0000.* at 7474.*<Route to 0000"):
         table.check_invariants()
-
-
-def test_what_is_remembered_is_bounded_and_what_was_set_again_is_the_newest() -> None:
-    remembered: Remembered[int, str] = Remembered(3)
-    for number in (1, 2, 3, 1, 4):
-        remembered[number] = str(number)
-    assert dict(remembered) == {3: "3", 1: "1", 4: "4"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actorrt.actors.refs.message import PLAIN_MESSAGE_BYTES
-from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES, Route, Waiting
+from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES, Route, WaitingCalls
 from actorrt.actors.wire.credit import FIRST_BYTES, FIRST_MESSAGES, Window
 from actorrt.errors import ActorDiedError
 from actorrt.protocol.authorities import Sighting
@@ -66,7 +66,7 @@ def test_two_ways_at_once_are_a_contradiction(route: Route) -> None:
 
 
 def test_calls_wait_in_order_and_their_sizes_add_up() -> None:
-    waiting = Waiting()
+    waiting = WaitingCalls()
     calls: list[Any] = [Call(), Call(b"x" * 100), Call(("y" * 10,))]
     for call in calls:
         waiting.add(call)
@@ -80,7 +80,7 @@ def test_calls_wait_in_order_and_their_sizes_add_up() -> None:
     ("count", "body"), [(WAITING_MESSAGES, ()), (2, b"x" * (WAITING_BYTES // 2))], ids=["by messages", "by bytes"]
 )
 def test_route_is_full_by_messages_or_by_bytes_and_says_when_it_has_room(route: Route, count: int, body: Any) -> None:
-    route.waiting = waiting = Waiting()
+    route.waiting = waiting = WaitingCalls()
     assert route.room_comes().done()
     for _ in range(count):
         call: Any = Call(body)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from actorrt import errors
+from actorrt.actors.wire.bounded_dict import DEFAULT_COUNT
 from actorrt.actors.wire.peers import Peers
-from actorrt.actors.wire.remembered import REMEMBERED_COUNT
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from tests.unit.actors.calling.fakes import HERE, NODE, THERE, FakeTransport
@@ -39,7 +39,7 @@ def test_lost_peer_is_known_with_its_reason(peers: Peers) -> None:
 
 
 def test_of_very_many_lost_peers_the_oldest_are_forgotten(peers: Peers) -> None:
-    ids = [PeerId(number.to_bytes(16, "big")) for number in range(REMEMBERED_COUNT + 1)]
+    ids = [PeerId(number.to_bytes(16, "big")) for number in range(DEFAULT_COUNT + 1)]
     for peer in ids:
         peers.lost(peer, KILLED)
     assert [peers.is_lost(peer) for peer in (ids[0], ids[1], ids[-1])] == [False, True, True]

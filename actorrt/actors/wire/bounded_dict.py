@@ -1,4 +1,4 @@
-"""Pure: a dict that forgets its oldest entries."""
+"""Pure: a dict of a bounded size."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-REMEMBERED_COUNT: Final = 10_000
+DEFAULT_COUNT: Final = 10_000
 
 
-class Remembered(OrderedDict[K, V]):
-    """A dict of a bounded size: beyond it, the entry that was set first is deleted.
+class BoundedDict(OrderedDict[K, V]):
+    """A dict that deletes its oldest entry when it exceeds its size; an entry that is set again is the newest.
 
     Args:
         most_count: how many entries it holds.
     """
 
-    def __init__(self, most_count: int = REMEMBERED_COUNT) -> None:
+    def __init__(self, most_count: int = DEFAULT_COUNT) -> None:
         super().__init__()
         self._most_count = most_count
 

@@ -9,8 +9,8 @@ import pytest
 
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Message
+from actorrt.actors.refs.message_waits import TaskWaiter, begins_to_wait, waited_for
 from actorrt.actors.refs.waiting import gather
-from actorrt.actors.refs.waits import TaskWaiter, begins_to_wait, waited_for
 from actorrt.completion import Completion
 from tests.unit.actors.calling.fakes import CallingSide
 

@@ -1,4 +1,4 @@
-"""What can't change, and what it weighs."""
+"""Which values travel without a pickle or a copy, and how many bytes they count as."""
 
 from __future__ import annotations
 
