@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.cells.cell import Cell
 from actorrt.actors.refs.reply import Reply
 from actorrt.invariants import BrokenInvariantError
@@ -24,7 +24,7 @@ _changes: deque[tuple[float, Hashable, str, Any]] = deque(maxlen=KEPT_COUNT)
 
 def install() -> None:
     """Record changes from now on, and add them to every `BrokenInvariantError`."""
-    _record(Record, "actor_id", "state", "incarnation", "peer_address", "is_to_end")
+    _record(ActorRecord, "actor_id", "state", "incarnation", "peer_address", "is_to_end")
     _record(Cell, "actor_id", "state", "incarnation")
     _record(Reply, "call_id", "peer")
     _record(ObjectEntry, "object_id", "state", "place")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import actorrt as art
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.actors.refs import current
@@ -61,7 +61,7 @@ class Stage:
         self.host: Any = self.cell.host.endpoint
         record = self.core.registry.record(ref._actor_id)
         assert record is not None
-        self.record: Record = record
+        self.record: ActorRecord = record
 
     def check(self) -> None:
         for endpoint in endpoints():
@@ -223,11 +223,11 @@ async def test_story_of_the_actor_is_told_with_its_last_changes(stage: Stage) ->
     with changed(stage.record, "peer_address", None):
         text = str(expect(stage, "its place and state differ"))
     lines = [line.strip().partition(" s ago: ")[2] for line in text.splitlines()[1:]]
-    assert [line for line in lines if line.startswith("Record.state")] == [
-        *("Record.state = starting", "Record.state = running"),
+    assert [line for line in lines if line.startswith("ActorRecord.state")] == [
+        *("ActorRecord.state = starting", "ActorRecord.state = running"),
     ]
     assert "Cell.incarnation = 1" in lines
-    assert lines[-1] == "Record.peer_address = None"
+    assert lines[-1] == "ActorRecord.peer_address = None"
 
 
 async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:

@@ -20,11 +20,11 @@ from actorrt.actors.policy.instructions import (
     Instruction,
     Ready,
     RetryAfter,
-    Start,
-    StartInTurn,
-    Stop,
-    StopInTurn,
+    StartOne,
+    StartSeveral,
+    StopOne,
     Stopped,
+    StopSeveral,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
@@ -83,20 +83,20 @@ class Rules:
         for other in reversed(group):
             if other.id in self.alive:
                 is_over = other.restart is RestartType.TEMPORARY
-                done.append(Stop(other.id, manner=Manner.AT_ONCE if is_over else Manner.FOR_RESTART))
+                done.append(StopOne(other.id, manner=Manner.AT_ONCE if is_over else Manner.FOR_RESTART))
                 if other.restart is RestartType.TEMPORARY:
                     done.append(Forget(other.id))
                     self.alive.discard(other.id)
                     self.specs.remove(other)
         again = [s.id for s in group if s in self.specs]
         self.alive |= set(again)
-        return done + [Start(id) for id in again]
+        return done + [StartOne(id) for id in again]
 
     def ended(self, dead: list[str]) -> list[Instruction]:
         done: list[Instruction] = [Forget(id) for id in dead]
         for spec in reversed(self.specs):
             if spec.id in self.alive:
-                done += [Stop(spec.id, manner=Manner.AT_ONCE), Forget(spec.id)]
+                done += [StopOne(spec.id, manner=Manner.AT_ONCE), Forget(spec.id)]
         self.specs, self.alive, self.is_over = [], set(), True
         return done
 
@@ -117,7 +117,7 @@ class WholeSteps(RuleBasedStateMachine):
             lambda: 0.0, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S, quorum=least
         )
         done = self.carry_out(self.real.start_requested(specs))
-        assert done == [*(Start(spec.id) for spec in specs), Ready()]
+        assert done == [*(StartOne(spec.id) for spec in specs), Ready()]
 
     def carry_out(self, instructions: list[Instruction]) -> list[Instruction]:
         done: list[Instruction] = []
@@ -126,17 +126,17 @@ class WholeSteps(RuleBasedStateMachine):
             instruction = queue.pop(0)
             done.append(instruction)
             match instruction:
-                case Start(id):
+                case StartOne(id):
                     queue += self.real.child_started(id, self.now)
-                case Stop(id):
+                case StopOne(id):
                     queue += self.real.child_exited(id, SHUTDOWN, self.now)
-                case StartInTurn(ids):
-                    done[-1:] = [Start(id) for id in ids]
+                case StartSeveral(ids):
+                    done[-1:] = [StartOne(id) for id in ids]
                     queue += [i for id in ids for i in self.real.child_started(id, self.now)]
-                case StopInTurn(ids, manner):
+                case StopSeveral(ids, manner):
                     done.pop()
                     for id in ids:
-                        done.append(Stop(id, manner=manner))
+                        done.append(StopOne(id, manner=manner))
                         queue += self.real.child_exited(id, SHUTDOWN, self.now)
                         done += [queue.pop(0) for _ in list(queue) if isinstance(queue[0], Forget)]
                 case RetryAfter(id):
@@ -166,7 +166,7 @@ class WholeSteps(RuleBasedStateMachine):
         self.count += 1
         self.rules.specs.append(spec)
         self.rules.alive.add(spec.id)
-        assert self.carry_out(self.real.child_added(spec)) == [Start(spec.id)]
+        assert self.carry_out(self.real.child_added(spec)) == [StartOne(spec.id)]
 
     @precondition(lambda self: self.rules.alive)
     @rule(data=st.data(), kill=st.booleans())
@@ -174,7 +174,7 @@ class WholeSteps(RuleBasedStateMachine):
         id = data.draw(st.sampled_from(sorted(self.rules.alive)))
         self.rules.alive.discard(id)
         self.rules.specs = [spec for spec in self.rules.specs if spec.id != id]
-        assert self.carry_out(self.real.stop_child_requested(id, kill=kill)) == [Stop(id, kill), Forget(id)]
+        assert self.carry_out(self.real.stop_child_requested(id, kill=kill)) == [StopOne(id, kill), Forget(id)]
 
     @invariant()
     def the_same_children_are_left(self) -> None:
@@ -210,17 +210,17 @@ class Interleavings(RuleBasedStateMachine):
         for instruction in instructions:
             assert not self.is_over, "nothing follows the end"
             match instruction:
-                case Start(id):
+                case StartOne(id):
                     self.is_started([id])
-                case StartInTurn(ids):
+                case StartSeveral(ids):
                     assert len(ids) > 1
                     self.is_started(ids)
                     self.in_turn.append(list(ids))
-                case Stop(id, kill):
+                case StopOne(id, kill):
                     assert id in self.starting | self.running, "only what lives is stopped"
                     assert kill or id not in self.stopping, "a child is asked once"
                     self.stopping.add(id)
-                case StopInTurn(ids):
+                case StopSeveral(ids):
                     assert len(ids) > 1
                     assert self.running >= set(ids), "only what runs is stopped in turn"
                     assert not self.stopping & set(ids), "a child is asked once"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorrt.actors.authority.order import Order
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import IdSource
 from actorrt.protocol.authorities import ActorOrder
 
@@ -33,7 +33,7 @@ def order_of(parent, **changes):
 
 def record_of(supervisor):
     """Return a record of another child of that supervisor; None: of an actor alone."""
-    return Record(IDS.actor(), order_of(supervisor), supervisor)
+    return ActorRecord(IDS.actor(), order_of(supervisor), supervisor)
 
 
 def crashed(error):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerAddress
 from actorrt.protocol.hosts import ChildExited, ChildStarted, ChildWithdrawn
@@ -24,11 +24,11 @@ class ChildEvents:
         record_of: knows the supervisors.
     """
 
-    def __init__(self, control: Control, record_of: Callable[[ActorId], Record | None]) -> None:
+    def __init__(self, control: Control, record_of: Callable[[ActorId], ActorRecord | None]) -> None:
         self._control = control
         self._record_of = record_of
 
-    def started(self, record: Record) -> None:
+    def started(self, record: ActorRecord) -> None:
         """Tell that a child runs for the first time; `card` is what its ref needs."""
         if record.supervisor is None:
             return
@@ -37,7 +37,7 @@ class ChildEvents:
             notice = ChildStarted(supervisor=record.supervisor, child=record.actor_id, card=record.card())
             self._control.notify(home, notice)
 
-    def exited(self, record: Record, reason: ExitReason, cause: Hashable) -> bool:
+    def exited(self, record: ActorRecord, reason: ExitReason, cause: Hashable) -> bool:
         """Tell that an incarnation of a child ended; return whether there is a supervisor to decide what follows."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
@@ -53,7 +53,7 @@ class ChildEvents:
         self._control.notify(home, notice)
         return True
 
-    def withdrawn(self, record: Record) -> bool:
+    def withdrawn(self, record: ActorRecord) -> bool:
         """Tell that a child is to end that does not run now; return whether there is a supervisor to remove it."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
@@ -61,7 +61,7 @@ class ChildEvents:
         self._control.notify(home, ChildWithdrawn(supervisor=record.supervisor, child=record.actor_id))
         return True
 
-    def _home_of_supervisor(self, record: Record) -> PeerAddress | None:
+    def _home_of_supervisor(self, record: ActorRecord) -> PeerAddress | None:
         """Return where the supervisor of a record runs, if it has one that runs."""
         supervisor = None if record.supervisor is None else self._record_of(record.supervisor)
         return None if supervisor is None else supervisor.home

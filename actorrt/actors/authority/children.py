@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId
 from actorrt.reasons import ExitReason
@@ -14,25 +14,25 @@ class Children:
     """The children that one registry knows, by their parents."""
 
     def __init__(self) -> None:
-        self._by_parent: dict[ActorId, dict[ActorId, Record]] = {}
+        self._by_parent: dict[ActorId, dict[ActorId, ActorRecord]] = {}
 
     def __contains__(self, parent: ActorId) -> bool:
         return parent in self._by_parent
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ActorRecord) -> None:
         """Take in an actor that is being spawned; without effect if no actor spawned it."""
         if record.parent is not None:
             self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
 
-    def families(self) -> Iterable[tuple[ActorId, Collection[Record]]]:
+    def families(self) -> Iterable[tuple[ActorId, Collection[ActorRecord]]]:
         """Return each parent with its children, in the order in which they were spawned; not to be kept."""
         return ((parent, children.values()) for parent, children in self._by_parent.items())
 
-    def in_order(self, parent: ActorId) -> Collection[Record]:
+    def in_order(self, parent: ActorId) -> Collection[ActorRecord]:
         """Return a parent's children in the order in which they were spawned; not to be kept."""
         return self._by_parent.get(parent, {}).values()
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: ActorRecord) -> None:
         """Drop an actor that is gone."""
         siblings = self._by_parent.get(record.parent) if record.parent is not None else None
         if siblings is not None and record.parent is not None:
@@ -40,11 +40,11 @@ class Children:
             if not siblings:
                 del self._by_parent[record.parent]
 
-    def of(self, parent: ActorId) -> list[Record]:
+    def of(self, parent: ActorId) -> list[ActorRecord]:
         """Return a parent's children, last first."""
         return list(reversed(self._by_parent.get(parent, {}).values()))
 
-    def all(self) -> list[Record]:
+    def all(self) -> list[ActorRecord]:
         """Return every child of every parent."""
         return [child for children in self._by_parent.values() for child in children.values()]
 
@@ -54,17 +54,17 @@ class Children:
             await next(iter(children.values())).next_change()
 
 
-def stopped_early(record: Record) -> ActorStartError:
+def stopped_early(record: ActorRecord) -> ActorStartError:
     """Make the error of a start that was overtaken by the order to stop."""
     return ActorStartError(f"{record.label} was stopped before it started")
 
 
-def parent_ended(record: Record) -> ActorStartError:
+def parent_ended(record: ActorRecord) -> ActorStartError:
     """Make the error of a spawn that was overtaken by the end of the actor that asked for it."""
     return ActorStartError(f"{record.label} did not start: what spawned it has ended")
 
 
-def start_error(record: Record, error: Exception) -> ActorStartError:
+def start_error(record: ActorRecord, error: Exception) -> ActorStartError:
     """Return the error of a start that raised `error`, whatever that was."""
     if isinstance(error, ActorStartError):
         return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerAddress
@@ -14,21 +14,21 @@ from actorrt.ids import ActorId, ObjectId, PeerAddress
 class Hosting(Protocol):
     """Where a registry's actors run."""
 
-    def start_at_once(self, record: Record) -> PeerAddress | None:
+    def start_at_once(self, record: ActorRecord) -> PeerAddress | None:
         """Start the record's incarnation if nothing about that waits; None: `start` has to.
 
         Raises:
             ActorStartError: the constructor failed.
         """
 
-    async def start(self, record: Record) -> PeerAddress:
+    async def start(self, record: ActorRecord) -> PeerAddress:
         """Start the record's incarnation, in the place of the one before if that kept its mailbox.
 
         Raises:
             ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
         """
 
-    def stop(self, records: Sequence[Record], reason: str) -> None:
+    def stop(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Ask actors to end, side by side, each in its record's manner.
 
         Each exit is reported to the registry, at the latest after its `shutdown_s` and a kill.
@@ -36,19 +36,19 @@ class Hosting(Protocol):
         A start under way is broken off: it fails instead.
         """
 
-    def restarts_later(self, record: Record, delay_s: float) -> None:
+    def restarts_later(self, record: ActorRecord, delay_s: float) -> None:
         """Called when the actor waits to be started again: tell the callers of the calls that it had in hand."""
 
-    def kill(self, records: Sequence[Record]) -> None:
+    def kill(self, records: Sequence[ActorRecord]) -> None:
         """End actors now; each exit is reported to the registry, or the failure of its start."""
 
-    def break_off(self, record: Record) -> None:
+    def break_off(self, record: ActorRecord) -> None:
         """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
 
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors for which anything is reserved or kept here; all of them live."""
 
-    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
+    def bury(self, record: ActorRecord, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
 
         Args:

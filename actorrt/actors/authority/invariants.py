@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from actorrt.actors.authority.children import Children
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.ids import ActorId, short
 from actorrt.invariants import BrokenInvariantError
 
 _WITH_ENDPOINT = (RecordState.RUNNING, RecordState.STOPPING)
 
 
-def expect(is_so: bool, what: str, record: Record | None = None) -> None:
+def expect(is_so: bool, what: str, record: ActorRecord | None = None) -> None:
     """Raise unless a condition holds.
 
     Raises:
@@ -28,7 +28,7 @@ def expect(is_so: bool, what: str, record: Record | None = None) -> None:
         raise BrokenInvariantError(f"{what}: {record.story()}", record.actor_id)
 
 
-def check_records(records: Sequence[Record], asked: Sequence[Record], children: Children) -> None:
+def check_records(records: Sequence[ActorRecord], asked: Sequence[ActorRecord], children: Children) -> None:
     """Check the live actors of a registry, and those that are asked for and have not been begun.
 
     Raises:
@@ -50,7 +50,7 @@ def check_records(records: Sequence[Record], asked: Sequence[Record], children: 
         expect(child in known, "its parent has a child that is gone", child)
 
 
-def check_kept(kept: Collection[ActorId], records: Sequence[Record]) -> None:
+def check_kept(kept: Collection[ActorId], records: Sequence[ActorRecord]) -> None:
     """Check that nothing is kept for actors that are gone.
 
     Raises:

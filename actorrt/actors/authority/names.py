@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from actorrt import errors
 from actorrt.actors.authority.invariants import expect
-from actorrt.actors.authority.record import Record, RecordState, first_change
+from actorrt.actors.authority.record import ActorRecord, RecordState, first_change
 from actorrt.actors.policy.options import IfExists
 from actorrt.clock import Clock
 from actorrt.completion import Completion
@@ -24,14 +24,14 @@ class Names:
         replace: begins to end the holder of a name that another actor is to have.
     """
 
-    def __init__(self, clock: Clock, scope: Scope, replace: Callable[[Record], None]) -> None:
+    def __init__(self, clock: Clock, scope: Scope, replace: Callable[[ActorRecord], None]) -> None:
         self._clock = clock
         self._scope = scope
         self._replace = replace
-        self._holders: dict[tuple[str, str], Record] = {}
+        self._holders: dict[tuple[str, str], ActorRecord] = {}
         self._waiters: dict[tuple[str, str], list[Completion[None]]] = {}
 
-    async def find(self, namespace: str, name: str, timeout_s: float) -> Record:
+    async def find(self, namespace: str, name: str, timeout_s: float) -> ActorRecord:
         """Return the named actor once it runs, waiting for that up to `timeout_s` seconds.
 
         Raises:
@@ -46,7 +46,7 @@ class Names:
             if not await self._changes(key, holder, deadline):
                 raise _not_found(namespace, name, holder)
 
-    async def _changes(self, key: tuple[str, str], holder: Record | None, deadline: float) -> bool:
+    async def _changes(self, key: tuple[str, str], holder: ActorRecord | None, deadline: float) -> bool:
         """Wait until the name is taken or its holder's state changes; return False if the time was over before."""
         left_s = deadline - self._clock.now()
         if left_s <= 0:
@@ -70,7 +70,7 @@ class Names:
         if not waiters:
             self._waiters.pop(key, None)
 
-    async def take(self, record: Record) -> Record | None:
+    async def take(self, record: ActorRecord) -> ActorRecord | None:
         """Give the record its name, if it has one; return the actor that has it and is to be used instead.
 
         The wait for a name that is to become free ends when the record's order is withdrawn.
@@ -98,13 +98,13 @@ class Names:
                 waiter.set_value(None)
         return None
 
-    def free(self, record: Record) -> None:
+    def free(self, record: ActorRecord) -> None:
         """Take back a name, if the record has one."""
         key = (record.order.namespace, record.options.name or "")
         if self._holders.get(key) is record:
             del self._holders[key]
 
-    def check_invariants(self, records: Collection[Record]) -> None:
+    def check_invariants(self, records: Collection[ActorRecord]) -> None:
         """Check that exactly those of the live actors have names that should; see `invariants`."""
         for (_, name), holder in self._holders.items():
             expect(holder in records, f"the name {name!r} belongs to an actor that is gone", holder)
@@ -115,7 +115,7 @@ class Names:
             expect(bool(waiters) and not any(waiter.done() for waiter in waiters), f"nobody waits for name {name!r}")
 
 
-def _check_may_share(record: Record, holder: Record) -> None:
+def _check_may_share(record: ActorRecord, holder: ActorRecord) -> None:
     """Refuse a name that another live actor has, where the options do not ask for that very actor or its end."""
     name, if_exists = record.options.name, record.options.if_exists
     if if_exists is IfExists.FAIL:
@@ -130,7 +130,7 @@ def _check_may_share(record: Record, holder: Record) -> None:
         )
 
 
-def _not_found(namespace: str, name: str, holder: Record | None) -> errors.NameNotFoundError:
+def _not_found(namespace: str, name: str, holder: ActorRecord | None) -> errors.NameNotFoundError:
     if holder is not None and holder.state is RecordState.STARTING:
         return errors.NameNotFoundError(
             f"the actor named {name!r} in namespace {namespace!r} is still being started: give lookup a timeout_s"

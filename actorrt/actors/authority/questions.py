@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.names import Names
-from actorrt.actors.authority.record import WILL_RUN_AGAIN, Record, RecordState
+from actorrt.actors.authority.record import WILL_RUN_AGAIN, ActorRecord, RecordState
 from actorrt.actors.authority.tombstones import Tombstones
 from actorrt.clock import Clock
 from actorrt.errors import RuntimeStateError
@@ -27,7 +27,12 @@ class Questions:
     """
 
     def __init__(
-        self, records: Mapping[ActorId, Record], children: Children, names: Names, tombstones: Tombstones, clock: Clock
+        self,
+        records: Mapping[ActorId, ActorRecord],
+        children: Children,
+        names: Names,
+        tombstones: Tombstones,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._children = children
@@ -35,7 +40,7 @@ class Questions:
         self._tombstones = tombstones
         self._clock = clock
 
-    def live(self, actor_id: ActorId) -> Record:
+    def live(self, actor_id: ActorId) -> ActorRecord:
         """Return what is known of an actor that lives.
 
         Raises:

@@ -39,7 +39,7 @@ KEPT_SNAPSHOTS_COUNT: Final = 2
 """How many snapshots an actor has at most: one that can't be restored has another before it."""
 
 
-class Record:
+class ActorRecord:
     """One actor, over all its incarnations. A worker may hold a million of them.
 
     Its fields are set by its methods, each of which is one event. Others set four: the hosting `place`, listings
@@ -331,7 +331,7 @@ def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:
     return name or f"{class_name}-{short(actor_id)}"
 
 
-async def first_change(*records: Record) -> None:
+async def first_change(*records: ActorRecord) -> None:
     """Return when the state of one of the records has changed."""
     changed: Completion[None] = Completion()
     for record in records:

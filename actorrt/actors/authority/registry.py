@@ -25,8 +25,8 @@ from actorrt.actors.authority.invariants import check_kept, check_records, expec
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.questions import Questions
-from actorrt.actors.authority.record import Record, RecordState
-from actorrt.actors.authority.spawns import Spawns
+from actorrt.actors.authority.record import ActorRecord, RecordState
+from actorrt.actors.authority.spawns import SpawnRequests
 from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
 from actorrt.actors.policy.self_restart import SelfRestart
@@ -67,21 +67,21 @@ class Registry:
         self._clock = clock
         self._random = random
         self._scope = scope
-        self._records: dict[ActorId, Record] = {}
+        self._records: dict[ActorId, ActorRecord] = {}
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
         self._names = Names(clock, scope, lambda holder: self.stops.begin([holder], "replaced", kill=False))
         self._tombstones = Tombstones()
         self.questions = Questions(self._records, self._children, self._names, self._tombstones, clock)
-        asked: dict[ActorId, Record] = {}
+        asked: dict[ActorId, ActorRecord] = {}
         self.stops = Stops(self._records, asked, self._children, hosting, self._child_events, scope, self._gone)
-        self._spawns = Spawns(self, asked, self.stops, hosting, self._names, self._children, scope)
+        self._spawns = SpawnRequests(self, asked, self.stops, hosting, self._names, self._children, scope)
 
-    def record(self, actor_id: ActorId) -> Record | None:
+    def record(self, actor_id: ActorId) -> ActorRecord | None:
         """Return what is known of a live actor."""
         return self._records.get(actor_id)
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[ActorRecord]:
         """Return every live actor, in the order in which they were spawned."""
         return list(self._records.values())
 
@@ -106,7 +106,7 @@ class Registry:
 
     # Requests
 
-    def spawn(self, record: Record) -> Coroutine[Any, Any, ActorCard]:
+    def spawn(self, record: ActorRecord) -> Coroutine[Any, Any, ActorCard]:
         """Start an actor, and return what its ref needs. It ends with its parent, even if its start has not begun.
 
         Raises:
@@ -127,10 +127,10 @@ class Registry:
         return self._spawns.spawn_many(order, actor_ids)
 
     def withdraw_spawn(self, actor_id: ActorId) -> None:
-        """End the spawn of an actor, or of the group that begins with it; see `Spawns.withdraw`."""
+        """End the spawn of an actor, or of the group that begins with it; see `SpawnRequests.withdraw`."""
         self._spawns.withdraw(actor_id)
 
-    def enter(self, record: Record) -> None:
+    def enter(self, record: ActorRecord) -> None:
         """Know an actor from now on, until it is gone."""
         self._records[record.actor_id] = record
 
@@ -146,7 +146,7 @@ class Registry:
 
     # What happens
 
-    def start_at_once(self, record: Record) -> bool:
+    def start_at_once(self, record: ActorRecord) -> bool:
         """Start a new record's first incarnation, if that never waits; return whether it does not, as `start` else."""
         record.begin_start()
         try:
@@ -160,12 +160,12 @@ class Registry:
         self.started(record, peer_address)
         return True
 
-    async def start(self, record: Record) -> None:
+    async def start(self, record: ActorRecord) -> None:
         """Start an incarnation; a failure is in `start_error` then."""
         record.begin_start()
         await self.run_start(record)
 
-    async def run_start(self, record: Record) -> None:
+    async def run_start(self, record: ActorRecord) -> None:
         """Go through with a start that has begun and take in how that went; a failure is in `start_error` then.
 
         A start that raises anything has failed. This is the one place where those who wait for the actor are told so,
@@ -178,7 +178,7 @@ class Registry:
             return
         self.started(record, peer_address)
 
-    def started(self, record: Record, peer_address: PeerAddress) -> None:
+    def started(self, record: ActorRecord, peer_address: PeerAddress) -> None:
         """Called when the incarnation that was being started runs."""
         now = self._clock.now()
         is_first = record.state is RecordState.STARTING
@@ -192,13 +192,13 @@ class Registry:
         if record.early_exit is not None:
             self._scope.loop.call_soon(record.early_exit)  # when the answer to the request for the start has left
 
-    async def _incarnate(self, record: Record) -> PeerAddress:
+    async def _incarnate(self, record: ActorRecord) -> PeerAddress:
         await self.children_gone(record.actor_id)
         if record.is_to_end:
             raise stopped_early(record)
         return await self._hosting.start(record)
 
-    def start_failed(self, record: Record, cause: Exception) -> None:
+    def start_failed(self, record: ActorRecord, cause: Exception) -> None:
         """The incarnation that was being started does not run; a supervisor that ordered it is told elsewhere."""
         reason = record.start_failed(start_error(record, cause))
         self.stops.stop_children(record.actor_id)
@@ -262,7 +262,7 @@ class Registry:
                 record, self._self_restart(record).exited(reason, self._clock.now(), record.had_handled_message)
             )
 
-    def _self_restart(self, record: Record) -> SelfRestart:
+    def _self_restart(self, record: ActorRecord) -> SelfRestart:
         """Return what decides on the failures of an actor that is supervised alone."""
         if record.self_restart is None:
             self_restart = record.self_restart = SelfRestart(record.options, self._random)
@@ -283,7 +283,7 @@ class Registry:
             if record is not None and record.peer_address is not None and record.peer_address.peer == peer:
                 self.exited(actor_id, record.incarnation, reason, cause=peer)
 
-    def _carry_out(self, record: Record, decision: SelfRestart.Decision) -> None:
+    def _carry_out(self, record: ActorRecord, decision: SelfRestart.Decision) -> None:
         if decision.is_gone:
             self._gone(record, decision.reason or record.last_reason or reasons.NORMAL)
             return
@@ -300,18 +300,18 @@ class Registry:
         if record is not None and record.state in (RecordState.DECIDING, RecordState.RESTARTING):
             self._waits_to_restart(record, delay_s)
 
-    def _waits_to_restart(self, record: Record, delay_s: float) -> None:
+    def _waits_to_restart(self, record: ActorRecord, delay_s: float) -> None:
         record.waits_to_restart(self._clock.now() + delay_s if delay_s else None)
         if delay_s:
             logger.info("%s is started again in %.2f s: %s", record.label, delay_s, record.last_reason)
         self._hosting.restarts_later(record, delay_s)
 
-    def _delay_over(self, record: Record) -> None:
+    def _delay_over(self, record: ActorRecord) -> None:
         if record.self_restart is not None and record.state is RecordState.RESTARTING:
             record.self_restart.delay_over()
             self._begin_restart(record)
 
-    def _begin_restart(self, record: Record) -> None:
+    def _begin_restart(self, record: ActorRecord) -> None:
         if self._records.get(record.actor_id) is record and record.state is RecordState.RESTARTING:
             self._scope.start(self.start(record), f"restart {record.label}")
 
@@ -319,7 +319,7 @@ class Registry:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
         await self._children.gone(parent)
 
-    def _gone(self, record: Record, reason: ExitReason, *, is_buried: bool = False) -> None:
+    def _gone(self, record: ActorRecord, reason: ExitReason, *, is_buried: bool = False) -> None:
         """Say that the actor will not run again: its callers know at once, others when its children have ended."""
         if record.state in (RecordState.ENDING, RecordState.GONE):
             return
@@ -333,7 +333,7 @@ class Registry:
         else:
             self._scope.start(self._forget_after(record, tombstone, burial), f"end {tombstone.label}")
 
-    async def _forget_after(self, record: Record, tombstone: Tombstone, burial: Completion[Any] | None) -> None:
+    async def _forget_after(self, record: ActorRecord, tombstone: Tombstone, burial: Completion[Any] | None) -> None:
         await self.children_gone(record.actor_id)
         try:
             async with asyncio.timeout(BURIAL_TIMEOUT_S):
@@ -345,7 +345,7 @@ class Registry:
             logger.debug("children of %s ended with their process: %s", record.label, error)
         self._forget(record, tombstone)
 
-    def _forget(self, record: Record, tombstone: Tombstone) -> None:
+    def _forget(self, record: ActorRecord, tombstone: Tombstone) -> None:
         """Free the name, then tell everybody who waits for the end."""
         del self._records[record.actor_id]
         self._tombstones.add(record.actor_id, tombstone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import PeerAddress
 from actorrt.protocol.authorities import GroupPlaces, Sighting
 
@@ -21,7 +21,7 @@ class Sightings:
         self._sightings: list[Sighting | None] = []
         self._place_of = array(PLACE_CODE)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ActorRecord) -> None:
         """Take in the next actor; one that has ended since it started is nowhere."""
         place = self._places.setdefault((record.peer_address, record.incarnation), len(self._places))
         if place == len(self._sightings):

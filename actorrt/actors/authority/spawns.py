@@ -17,7 +17,7 @@ from actorrt.actors.authority.children import Children, parent_ended, stopped_ea
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.order import Order
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.sightings import Sightings
 from actorrt.actors.authority.stops import STEP_COUNT, Stops
 from actorrt.completion import Completion
@@ -32,7 +32,7 @@ UNDER_WAY_COUNT: Final = 1_000
 """How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
 
 
-class Spawns:
+class SpawnRequests:
     """The requests that one registry serves.
 
     Args:
@@ -47,7 +47,7 @@ class Spawns:
     def __init__(
         self,
         registry: Registry,
-        asked: dict[ActorId, Record],
+        asked: dict[ActorId, ActorRecord],
         stops: Stops,
         hosting: Hosting,
         names: Names,
@@ -63,16 +63,16 @@ class Spawns:
         self._asked = asked
         self._groups: dict[ActorId, _Group] = {}
 
-    def asked(self) -> list[Record]:
+    def asked(self) -> list[ActorRecord]:
         """Return the actors that have no record in the registry yet."""
         return list(self._asked.values())
 
-    def spawn(self, record: Record) -> Coroutine[Any, Any, ActorCard]:
+    def spawn(self, record: ActorRecord) -> Coroutine[Any, Any, ActorCard]:
         """Start an actor; see `Registry.spawn`. What the request needs is taken at once."""
         self._take(record)
         return self._spawn(record)
 
-    async def _spawn(self, record: Record) -> ActorCard:
+    async def _spawn(self, record: ActorRecord) -> ActorCard:
         try:
             holder = await self._names.take(record)
             if holder is None and record.order.is_withdrawn:
@@ -89,7 +89,7 @@ class Spawns:
             raise error
         return record.card()
 
-    def _refuse(self, record: Record) -> None:
+    def _refuse(self, record: ActorRecord) -> None:
         """Give back what a request took whose actor is not going to be started."""
         del self._asked[record.actor_id]
         self._names.free(record)
@@ -97,13 +97,13 @@ class Spawns:
         self._children.remove(record)
         record.changed()
 
-    async def _start(self, record: Record) -> errors.ActorStartError | None:
+    async def _start(self, record: ActorRecord) -> errors.ActorStartError | None:
         """Go through with the first start; return its error if it failed."""
         if not self._start_at_once(record):
             await self._registry.start(record)
         return record.start_error
 
-    def _start_at_once(self, record: Record) -> bool:
+    def _start_at_once(self, record: ActorRecord) -> bool:
         """Enter the record in the registry and start it, if that never waits; return whether it did not wait."""
         del self._asked[record.actor_id]
         self._registry.enter(record)
@@ -111,7 +111,7 @@ class Spawns:
 
     def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, GroupPlaces]:
         """Start actors without names by one order, side by side; see `Registry.spawn_many`."""
-        first = Record(actor_ids[0], order)
+        first = ActorRecord(actor_ids[0], order)
         self._take(first)
         group = self._groups[first.actor_id] = _Group(first, len(actor_ids))
         return self._spawn_many(group, actor_ids)
@@ -153,18 +153,18 @@ class Spawns:
             while group.under_way_count > UNDER_WAY_COUNT and not group.over.done():
                 await group.next_end()
 
-    def _next_record(self, group: _Group, actor_id: ActorId) -> Record:
-        record = Record(actor_id, group.first.order)
+    def _next_record(self, group: _Group, actor_id: ActorId) -> ActorRecord:
+        record = ActorRecord(actor_id, group.first.order)
         self._take(record)
         return record
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: ActorRecord) -> None:
         """Take what a request needs before its actor is entered in the registry."""
         self._hosting.hold(record.objects, record.order.tokens)
         self._children.add(record)
         self._asked[record.actor_id] = record
 
-    async def _start_one(self, group: _Group, record: Record) -> None:
+    async def _start_one(self, group: _Group, record: ActorRecord) -> None:
         await self._registry.start(record)
         group.started(record, record.start_error)
 
@@ -200,10 +200,10 @@ class _Group:
         over: ends when all run, one has failed, or the group is wanted no more.
     """
 
-    def __init__(self, first: Record, count: int) -> None:
+    def __init__(self, first: ActorRecord, count: int) -> None:
         self.first = first
-        self.records: list[Record] = []
-        self.failed: tuple[Record, errors.ActorStartError] | None = None
+        self.records: list[ActorRecord] = []
+        self.failed: tuple[ActorRecord, errors.ActorStartError] | None = None
         self.over: Completion[None] = Completion()
         self._count = count
         self._ended_count = 0
@@ -223,7 +223,7 @@ class _Group:
         """Return what ends with the next start."""
         return self._next_end
 
-    def started(self, record: Record, error: errors.ActorStartError | None) -> None:
+    def started(self, record: ActorRecord, error: errors.ActorStartError | None) -> None:
         """A start has ended; None: its actor runs."""
         self._ended_count += 1
         ended, self._next_end = self._next_end, Completion()

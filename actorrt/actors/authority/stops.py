@@ -11,7 +11,7 @@ from typing import Final
 from actorrt.actors.authority.child_events import ChildEvents
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.hosting import Hosting
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.ids import ActorId
 from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitKind, ExitReason
@@ -36,13 +36,13 @@ class Stops:
 
     def __init__(
         self,
-        records: Mapping[ActorId, Record],
-        asked: Mapping[ActorId, Record],
+        records: Mapping[ActorId, ActorRecord],
+        asked: Mapping[ActorId, ActorRecord],
         children: Children,
         hosting: Hosting,
         child_events: ChildEvents,
         scope: Scope,
-        gone: Callable[[Record, ExitReason], None],
+        gone: Callable[[ActorRecord, ExitReason], None],
     ) -> None:
         self._records = records
         self._asked = asked
@@ -54,29 +54,29 @@ class Stops:
 
     async def stop(self, actor_ids: Sequence[ActorId], reason: str, *, kill: bool = False) -> None:
         """End actors by order, side by side, and return when all are gone. Without effect on those that are gone."""
-        records: list[Record] = []
+        records: list[ActorRecord] = []
         async for part in parts_of(actor_ids, STEP_COUNT):
             records += [record for actor_id in part if (record := self._records.get(actor_id)) is not None]
         await self.stop_each(records, reason, kill=kill)
 
-    async def stop_all(self, records: Sequence[Record], reason: str) -> None:
+    async def stop_all(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Stop actors side by side, children through their parents, and return when all are gone."""
-        tops: list[Record] = []
+        tops: list[ActorRecord] = []
         async for part in parts_of(records[::-1], STEP_COUNT):
             tops += [r for r in part if r.parent is None or r.parent not in self._records]
         await self.stop_each(tops, reason)
         await self._all_ended(records)
 
-    async def stop_each(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
+    async def stop_each(self, records: Sequence[ActorRecord], reason: str, *, kill: bool = False) -> None:
         """Stop each of these actors, side by side, and return when all are gone."""
         await self._begin_each(records, reason, kill=kill)
         await self._all_ended(records)
 
-    async def _begin_each(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
+    async def _begin_each(self, records: Sequence[ActorRecord], reason: str, *, kill: bool = False) -> None:
         async for part in parts_of(records, STEP_COUNT):
             self.begin([r for r in part if self._records.get(r.actor_id) is r], reason, kill=kill)
 
-    async def _all_ended(self, records: Sequence[Record]) -> None:
+    async def _all_ended(self, records: Sequence[ActorRecord]) -> None:
         async for part in parts_of(records, STEP_COUNT):
             for record in part:
                 await self.ended(record.actor_id)
@@ -86,7 +86,7 @@ class Stops:
         while (record := self._records.get(actor_id) or self._asked.get(actor_id)) is not None:
             await record.next_change()
 
-    def begin(self, records: Sequence[Record], reason: str, *, kill: bool) -> None:
+    def begin(self, records: Sequence[ActorRecord], reason: str, *, kill: bool) -> None:
         """End live actors for good, side by side; nobody restarts them."""
         incarnate = []
         for record in records:
@@ -97,7 +97,7 @@ class Stops:
                 self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
         self.end_incarnations(incarnate, reason, kill=kill)
 
-    def end_incarnations(self, records: Sequence[Record], reason: str, *, kill: bool) -> None:
+    def end_incarnations(self, records: Sequence[ActorRecord], reason: str, *, kill: bool) -> None:
         """End the incarnations that run or are being started; what follows is for others to decide."""
         ordered = [record for record in records if record.begin_end() or kill]
         if ordered and kill:
@@ -125,7 +125,7 @@ class Stops:
         if children:
             self._scope.start(self._begin_each(children, "its parent ended"), "stop children")
 
-    def withdraw(self, record: Record) -> None:
+    def withdraw(self, record: ActorRecord) -> None:
         """End an actor at once whose spawn was withdrawn: nobody has a ref."""
         record.withdraw()
         if record.is_start_under_way:

@@ -19,7 +19,7 @@ from actorrt.actors.cells.execution import Execution
 from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.cells.snapshots import NEVER, Snapshots
 from actorrt.actors.cells.start import ActorStart
-from actorrt.actors.cells.stop import Stop, run_on_stop
+from actorrt.actors.cells.stop import ActorStop, run_on_stop
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Caller, Message, Signal
 from actorrt.ids import ActorId, ObjectId
@@ -118,7 +118,7 @@ class Cell:
         self._context: Context | None = None
         self._handled_count = 0  # up to when its execution was dropped
         self._start: ActorStart | None = None  # under way
-        self._stop: Stop | None = None  # under way, or carried out
+        self._stop: ActorStop | None = None  # under way, or carried out
 
     @property
     def label(self) -> str:
@@ -332,7 +332,7 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start(f"was stopped while it started: {reason}", reason, within_s)
             return
-        stop = self._stop = Stop(reason, is_administrative=is_administrative)
+        stop = self._stop = ActorStop(reason, is_administrative=is_administrative)
         if self.state is not CellState.RUNNING:
             self._end(stop, reason)
             return
@@ -356,7 +356,7 @@ class Cell:
         if self.execution is not None:
             self.execution.break_off(self._gone_error("maybe"))
 
-    def _stop_overdue(self, stop: Stop) -> None:
+    def _stop_overdue(self, stop: ActorStop) -> None:
         stop.timer = None
         if self.state in STOPPING_STATES:
             what = "drain" if self.state is CellState.STOPPING else "stop"
@@ -379,7 +379,7 @@ class Cell:
         instance, self.instance = self.instance, None
         self.host.scope.start(self._finish(stop, instance), f"{self.label}.on_stop")
 
-    async def _finish(self, stop: Stop, instance: Any) -> None:
+    async def _finish(self, stop: ActorStop, instance: Any) -> None:
         reason = await run_on_stop(self, instance, stop.reason, may_return=not stop.is_administrative)
         if self.is_finishing:
             self._end(stop, reason)
@@ -394,11 +394,11 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start("was killed while it started", reasons.KILLED, 0.0)
         elif self.state is not CellState.ENDED:
-            stop = self._stop = self._stop or Stop(reasons.KILLED, is_administrative=True)
+            stop = self._stop = self._stop or ActorStop(reasons.KILLED, is_administrative=True)
             stop.reason, stop.is_administrative = reasons.KILLED, True
             self._end(stop, reasons.KILLED)
 
-    def _end(self, stop: Stop, reason: ExitReason) -> None:
+    def _end(self, stop: ActorStop, reason: ExitReason) -> None:
         had_failed = self.state is CellState.FAILED
         self.failure = self.failure if had_failed else None
         self.state = CellState.ENDED if stop.is_administrative else CellState.FAILED

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
 
 
-class Stop:
+class ActorStop:
     """An order to end an incarnation.
 
     Attributes:

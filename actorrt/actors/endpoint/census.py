@@ -11,7 +11,7 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId
 from actorrt.protocol.nodes import ActorRow
 from actorrt.protocol.processes import ProcessCensus
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LISTED_COUNT: Final = 1_000
 """How many light children of one endpoint are listed, and how many full mailboxes."""
 
-ChildrenOf = Callable[[ActorId], Collection[Record]]
+ChildrenOf = Callable[[ActorId], Collection[ActorRecord]]
 
 
 class Listing:
@@ -45,9 +45,9 @@ class Listing:
         self.rows: list[ActorRow] = []
         self.left_out: dict[bytes, int] = {}
 
-    def take(self, above: bytes, siblings: Collection[Record]) -> None:
+    def take(self, above: bytes, siblings: Collection[ActorRecord]) -> None:
         """Add the children of one parent, or the top of a job, and the actors below each that is listed."""
-        families: list[tuple[bytes, Collection[Record]]] = [(above, siblings)]
+        families: list[tuple[bytes, Collection[ActorRecord]]] = [(above, siblings)]
         while families:
             above, siblings = families.pop()
             listed = min(len(siblings), self._siblings_count, self._rows_count - len(self.rows))
@@ -60,7 +60,7 @@ class Listing:
                     families.append((record.actor_id, children))
 
 
-def of_record(record: Record) -> ActorRow:
+def of_record(record: ActorRecord) -> ActorRow:
     """Return the row of an actor: what its authority knows of it."""
     return ActorRow(
         actor=record.actor_id,

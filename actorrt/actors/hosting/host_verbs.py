@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
 from actorrt.actors.authority.order import Order
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.cells.blueprint import SpecBinding, ordered_blueprint
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerId
@@ -42,7 +42,7 @@ def serve_spawns(registry: Registry, control: Control) -> None:
 
     def spawn(_: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
         order = asked.order
-        return registry.spawn(Record(asked.actor, Order(order), order.supervisor))
+        return registry.spawn(ActorRecord(asked.actor, Order(order), order.supervisor))
 
     def spawn_many(_: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
         return registry.spawn_many(Order(asked.order), asked.actors)

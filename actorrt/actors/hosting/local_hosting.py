@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.authority.children import stopped_early
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint, SpecBinding
 from actorrt.completion import Completion
@@ -55,7 +55,7 @@ class LocalHosting:
         self._peers = peers
         self._held: dict[ObjectId, list[ObjectRef[Any]]] = {}
 
-    def start_at_once(self, record: Record) -> PeerAddress | None:
+    def start_at_once(self, record: ActorRecord) -> PeerAddress | None:
         if record.incarnation > 1:
             return None  # there may be a snapshot, and its predecessor's children
         try:
@@ -67,14 +67,14 @@ class LocalHosting:
             raise self.host.start_failed(record.actor_id, record.label, error) from error
         return self._peers.own
 
-    def _blueprint(self, record: Record) -> Blueprint:
+    def _blueprint(self, record: ActorRecord) -> Blueprint:
         order = record.order
         if order.blueprint is None:
             order.blueprint = Blueprint(self._binding, order, self._peers.own)
         blueprint: Blueprint = order.blueprint
         return blueprint
 
-    async def start(self, record: Record) -> PeerAddress:
+    async def start(self, record: ActorRecord) -> PeerAddress:
         cell = self._population.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
@@ -86,21 +86,21 @@ class LocalHosting:
         )
         return self._peers.own
 
-    def stop(self, records: Sequence[Record], reason: str) -> None:
+    def stop(self, records: Sequence[ActorRecord], reason: str) -> None:
         exit_reason = ExitReason(ExitKind.SHUTDOWN, reason)
         for record in records:
             self.host.stop(
                 record.actor_id, exit_reason, is_administrative=record.is_administrative, manner=record.manner
             )
 
-    def restarts_later(self, record: Record, delay_s: float) -> None:
+    def restarts_later(self, record: ActorRecord, delay_s: float) -> None:
         self.host.restarts_later(record.actor_id, delay_s)
 
-    def kill(self, records: Sequence[Record]) -> None:
+    def kill(self, records: Sequence[ActorRecord]) -> None:
         for record in records:
             self.host.kill(record.actor_id)
 
-    def break_off(self, record: Record) -> None:
+    def break_off(self, record: ActorRecord) -> None:
         self.host.kill(record.actor_id)
 
     def kept_actors(self) -> Collection[ActorId]:
@@ -120,13 +120,13 @@ class LocalHosting:
             if not refs:
                 del self._held[object_id]
 
-    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
+    def bury(self, record: ActorRecord, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         cell = self._population.cell(record.actor_id)
         self.host.bury(record.actor_id, tombstone.error)
         if cell is None or not cell.has_distant_children:
             return None
         return self._end_distant_children(record)
 
-    def _end_distant_children(self, record: Record) -> Completion[Any]:
+    def _end_distant_children(self, record: ActorRecord) -> Completion[Any]:
         """End what an incarnation spawned in other processes; only the node knows it."""
         return self._control.request(self._peers.node, Orphaned(actor=record.actor_id))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
-from actorrt.actors.policy.instructions import ChildState, Start, StartInTurn, Stop, StopInTurn
+from actorrt.actors.policy.instructions import ChildState, StartOne, StartSeveral, StopOne, StopSeveral
 from actorrt.actors.policy.supervised_child import SupervisedChild
 from actorrt.protocol.manner import Manner
 
@@ -74,7 +74,7 @@ class ChildOrder:
 
     # What comes next
 
-    def stop_next(self) -> Iterator[Stop | StopInTurn]:
+    def stop_next(self) -> Iterator[StopOne | StopSeveral]:
         """Order the next stops, if none is under way. A child whose stop was ordered otherwise is only awaited."""
         while not self._stopping and self._to_stop:
             group = self._take_to_stop()
@@ -84,7 +84,7 @@ class ChildOrder:
             self._stopping.update(group)
             if ids:
                 manner = group[0].manner
-                yield StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
+                yield StopSeveral(ids, manner) if len(ids) > 1 else StopOne(ids[0], manner=manner)
 
     def _take_to_stop(self) -> list[SupervisedChild]:
         """Take the next to stop: all that run, and are to stop alike, up to the first that does not; or that one."""
@@ -97,18 +97,18 @@ class ChildOrder:
         count = sum(1 for _ in takewhile(is_alike, reversed(waiting)))
         return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
 
-    def start_next(self, *, alone: bool) -> Start | StartInTurn:
+    def start_next(self, *, alone: bool) -> StartOne | StartSeveral:
         """Order the next start, and unless `alone` those behind it, up to the first that would be a new actor."""
         group = [self._to_start.popleft()]
         while not alone and group[0].has_actor and self._to_start and self._to_start[0].has_actor:
             group.append(self._to_start.popleft())
         self._starting.update(group)
         starts = [begin_start(child) for child in group]
-        return StartInTurn(tuple(start.id for start in starts)) if len(starts) > 1 else starts[0]
+        return StartSeveral(tuple(start.id for start in starts)) if len(starts) > 1 else starts[0]
 
 
-def begin_start(child: SupervisedChild) -> Start:
+def begin_start(child: SupervisedChild) -> StartOne:
     """Order the start of one child."""
     child.state, child.manner = ChildState.STARTING, Manner.ORDERLY
     child.restart_count += child.was_started
-    return Start(child.spec.id)
+    return StartOne(child.spec.id)

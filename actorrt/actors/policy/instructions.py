@@ -11,14 +11,14 @@ from actorrt.reasons import ExitReason
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartOne:
     """Start the child's next incarnation; for a child that was forgotten before, as a new actor."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopOne:
     """End the child: ask, wait for its `shutdown_s`, kill; or, with `kill`, kill at once."""
 
     id: str
@@ -27,7 +27,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class StartInTurn:
+class StartSeveral:
     """Start these children again, each when the one before has started.
 
     Where a start fails, `start_not_reached` is to be reported of those behind it, the last first, and then the failure.
@@ -37,8 +37,8 @@ class StartInTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class StopInTurn:
-    """End these children as `Stop` does, each when the one before has ended."""
+class StopSeveral:
+    """End these children as `StopOne` does, each when the one before has ended."""
 
     ids: tuple[str, ...]
     manner: Manner = Manner.ORDERLY
@@ -87,7 +87,9 @@ class Stopped:
     """Every child has ended and been forgotten: the supervisor ends as it was asked to."""
 
 
-Instruction: TypeAlias = Start | Stop | StartInTurn | StopInTurn | RetryAfter | Forget | Ready | GiveUp | Stopped
+Instruction: TypeAlias = (
+    StartOne | StopOne | StartSeveral | StopSeveral | RetryAfter | Forget | Ready | GiveUp | Stopped
+)
 
 
 class ChildState(StrEnum):

@@ -10,11 +10,12 @@ One child:
                   |           |
                   +-> stopping <-+   (a sibling's restart, a request, the supervisor's end)
 
-Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one` restarts
-independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a `Stop` by
-`child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and its end there is
-no second `Start`. `StartInTurn` and `StopInTurn` say the same of several children at once, so that a large group costs
-its supervisor one message. `GiveUp` and `Stopped` come last and once, after every child has ended.
+Invariants: children start in order and stop in reverse order, one after the other. Only under `one_for_one` and
+`quorum`, where children are independent, are several restarted side by side. A `StartOne` is answered by
+`child_started` or `child_start_failed`. A `StopOne` is answered by `child_exited`, or by `child_start_failed` where the
+start was under way. Between the start of a child and its end there is no second start. `StartSeveral` and `StopSeveral`
+say the same of several children at once, so that a large group costs its supervisor one message. `GiveUp` or `Stopped`
+comes last and once, after every child has ended.
 
 From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Where we differ:
 
@@ -43,7 +44,7 @@ from actorrt.actors.policy.instructions import (
     Instruction,
     Ready,
     RetryAfter,
-    Stop,
+    StopOne,
     Stopped,
 )
 from actorrt.actors.policy.intensity import RestartWindow
@@ -155,7 +156,7 @@ class Supervision:
         if child.state is ChildState.STOPPING and not kill:
             return []
         child.state = ChildState.STOPPING
-        return [Stop(id, kill)]
+        return [StopOne(id, kill)]
 
     def stop_requested(self, manner: Manner = Manner.ORDERLY) -> list[Instruction]:
         """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing.

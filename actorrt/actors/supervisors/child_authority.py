@@ -31,7 +31,7 @@ Soon: TypeAlias = Callable[..., object]
 """As `call_soon` of a loop."""
 
 
-class Spawns(Protocol):
+class ChildSpawner(Protocol):
     """Spawns actors."""
 
     def spawn(
@@ -68,7 +68,7 @@ class ChildAuthority:
     """
 
     def __init__(
-        self, address: PeerAddress, control: Control, soon: Soon, spawns: Spawns, refs: Refs, supervisor: ActorId
+        self, address: PeerAddress, control: Control, soon: Soon, spawns: ChildSpawner, refs: Refs, supervisor: ActorId
     ) -> None:
         self._address = address
         self._control = control

@@ -24,11 +24,11 @@ from actorrt.actors.policy.instructions import (
     Instruction,
     Ready,
     RetryAfter,
-    Start,
-    StartInTurn,
-    Stop,
-    StopInTurn,
+    StartOne,
+    StartSeveral,
+    StopOne,
     Stopped,
+    StopSeveral,
 )
 from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.wire.failures import reason_of
@@ -248,7 +248,7 @@ class Shell:
             self._raised(due, error)
 
     def _raised(self, due: Event | Instruction, error: Exception) -> None:
-        if isinstance(due, Start) and due.id not in self._refs:
+        if isinstance(due, StartOne) and due.id not in self._refs:
             self._start_failed(due.id, error)
         else:
             self._fail(error)
@@ -263,17 +263,17 @@ class Shell:
 
     def _carry_out(self, instruction: Instruction) -> None:
         match instruction:
-            case Start(id) if id not in self._actors:
+            case StartOne(id) if id not in self._actors:
                 self._vars.run(self._spawn, id)
-            case Start(id):
+            case StartOne(id):
                 self._restart([id])
-            case StartInTurn(ids):
+            case StartSeveral(ids):
                 self._restart(ids)
-            case Stop(id) if id in self._borrowed:
+            case StopOne(id) if id in self._borrowed:
                 self._give_back([id])
-            case Stop(id, kill, manner):
+            case StopOne(id, kill, manner):
                 self._authority.stop(self._actors[id], kill=kill, manner=manner)
-            case StopInTurn(ids, manner):
+            case StopSeveral(ids, manner):
                 self._give_back([id for id in ids if id in self._borrowed])
                 self._authority.stop_in_turn([self._actors[id] for id in ids if id not in self._borrowed], manner)
             case RetryAfter(id, delay_s):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.endpoint.census import Listing
 from actorrt.actors.wire.control import Answer, Control
@@ -53,7 +53,7 @@ async def take_census(
 
 async def _listed(registry: Registry, siblings_count: int) -> Listing:
     """List the actors that the node's registry knows: those at the top of each job, and all below them."""
-    tops: dict[JobId, list[Record]] = {}
+    tops: dict[JobId, list[ActorRecord]] = {}
     async for part in parts_of(registry.records(), _STEP_COUNT):
         for record in part:
             if record.parent is None:

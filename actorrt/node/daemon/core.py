@@ -17,7 +17,7 @@ from typing import Any, Final
 from actorrt import errors
 from actorrt.actors.authority.authority_verbs import serve_questions
 from actorrt.actors.authority.order import Order
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control
@@ -307,7 +307,7 @@ class NodeCore:
     def _spawn(self, peer: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
         order = Order(asked.order)
         self._take_order(peer, order)
-        return self.registry.spawn(Record(asked.actor, order, asked.order.supervisor))
+        return self.registry.spawn(ActorRecord(asked.actor, order, asked.order.supervisor))
 
     def _spawn_many(self, peer: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
         order = Order(asked.order)

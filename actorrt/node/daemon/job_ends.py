@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
 from actorrt.ids import JobId, short
 from actorrt.node.placement.job_table import JobTable
@@ -63,8 +63,8 @@ class JobEnds:
                     self._workers.end(worker)
             await self.end(job.job_id)
 
-    async def _records_of(self, job: Job) -> list[Record]:
-        records: list[Record] = []
+    async def _records_of(self, job: Job) -> list[ActorRecord]:
+        records: list[ActorRecord] = []
         async for part in parts_of(self._registry.records(), RECORDS_AT_ONCE_COUNT):
             records += [record for record in part if record.job == job.job_id]
         return records

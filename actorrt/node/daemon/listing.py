@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.ids import short
 from actorrt.node.placement.jobs import Worker
@@ -72,7 +72,7 @@ class Page(NamedTuple):
     next: Cursor | None
 
 
-def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Sequence[int] | None, count: int) -> Page:
+def page_of(workers: Iterable[Worker], records: Iterable[ActorRecord], after: Sequence[int] | None, count: int) -> Page:
     """Return a page of at most `count` rows; workers come first.
 
     Args:
@@ -93,7 +93,7 @@ def _following(items: Iterable[N], number: int, count: int) -> list[N]:
     return list(islice((item for item in items if item.number > number), count))
 
 
-def _is_more(workers: Iterable[Worker], records: Iterable[Record], last: Cursor) -> bool:
+def _is_more(workers: Iterable[Worker], records: Iterable[ActorRecord], last: Cursor) -> bool:
     return bool(_following(workers, last.worker, 1) or _following(records, last.actor, 1))
 
 
@@ -112,7 +112,7 @@ def _worker_row(worker: Worker) -> WorkerStatus:
     )
 
 
-def _actor_row(record: Record) -> ActorStatus:
+def _actor_row(record: ActorRecord) -> ActorStatus:
     return ActorStatus(
         actor=short(record.actor_id),
         label=record.label,

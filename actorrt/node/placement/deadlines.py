@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId
 from actorrt.scopes import Scope
 
@@ -24,12 +24,12 @@ class Deadlines:
         late: called with the actors of one order that have not ended in time.
     """
 
-    def __init__(self, scope: Scope, late: Callable[[Sequence[Record]], None]) -> None:
+    def __init__(self, scope: Scope, late: Callable[[Sequence[ActorRecord]], None]) -> None:
         self._scope = scope
         self._late = late
         self._batches: dict[ActorId, _StopBatch] = {}
 
-    def begin(self, records: Sequence[Record], delay_s: float) -> None:
+    def begin(self, records: Sequence[ActorRecord], delay_s: float) -> None:
         """Watch incarnations that were told to end. They get `delay_s` seconds, and `TURN_S` per awaited actor."""
         for record in records:
             self.forget(record.actor_id)
@@ -60,6 +60,6 @@ class Deadlines:
 class _StopBatch:
     """Incarnations that were told to end together."""
 
-    def __init__(self, left: dict[ActorId, tuple[Record, int]]) -> None:
+    def __init__(self, left: dict[ActorId, tuple[ActorRecord, int]]) -> None:
         self.left = left
         self.cancel: Callable[[], None] = lambda: None

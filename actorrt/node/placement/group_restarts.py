@@ -13,7 +13,7 @@ from typing import Any
 
 from actorrt import errors
 from actorrt.actors.authority.children import stopped_early
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerAddress, PeerId
@@ -31,7 +31,7 @@ class GroupRestarts:
         self._placement = placement
         self._control = control
         self._peer_address = peer_address
-        self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}
+        self._turns: dict[ActorId, tuple[ActorId, deque[ActorRecord]]] = {}
         """The supervisor and the queue of each actor whose start is queued."""
         placement.cancel_queued_start = self._cancel_queued_start
         control.handle(RestartChildren.by(self._restart))
@@ -43,7 +43,7 @@ class GroupRestarts:
     def _restart(self, _: PeerId, asked: RestartChildren) -> Coroutine[Any, Any, None]:
         """Queue the children at once: an order to stop one may follow directly, and must find the child queued."""
         supervisor = asked.supervisor
-        waiting: deque[Record] = deque()
+        waiting: deque[ActorRecord] = deque()
         for actor_id in asked.actors:
             try:
                 record = self._registry.questions.live(actor_id)
@@ -57,7 +57,7 @@ class GroupRestarts:
             self._turns[record.actor_id] = supervisor, waiting
         return self._restart_each(supervisor, waiting)
 
-    async def _restart_each(self, supervisor: ActorId, waiting: deque[Record]) -> None:
+    async def _restart_each(self, supervisor: ActorId, waiting: deque[ActorRecord]) -> None:
         while waiting:
             group = self._restartable(waiting)
             first = waiting[0]
@@ -68,26 +68,26 @@ class GroupRestarts:
             else:
                 await self._restart_alone(supervisor, first, waiting)
 
-    def _leave_turn(self, record: Record) -> ActorId | None:
+    def _leave_turn(self, record: ActorRecord) -> ActorId | None:
         """Remove a record from the queue that it waits in; return the supervisor, or None if it waits in none."""
         supervisor, waiting = self._turns.pop(record.actor_id, (None, None))
         if waiting is not None:
             waiting.remove(record)
         return supervisor
 
-    def _cancel_queued_start(self, record: Record) -> bool:
+    def _cancel_queued_start(self, record: ActorRecord) -> bool:
         supervisor = self._leave_turn(record)
         if supervisor is not None:
             self._report_failure(supervisor, record, stopped_early(record))
         return supervisor is not None
 
-    def _restartable(self, waiting: deque[Record]) -> list[Record]:
+    def _restartable(self, waiting: deque[ActorRecord]) -> list[ActorRecord]:
         """Return the longest beginning of the queue that can go to one worker with one order."""
         worker: Worker | None = waiting[0].place
         if worker is None or not worker.is_usable:
             return []
 
-        def can_return(record: Record) -> bool:
+        def can_return(record: ActorRecord) -> bool:
             """Whether the worker still has the mailbox, and so the spec of the actor."""
             return (
                 record.place is worker
@@ -98,7 +98,7 @@ class GroupRestarts:
 
         return list(takewhile(can_return, waiting))
 
-    async def _restart_group(self, supervisor: ActorId, group: list[Record], behind: deque[Record]) -> None:
+    async def _restart_group(self, supervisor: ActorId, group: list[ActorRecord], behind: deque[ActorRecord]) -> None:
         worker: Worker = group[0].place
         for record in group:
             record.starts_at(worker.peer_address)
@@ -110,7 +110,7 @@ class GroupRestarts:
             if left:
                 self._failed(supervisor, left[0], error, [*left[1:], *behind])
 
-    async def _restart_alone(self, supervisor: ActorId, record: Record, behind: deque[Record]) -> None:
+    async def _restart_alone(self, supervisor: ActorId, record: ActorRecord, behind: deque[ActorRecord]) -> None:
         """Restart one child: elsewhere, in a process of its own, or after its own children have ended."""
         await self._registry.run_start(record)
         if record.start_error is None:
@@ -138,7 +138,9 @@ class GroupRestarts:
         if supervisor is not None and started:
             self._tell(ChildrenRestarted(supervisor=supervisor, started=started))
 
-    def _failed(self, supervisor: ActorId, record: Record, error: Exception, behind: Sequence[Record]) -> None:
+    def _failed(
+        self, supervisor: ActorId, record: ActorRecord, error: Exception, behind: Sequence[ActorRecord]
+    ) -> None:
         """Report a child that did not start, and the children queued behind it as not reached."""
         unreached = []
         for other in behind:
@@ -151,7 +153,7 @@ class GroupRestarts:
         self._report_failure(supervisor, record, error, unreached)
 
     def _report_failure(
-        self, supervisor: ActorId | None, record: Record, error: Exception, unreached: Sequence[ActorId] = ()
+        self, supervisor: ActorId | None, record: ActorRecord, error: Exception, unreached: Sequence[ActorId] = ()
     ) -> None:
         cause = None
         if isinstance(error, errors.ActorDiedError):  # the process is gone; other actors may report the same cause
@@ -178,7 +180,7 @@ class GroupRestarts:
         incarnations = {record: record.incarnation for record in records if record is not None}
         return self._stop_each(asked, incarnations)
 
-    async def _stop_each(self, asked: StopChildren, incarnations: dict[Record, int]) -> None:
+    async def _stop_each(self, asked: StopChildren, incarnations: dict[ActorRecord, int]) -> None:
         waiting = deque(incarnations)
         while waiting := deque(record for record in waiting if record.has_incarnation(incarnations[record])):
             group = self._stoppable(waiting) or [waiting[0]]
@@ -194,11 +196,11 @@ class GroupRestarts:
                 while self._registry.record(record.actor_id) is record and record.has_incarnation(incarnation):
                     await record.next_change()
 
-    def _stoppable(self, waiting: deque[Record]) -> list[Record]:
+    def _stoppable(self, waiting: deque[ActorRecord]) -> list[ActorRecord]:
         """Return the longest beginning of the queue that one worker can stop by one order."""
         worker: Worker | None = waiting[0].place
 
-        def can_stop(record: Record) -> bool:
+        def can_stop(record: ActorRecord) -> bool:
             is_running = record.state is RecordState.RUNNING and not record.is_start_under_way
             return is_running and record.place is worker and record.options.shutdown_s is not None
 

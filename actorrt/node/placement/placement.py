@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from actorrt import errors
 from actorrt.actors.authority.children import stopped_early
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
@@ -72,16 +72,16 @@ class Placement:
         self._peer_address = peer_address
         self._silent_s = silent_s
         self.hold, self.release = retention.hold, retention.release
-        self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
+        self.cancel_queued_start: Callable[[ActorRecord], bool] = lambda _: False
         """Removes a start that waits in a queue of restarts; returns whether there was one."""
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
-    def start_at_once(self, record: Record) -> PeerAddress | None:
+    def start_at_once(self, record: ActorRecord) -> PeerAddress | None:
         """Return None: a start in another process always waits; see `Hosting.start_at_once`."""
         return None
 
-    async def start(self, record: Record) -> PeerAddress:
+    async def start(self, record: ActorRecord) -> PeerAddress:
         """Start the record's incarnation; see `Hosting.start`."""
         ends: list[_NotBegunError] = []
         while len(ends) < ATTEMPTS_COUNT:
@@ -93,7 +93,7 @@ class Placement:
                 ends.append(error)
         raise errors.ActorStartError(f"{ends[-1]}; so did {ATTEMPTS_COUNT - 1} other workers", reason=ends[-1].reason)
 
-    async def _start_at(self, worker: Worker, record: Record) -> PeerAddress:
+    async def _start_at(self, worker: Worker, record: ActorRecord) -> PeerAddress:
         number = 0
         try:
             await self._ready(worker, record)
@@ -114,7 +114,7 @@ class Placement:
         peer_address: PeerAddress = worker.peer_address
         return peer_address
 
-    async def _ready(self, worker: Worker, record: Record) -> None:
+    async def _ready(self, worker: Worker, record: ActorRecord) -> None:
         try:
             await worker.ready
         except errors.ActorStartError as error:
@@ -122,7 +122,7 @@ class Placement:
                 raise
             raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
 
-    def stop(self, records: Sequence[Record], reason: str) -> None:
+    def stop(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Ask actors to end; kill the ones that take longer than their `shutdown_s`."""
         records = [record for record in records if not self.cancel_queued_start(record)]
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
@@ -133,14 +133,14 @@ class Placement:
             if shutdown_s is not None:
                 self._stops.begin(part, shutdown_s + STOP_GRACE_S)
 
-    def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
+    def stop_in_turn(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Ask actors of one worker to end one by one; kill the ones that take longer than their `shutdown_s`."""
         worker: Worker = records[0].place
         actors, manner = [record.actor_id for record in records], records[0].manner
         self._control.notify(worker.peer_address, StopInTurn(actors=actors, reason=reason, manner=manner))
         self._watch_turns(deque((record, record.incarnation) for record in records))
 
-    def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
+    def _watch_turns(self, left: deque[tuple[ActorRecord, int]]) -> None:
         while left and not left[0][0].has_incarnation(left[0][1]):
             left.popleft()
         if not left:
@@ -155,18 +155,18 @@ class Placement:
 
         self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
 
-    def restarts_later(self, record: Record, delay_s: float) -> None:
+    def restarts_later(self, record: ActorRecord, delay_s: float) -> None:
         """Tell the callers whose calls the actor was handling. If its process is gone, the registry tells them."""
         worker: Worker | None = record.place
         if worker is not None and worker.is_up:
             self._control.notify(worker.peer_address, DelayHosted(actor=record.actor_id, delay_s=delay_s))
 
-    def _overdue(self, records: Sequence[Record]) -> None:
+    def _overdue(self, records: Sequence[ActorRecord]) -> None:
         for record in records:
             logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
         self.kill(records)
 
-    def kill(self, records: Sequence[Record]) -> None:
+    def kill(self, records: Sequence[ActorRecord]) -> None:
         """End actors now, and the process of an actor that has one of its own."""
         hosted = []
         for record in records:
@@ -181,7 +181,7 @@ class Placement:
         if hosted:
             self._kills.begin(hosted, KILL_PATIENCE_S)
 
-    def _kill_hosts(self, records: Sequence[Record]) -> None:
+    def _kill_hosts(self, records: Sequence[ActorRecord]) -> None:
         """Called when actors have not ended in time. End a worker that is silent, with all its actors.
 
         The loop of a silent worker is blocked. A worker that is not silent may have many orders to handle first.
@@ -195,7 +195,7 @@ class Placement:
                 logger.warning("%s is killed: %s", worker.label, worker.hang)
                 self._workers.kill(worker)
 
-    def break_off(self, record: Record) -> None:
+    def break_off(self, record: ActorRecord) -> None:
         """End the start under way at once; see `Hosting.break_off`."""
         worker: Worker | None = record.place
         if self.cancel_queued_start(record) or worker is None:
@@ -210,7 +210,7 @@ class Placement:
         """Return the actors that have a reservation, or a deadline for their end."""
         return {*self._choice.reserving(), *self._stops.actors(), *self._kills.actors()}
 
-    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
+    def bury(self, record: ActorRecord, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         """Release the cell, the reservation and the process of an actor; see `Hosting.bury`."""
         self._stops.forget(record.actor_id)
         self._kills.forget(record.actor_id)
@@ -241,21 +241,23 @@ class Placement:
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count
 
-    def _kill_hosted(self, records: Sequence[Record]) -> None:
+    def _kill_hosted(self, records: Sequence[ActorRecord]) -> None:
         for worker, actors in _hosts(records):
             self._control.notify(worker.peer_address, KillHosted(actors=actors))
 
 
-def _hosts(records: Sequence[Record]) -> Iterator[tuple[Worker, ActorIds]]:
+def _hosts(records: Sequence[ActorRecord]) -> Iterator[tuple[Worker, ActorIds]]:
     """Yield the workers that can be reached, each with those of the actors that it hosts."""
     for worker, part in _alike(records, lambda record: record.place):
         if worker is not None and worker.is_up:
             yield worker, ActorIds(b"".join([record.actor_id for record in part]))
 
 
-def _alike(records: Sequence[Record], key: Callable[[Record], Any]) -> Iterable[tuple[Any, list[Record]]]:
+def _alike(
+    records: Sequence[ActorRecord], key: Callable[[ActorRecord], Any]
+) -> Iterable[tuple[Any, list[ActorRecord]]]:
     """Group records by `key`; keep their order."""
-    parts: dict[Any, list[Record]] = {}
+    parts: dict[Any, list[ActorRecord]] = {}
     for record in records:
         parts.setdefault(key(record), []).append(record)
     return parts.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, JobId
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
@@ -32,7 +32,7 @@ class WorkerChoice:
         self.release = resources.release
         self.reserving = resources.reserving
 
-    def worker_of(self, record: Record) -> Worker:
+    def worker_of(self, record: ActorRecord) -> Worker:
         """Return the worker of an actor. An actor without a usable worker gets one.
 
         Raises:
@@ -42,7 +42,7 @@ class WorkerChoice:
         worker: Worker | None = record.place
         return worker if worker is not None and worker.is_usable else self._place(record)
 
-    def _place(self, record: Record) -> Worker:
+    def _place(self, record: ActorRecord) -> Worker:
         """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
         child_group = self._child_group_of(record)
@@ -55,7 +55,7 @@ class WorkerChoice:
         worker.actors[record.actor_id] = None
         return worker
 
-    def _child_group_of(self, record: Record) -> tuple[ActorId, int] | None:
+    def _child_group_of(self, record: ActorRecord) -> tuple[ActorId, int] | None:
         """Return the group of a supervisor's light children that a child belongs to; None if it is no such child.
 
         There are as many groups as CPUs. A group shares a worker, so that one order stops or starts the whole group.
@@ -68,7 +68,7 @@ class WorkerChoice:
         index, count = child_index
         return record.supervisor, index * self._resources.cpu_count // count
 
-    def _existing(self, record: Record, job: Job, of_child_group: Worker | None) -> Worker | None:
+    def _existing(self, record: ActorRecord, job: Job, of_child_group: Worker | None) -> Worker | None:
         self._resources.reserve(record.actor_id, record.label, record.options)
         if record.options.needs_own_process:
             return None
@@ -86,7 +86,7 @@ class WorkerChoice:
         job.round_robin_index += 1
         return job.shared[job.round_robin_index % len(job.shared)]
 
-    def _new(self, record: Record, job: Job) -> Worker:
+    def _new(self, record: ActorRecord, job: Job) -> Worker:
         if record.options.needs_own_process:
             worker = self._workers.launch(WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
             worker.hang_timeout_s = record.options.hang_timeout_s
@@ -98,7 +98,7 @@ class WorkerChoice:
         job.shared.append(worker)
         return worker
 
-    def forget_children_of(self, supervisor: Record) -> None:
+    def forget_children_of(self, supervisor: ActorRecord) -> None:
         """Forget the workers of the groups of a supervisor that has ended."""
         job = supervisor.place.job
         job.child_groups = {key: part for key, part in job.child_groups.items() if key[0] != supervisor.actor_id}

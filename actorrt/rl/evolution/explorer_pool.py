@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.evolution.work_schedule import Share, WorkSchedule
+from actorrt.rl.evolution.work_schedule import WorkSchedule, WorkShare
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_from_user_code
 from actorrt.rl.rollouts.wakeup import Wakeup, wait_for_first
 
@@ -62,7 +62,7 @@ class ExplorerPool:
         self._schedule = WorkSchedule()
         self._simulators: dict[int, Any] = {}
         self._incarnations: dict[int, int] = {}
-        self._asked: dict[Any, Share] = {}
+        self._asked: dict[Any, WorkShare] = {}
         self._starting: dict[Any, int] = {}
         self._stopping: dict[Any, int] = {}
         self._raises = 0
@@ -149,7 +149,7 @@ class ExplorerPool:
                 self._failed(share, error)
 
     def _completed(
-        self, share: Share, outcome: ShareResult, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
+        self, share: WorkShare, outcome: ShareResult, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
     ) -> None:
         self._raises = self._deaths[share.member] = 0
         self._incarnations[share.member] = outcome.source[1]
@@ -160,7 +160,7 @@ class ExplorerPool:
         if counting:
             sources[counting[0]] = outcome.source
 
-    def _failed(self, share: Share, error: Exception) -> None:
+    def _failed(self, share: WorkShare, error: Exception) -> None:
         if isinstance(error, art.ActorDiedError):
             self._schedule.gone(share.member)
             self._simulators.pop(share.member, None)

@@ -27,7 +27,7 @@ RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class WorkShare:
     """Items that one simulator is asked for in one request.
 
     Attributes:
@@ -56,7 +56,7 @@ class Member:
         is_leaving: whether it gets no more shares.
     """
 
-    shares: list[Share] = field(default_factory=list)
+    shares: list[WorkShare] = field(default_factory=list)
     since: float = 0.0
     item_s: dict[str, float] = field(default_factory=dict)
     failures: int = 0
@@ -109,7 +109,7 @@ class WorkSchedule:
             del self.members[index]
         return ended
 
-    def to_ask(self, now: float) -> Iterator[Share]:
+    def to_ask(self, now: float) -> Iterator[WorkShare]:
         """Yield the shares to ask for now; a share counts as under way when it is yielded."""
         for load in range(AHEAD):
             for index, member in self.members.items():
@@ -120,7 +120,7 @@ class WorkSchedule:
         if not self._waiting and self._missing:
             yield from self._to_ask_again(now)
 
-    def completed(self, share: Share, now: float) -> list[int]:
+    def completed(self, share: WorkShare, now: float) -> list[int]:
         """Called when a share is done. Returns the items whose result counts."""
         member = self._end(share)
         if member is not None:
@@ -132,7 +132,7 @@ class WorkSchedule:
         self._missing.difference_update(counting)
         return counting
 
-    def failed(self, share: Share, now: float) -> None:
+    def failed(self, share: WorkShare, now: float) -> None:
         """Called when a share was lost with its simulator, which is being restarted and then pauses."""
         member = self._end(share)
         if member is not None:
@@ -171,15 +171,15 @@ class WorkSchedule:
         longest = 1 if item_s is None else int(SHARE_S / item_s) if item_s > 0.0 else count
         return tuple(self._waiting.popleft() for _ in range(max(1, min(count, longest))))
 
-    def _ask(self, index: int, numbers: tuple[int, ...], now: float) -> Share:
-        share, member = Share(index, numbers, self._kind, self._round), self.members[index]
+    def _ask(self, index: int, numbers: tuple[int, ...], now: float) -> WorkShare:
+        share, member = WorkShare(index, numbers, self._kind, self._round), self.members[index]
         if not member.shares:
             member.since = now
         member.shares.append(share)
         self._holders.update(numbers)
         return share
 
-    def _to_ask_again(self, now: float) -> Iterator[Share]:
+    def _to_ask_again(self, now: float) -> Iterator[WorkShare]:
         """Yield, for idle members, shares that would arrive too late from the members that have them."""
         for index, taker in self.members.items():
             if not taker.shares and self._is_ready(taker, now):
@@ -189,7 +189,7 @@ class WorkSchedule:
                 self.repeated_count += 1
                 yield self._ask(index, tuple(number for number in share.numbers if number in self._missing), now)
 
-    def _late(self, taker: Member, now: float) -> Share | None:
+    def _late(self, taker: Member, now: float) -> WorkShare | None:
         """Return a share that is overdue, or that `taker` would finish much sooner."""
         item_s = taker.item_s.get(self._kind)
         for share, due_at in self._overdue():
@@ -198,7 +198,7 @@ class WorkSchedule:
                 return share
         return None
 
-    def _overdue(self) -> Iterator[tuple[Share, float]]:
+    def _overdue(self) -> Iterator[tuple[WorkShare, float]]:
         """Yield the shares that only one member has, and the times from which on they are overdue."""
         if not self._knows_duration():
             return
@@ -210,7 +210,7 @@ class WorkSchedule:
                     expected_s = self._expected_at(share) - member.since
                     yield share, member.since + max(STRAGGLER_FLOOR_S, STRAGGLER_FACTOR * expected_s)
 
-    def _expected_at(self, share: Share) -> float:
+    def _expected_at(self, share: WorkShare) -> float:
         """Return when a share should arrive from the member that has it."""
         member, total_s = self.members[share.member], 0.0
         for each in member.shares:
@@ -226,7 +226,7 @@ class WorkSchedule:
         """Return the duration of an item on the fastest member; 0 if it is unknown."""
         return min((member.item_s[kind] for member in self.members.values() if kind in member.item_s), default=0.0)
 
-    def _end(self, share: Share) -> Member | None:
+    def _end(self, share: WorkShare) -> Member | None:
         """Remove a share from its member and return the member; None if the member is gone."""
         member = self.members.get(share.member)
         if member is None:
@@ -236,7 +236,7 @@ class WorkSchedule:
             self._holders.subtract(share.numbers)
         return member
 
-    def _requeue(self, share: Share) -> None:
+    def _requeue(self, share: WorkShare) -> None:
         """Put the items of a lost share first in line again, except those that another member has."""
         if share.round == self._round:
             lost = [number for number in share.numbers if number in self._missing and self._holders[number] <= 0]

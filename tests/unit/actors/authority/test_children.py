@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actorrt.actors.authority.children import Children, parent_ended, start_error, stopped_early
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource
 from actorrt.reasons import KILLED
@@ -17,7 +17,7 @@ IDS = IdSource()
 
 
 def child_of(parent):
-    return Record(IDS.actor(), order_of(parent))
+    return ActorRecord(IDS.actor(), order_of(parent))
 
 
 @pytest.fixture

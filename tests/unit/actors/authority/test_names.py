@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actorrt.actors.authority.names import Names
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.clock import ManualClock
 from actorrt.errors import NameNotFoundError, NameTakenError
 from actorrt.ids import IdSource, PeerAddress
@@ -45,7 +45,7 @@ class Stage:
         self.names = Names(self.clock, self.timers, self.replaced.append)
 
     def record(self, **options):
-        return Record(IDS.actor(), order_of(None, options={"name": "learner", **options}))
+        return ActorRecord(IDS.actor(), order_of(None, options={"name": "learner", **options}))
 
     async def holder(self):
         holder = self.record()
@@ -121,7 +121,9 @@ async def test_taken_name_gives_the_holder_to_a_spawn_that_would_have_it(stage):
 
 async def test_holder_of_another_class_is_not_given(stage):
     await stage.running()
-    other = Record(IDS.actor(), order_of(None, options={"name": "learner", "if_exists": "get"}, class_name="Other"))
+    other = ActorRecord(
+        IDS.actor(), order_of(None, options={"name": "learner", "if_exists": "get"}, class_name="Other")
+    )
     with pytest.raises(NameTakenError, match="is taken by a live actor of class Child, not Other"):
         await stage.names.take(other)
 

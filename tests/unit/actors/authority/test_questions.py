@@ -9,7 +9,7 @@ import pytest
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.questions import Questions
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.tombstones import Tombstones
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorDiedError, RuntimeStateError
@@ -30,7 +30,7 @@ class Stage:
         self.questions = Questions(self.records, self.children, names, self.tombstones, self.clock)
 
     def add(self, parent=None, **changes):
-        record = Record(IDS.actor(), order_of(parent, **changes))
+        record = ActorRecord(IDS.actor(), order_of(parent, **changes))
         self.records[record.actor_id] = record
         self.children.add(record)
         record.begin_start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actorrt.actors.authority.record import KEPT_SNAPSHOTS_COUNT, Record, RecordState
+from actorrt.actors.authority.record import KEPT_SNAPSHOTS_COUNT, ActorRecord, RecordState
 from actorrt.actors.authority.sightings import PLACE_CODE, Sightings
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
@@ -16,7 +16,7 @@ PLACE, OTHER = PeerAddress(IDS.peer(), "memory://a"), PeerAddress(IDS.peer(), "m
 
 
 def record_of(**changes):
-    return Record(IDS.actor(), order_of(None, **changes))
+    return ActorRecord(IDS.actor(), order_of(None, **changes))
 
 
 def running(place=PLACE):
@@ -100,7 +100,7 @@ def test_withdrawn_spawn_ends_the_start_under_way():
 
 
 def test_end_of_the_parent_is_the_childs():
-    record = Record(IDS.actor(), order_of(IDS.actor()), IDS.actor())
+    record = ActorRecord(IDS.actor(), order_of(IDS.actor()), IDS.actor())
     change = record.next_change()
     record.parent_has_ended()
     assert (record.supervisor, record.is_administrative, record.order.is_withdrawn) == (None, True, True)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.authority.stops import STEP_COUNT
 from actorrt.clock import ManualClock
@@ -121,7 +121,7 @@ async def test_supervisor_is_told_of_a_childs_start_before_its_exit_though_the_e
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
     top = record_of(None)
     await registry.spawn(top)
-    child = Record(IDS.actor(), order_of(top.actor_id), top.actor_id)
+    child = ActorRecord(IDS.actor(), order_of(top.actor_id), top.actor_id)
 
     def start_at_once(record):  # its worker's report of the end is read before we know that it runs
         registry.exited(record.actor_id, 1, ExitReason(ExitKind.CRASHED))
@@ -143,7 +143,7 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
     if is_group:
         spawning = registry.spawn_many(order_of(parent), [child, IDS.actor()])
     else:
-        spawning = registry.spawn(Record(child, order_of(parent)))
+        spawning = registry.spawn(ActorRecord(child, order_of(parent)))
     registry.stops.stop_children(parent)  # before the task that spawns has begun
     with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
         await spawning
@@ -162,7 +162,7 @@ async def test_child_that_its_supervisor_stops_before_the_start_has_begun_does_n
     scope, hosting = Scope("test", crashed), Obedient()
     registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
     holder, top, child = (
-        Record(IDS.actor(), order_of(parent, options=options), parent)
+        ActorRecord(IDS.actor(), order_of(parent, options=options), parent)
         for parent, options in ((None, named), (None, {}), (IDS.actor(), named))
     )
     for record in (holder, top):
@@ -197,7 +197,7 @@ async def test_tables_that_disagree_are_told_with_the_story_of_the_actor(break_i
     registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
     order = order_of(IDS.actor())
     order.options = order.options.replaced({"name": "one"})
-    record = Record(IDS.actor(), order)
+    record = ActorRecord(IDS.actor(), order)
     await registry.spawn(record)
     registry.check_invariants()
     break_it(registry, record)

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from actorrt.actors.authority.children import Children
-from actorrt.actors.authority.record import Record
-from actorrt.actors.authority.spawns import Spawns
+from actorrt.actors.authority.record import ActorRecord
+from actorrt.actors.authority.spawns import SpawnRequests
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError, NameTakenError
 from actorrt.ids import IdSource, PeerAddress
@@ -35,7 +35,7 @@ class Stage:
         self.gate = Completion()  # of starts that wait
         self.ended_together = []
         self.scope = Scope("test", crashed)
-        self.spawns = Spawns(self, self.asked, self, self, self, self.children, self.scope)
+        self.spawns = SpawnRequests(self, self.asked, self, self, self, self.children, self.scope)
 
     # Hosting
 
@@ -119,7 +119,7 @@ def holding_order(parent):
 
 async def test_request_holds_its_objects_and_is_its_parents_at_once(stage):
     parent = IDS.actor()
-    record = Record(IDS.actor(), holding_order(parent))
+    record = ActorRecord(IDS.actor(), holding_order(parent))
     spawning = stage.spawns.spawn(record)
     assert (stage.held, stage.children.of(parent), stage.spawns.asked()) == (list(record.objects), [record], [record])
     assert (await spawning).actor == record.actor_id
@@ -128,7 +128,7 @@ async def test_request_holds_its_objects_and_is_its_parents_at_once(stage):
 
 async def test_request_whose_name_is_taken_gives_everything_back(stage):
     parent = IDS.actor()
-    record = Record(IDS.actor(), holding_order(parent))
+    record = ActorRecord(IDS.actor(), holding_order(parent))
     stage.taking = NameTakenError("taken")
     with pytest.raises(NameTakenError):
         await stage.spawns.spawn(record)
@@ -137,14 +137,14 @@ async def test_request_whose_name_is_taken_gives_everything_back(stage):
 
 
 async def test_request_that_gets_another_actor_starts_none(stage):
-    stage.holder = Record(IDS.actor(), order_of(None))
-    record = Record(IDS.actor(), holding_order(None))
+    stage.holder = ActorRecord(IDS.actor(), order_of(None))
+    record = ActorRecord(IDS.actor(), holding_order(None))
     assert (await stage.spawns.spawn(record)).actor == stage.holder.actor_id
     assert (stage.held, stage.started_count) == ([], 0)
 
 
 async def test_request_whose_parent_ended_meanwhile_fails(stage):
-    record = Record(IDS.actor(), order_of(IDS.actor()))
+    record = ActorRecord(IDS.actor(), order_of(IDS.actor()))
     spawning = stage.spawns.spawn(record)
     record.parent_has_ended()
     with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
@@ -154,7 +154,7 @@ async def test_request_whose_parent_ended_meanwhile_fails(stage):
 
 async def test_start_that_fails_is_told_when_nothing_is_left_of_the_actor(stage):
     stage.failing = (0,)
-    record = Record(IDS.actor(), order_of(None))
+    record = ActorRecord(IDS.actor(), order_of(None))
     with pytest.raises(ActorStartError, match="0 failed"):
         await stage.spawns.spawn(record)
     assert stage.records == {}
@@ -162,7 +162,7 @@ async def test_start_that_fails_is_told_when_nothing_is_left_of_the_actor(stage)
 
 async def test_start_that_waits_is_answered_when_the_actor_runs(stage):
     stage.at_once = False
-    record = Record(IDS.actor(), order_of(None))
+    record = ActorRecord(IDS.actor(), order_of(None))
     spawning = await later(stage.spawns.spawn(record))
     assert not spawning.done()
     stage.gate.set_value(None)
@@ -200,7 +200,7 @@ async def test_group_that_is_withdrawn_ends(stage):
 
 
 async def test_spawn_that_is_withdrawn_before_its_start_never_starts(stage):
-    record = Record(IDS.actor(), order_of(None))
+    record = ActorRecord(IDS.actor(), order_of(None))
     spawning = stage.spawns.spawn(record)
     stage.spawns.withdraw(record.actor_id)
     with pytest.raises(ActorStartError):

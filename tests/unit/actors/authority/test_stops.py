@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actorrt.actors.authority.children import Children
-from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.stops import STEP_COUNT, Stops
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.protocol.manner import Manner
@@ -49,7 +49,7 @@ class Stage:
         record.gone()
 
     def add(self, parent=None, *, is_running=True):
-        record = Record(IDS.actor(), order_of(parent), None)
+        record = ActorRecord(IDS.actor(), order_of(parent), None)
         self.records[record.actor_id] = record
         self.children.add(record)
         record.begin_start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorrt.actors.authority.children import Children
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.endpoint.census import Listing
 from actorrt.ids import ActorId, JobId
 from tests.unit.records import order_of
@@ -11,12 +11,12 @@ from tests.unit.records import order_of
 JOB = JobId(b"job")
 
 
-def record(name: str, parent: str | None = None) -> Record:
+def record(name: str, parent: str | None = None) -> ActorRecord:
     order = order_of(None if parent is None else ActorId(parent.encode()), options={"name": name}, job=JOB)
-    return Record(ActorId(name.encode()), order)
+    return ActorRecord(ActorId(name.encode()), order)
 
 
-def listed(records: list[Record], siblings_count: int, rows_count: int) -> tuple[list[str], dict[bytes, int]]:
+def listed(records: list[ActorRecord], siblings_count: int, rows_count: int) -> tuple[list[str], dict[bytes, int]]:
     children = Children()
     for each in records:
         children.add(each)

@@ -7,10 +7,10 @@ from actorrt.actors.policy.instructions import (
     GiveUp,
     Instruction,
     RetryAfter,
-    Start,
-    StartInTurn,
-    Stop,
-    StopInTurn,
+    StartOne,
+    StartSeveral,
+    StopOne,
+    StopSeveral,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
@@ -65,7 +65,7 @@ def cut(*ids: str) -> Instruction:
 
 
 def _stop(ids: tuple[str, ...], manner: Manner) -> Instruction:
-    return StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
+    return StopSeveral(ids, manner) if len(ids) > 1 else StopOne(ids[0], manner=manner)
 
 
 def states(supervision: Supervision) -> dict[str, str]:
@@ -78,10 +78,10 @@ def settle(supervision: Supervision, instructions: list[Instruction], now: float
     queue = list(instructions)
     while queue:
         match queue.pop(0):
-            case StartInTurn(ids):
-                queue[:0] = [Start(id) for id in ids]
-            case StopInTurn(ids, manner):
-                queue[:0] = [Stop(id, manner=manner) for id in ids]
+            case StartSeveral(ids):
+                queue[:0] = [StartOne(id) for id in ids]
+            case StopSeveral(ids, manner):
+                queue[:0] = [StopOne(id, manner=manner) for id in ids]
             case instruction:
                 done.append(instruction)
                 queue[:0] = follow(supervision, instruction, now)
@@ -91,9 +91,9 @@ def settle(supervision: Supervision, instructions: list[Instruction], now: float
 def follow(supervision: Supervision, instruction: Instruction, now: float) -> list[Instruction]:
     """Carry one instruction out, and return what follows from that."""
     match instruction:
-        case Start(id):
+        case StartOne(id):
             return supervision.child_started(id, now)
-        case Stop(id):
+        case StopOne(id):
             return supervision.child_exited(id, SHUTDOWN, now)
         case RetryAfter(id):
             return supervision.retry_due(id)

@@ -8,10 +8,10 @@ from actorrt.actors.policy.childspec import AutoShutdown, Strategy
 from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
-    Start,
-    Stop,
-    StopInTurn,
+    StartOne,
+    StopOne,
     Stopped,
+    StopSeveral,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
@@ -23,7 +23,7 @@ from tests.unit.actors.policy.supervising import CRASHED, ERROR, recalled, runni
 @pytest.mark.parametrize("kill", [False, True])
 def test_child_stopped_on_request_is_not_restarted(restart: RestartType, kill: bool) -> None:
     supervision = running(specs("a", restart))
-    assert supervision.stop_child_requested("a", kill=kill) == [Stop("a", kill)]
+    assert supervision.stop_child_requested("a", kill=kill) == [StopOne("a", kill)]
     assert supervision.child_exited("a", KILLED if kill else SHUTDOWN, 1.0) == [Forget("a")]
 
 
@@ -35,21 +35,21 @@ def test_exit_that_somebody_asked_the_actor_for_is_not_restarted() -> None:
 def test_removed_child_stays_away_when_its_group_restarts() -> None:
     supervision = running(specs("ab"), Strategy.ONE_FOR_ALL)
     settle(supervision, supervision.stop_child_requested("b"), 1.0)
-    assert settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0) == [Start("a")]
+    assert settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0) == [StartOne("a")]
 
 
 def test_stop_of_a_child_that_its_group_stops_already_removes_it() -> None:
     supervision = running(specs("ab"), Strategy.ONE_FOR_ALL)
     assert supervision.child_exited("a", CRASHED, 1.0) == [recalled("b")]
     assert supervision.stop_child_requested("b") == []
-    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Forget("b"), Start("a")]
+    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Forget("b"), StartOne("a")]
 
 
 def test_stop_asked_again_with_kill_becomes_a_kill() -> None:
     supervision = running(specs("a"))
     supervision.stop_child_requested("a")
     assert supervision.stop_child_requested("a") == []
-    assert supervision.stop_child_requested("a", kill=True) == [Stop("a", kill=True)]
+    assert supervision.stop_child_requested("a", kill=True) == [StopOne("a", kill=True)]
 
 
 def test_child_that_backs_off_is_removed_on_request() -> None:
@@ -63,14 +63,14 @@ def test_child_that_backs_off_is_removed_on_request() -> None:
 def test_start_under_way_that_is_stopped_ends_the_sequence_at_the_next_child() -> None:
     supervision = Supervision(lambda: 0.0)
     supervision.start_requested(specs("ab"))
-    assert supervision.stop_child_requested("a") == [Stop("a")]
+    assert supervision.stop_child_requested("a") == [StopOne("a")]
     assert supervision.child_started("a", 0.0) == []
-    assert supervision.child_exited("a", SHUTDOWN, 0.0) == [Forget("a"), Start("b")]
+    assert supervision.child_exited("a", SHUTDOWN, 0.0) == [Forget("a"), StartOne("b")]
 
 
 def test_stop_ends_children_in_reverse_order_one_after_the_other() -> None:
     supervision = running(specs("abc"))
-    assert supervision.stop_requested() == [StopInTurn(("c", "b", "a"))]
+    assert supervision.stop_requested() == [StopSeveral(("c", "b", "a"))]
     assert supervision.child_exited("c", SHUTDOWN, 1.0) == [Forget("c")]
     assert supervision.child_exited("b", CRASHED, 1.0) == [Forget("b")]
     assert supervision.child_exited("a", SHUTDOWN, 1.0) == [Forget("a"), Stopped()]
@@ -87,7 +87,7 @@ def test_stop_asked_twice_happens_once() -> None:
 def test_stop_ends_a_start_under_way() -> None:
     supervision = Supervision(lambda: 0.0)
     supervision.start_requested(specs("ab"))
-    assert supervision.stop_requested() == [Forget("b"), Stop("a")]
+    assert supervision.stop_requested() == [Forget("b"), StopOne("a")]
     assert supervision.child_start_failed("a", ERROR, 0.0) == [Forget("a"), Stopped()]
 
 
@@ -132,18 +132,18 @@ def test_any_significant_child_that_ends_by_itself_ends_its_supervisor() -> None
     supervision = running([*specs("a"), *significant("st")], auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
     done = settle(supervision, supervision.child_exited("s", NORMAL, 1.0), 1.0)
     reason = ExitReason(ExitKind.SHUTDOWN, "significant child 's' ended: normal")
-    assert done == [Forget("s"), Stop("t"), Forget("t"), Stop("a"), Forget("a"), GiveUp(reason)]
+    assert done == [Forget("s"), StopOne("t"), Forget("t"), StopOne("a"), Forget("a"), GiveUp(reason)]
 
 
 def test_all_significant_children_must_end_where_the_supervisor_says_so() -> None:
     supervision = running([*specs("a"), *significant("st")], auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
     assert supervision.child_exited("s", NORMAL, 1.0) == [Forget("s")]
-    assert supervision.child_exited("t", NORMAL, 1.0) == [Forget("t"), Stop("a")]
+    assert supervision.child_exited("t", NORMAL, 1.0) == [Forget("t"), StopOne("a")]
 
 
 def test_significant_child_that_is_restarted_does_not_end_its_supervisor() -> None:
     supervision = running([*specs("a"), *significant("s")], auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
-    assert supervision.child_exited("s", CRASHED, 1.0) == [Start("s")]
+    assert supervision.child_exited("s", CRASHED, 1.0) == [StartOne("s")]
 
 
 def test_significant_child_stopped_on_request_does_not_end_its_supervisor() -> None:

@@ -10,8 +10,8 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     RetryAfter,
-    Start,
-    StartInTurn,
+    StartOne,
+    StartSeveral,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.reasons import NORMAL, SHUTDOWN, ExitKind, ExitReason
@@ -33,7 +33,7 @@ from tests.unit.actors.policy.supervising import (
 def test_one_failure_more_than_max_restarts_within_the_period_gives_up(max_restarts: int) -> None:
     supervision = running(specs("ab"), max_restarts=max_restarts)
     for _ in range(max_restarts):
-        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Start("a")]
+        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [StartOne("a")]
         supervision.child_started("a", 1.0)
     detail = (
         f"{max_restarts + 1} failures within 30 s, and max_restarts is {max_restarts}; "
@@ -57,13 +57,13 @@ def test_failure_older_than_the_period_no_longer_counts() -> None:
     supervision = running(specs("a"), max_restarts=1)
     supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
     supervision.child_started("a", 1.0)
-    assert supervision.child_exited("a", CRASHED, 31.001, **HEALTHY) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 31.001, **HEALTHY) == [StartOne("a")]
 
 
 def test_window_slides_rather_than_starting_over() -> None:
     supervision = running(specs("a"), max_restarts=2)
     for now in (0.0, 20.0, 40.0, 60.0):
-        assert supervision.child_exited("a", CRASHED, now, **HEALTHY) == [Start("a")]
+        assert supervision.child_exited("a", CRASHED, now, **HEALTHY) == [StartOne("a")]
         supervision.child_started("a", now)
     assert given_up(supervision.child_exited("a", CRASHED, 61.0, **HEALTHY)).kind is ExitKind.INTENSITY
 
@@ -88,7 +88,7 @@ def test_crash_of_a_temporary_child_is_not_counted() -> None:
 def test_failures_of_one_cause_count_once() -> None:
     supervision = running(specs("abcd"), max_restarts=1)
     for id in "abcd":
-        assert supervision.child_exited(id, ExitReason(ExitKind.NODE_LOST), 1.0, cause=b"node-1") == [Start(id)]
+        assert supervision.child_exited(id, ExitReason(ExitKind.NODE_LOST), 1.0, cause=b"node-1") == [StartOne(id)]
 
 
 def test_failures_of_two_causes_count_twice() -> None:
@@ -101,7 +101,7 @@ def test_failures_of_two_causes_count_twice() -> None:
 def test_supervisor_without_max_restarts_never_gives_up() -> None:
     supervision = running(specs("a"), max_restarts=None)
     for _ in range(1000):
-        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Start("a")]
+        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [StartOne("a")]
         supervision.child_started("a", 1.0)
 
 
@@ -110,7 +110,7 @@ def test_failed_restart_counts_and_is_retried_as_an_event() -> None:
     supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
     assert supervision.child_start_failed("a", ERROR, 1.0) == [RetryAfter("a", 0.1)]
     assert states(supervision) == {"a": "backing_off"}
-    assert supervision.retry_due("a") == [Start("a")]
+    assert supervision.retry_due("a") == [StartOne("a")]
     assert given_up(supervision.child_start_failed("a", ERROR, 1.2)).kind is ExitKind.INTENSITY
 
 
@@ -122,13 +122,13 @@ def test_failed_restarts_wait_longer_each_time_up_to_the_cap() -> None:
         (retry,) = supervision.child_start_failed("a", ERROR, 1.0)
         assert isinstance(retry, RetryAfter)
         delays.append(retry.delay_s)
-        assert supervision.retry_due("a") == [Start("a")]
+        assert supervision.retry_due("a") == [StartOne("a")]
     assert delays == [1, 2, 4, 5, 5]
 
 
 def test_repeated_death_before_the_first_message_backs_off() -> None:
     supervision = running(specs("a"))
-    assert supervision.child_exited("a", CRASHED, 1.0) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 1.0) == [StartOne("a")]
     supervision.child_started("a", 1.0)
     assert supervision.child_exited("a", CRASHED, 1.1) == [RetryAfter("a", 0.1)]
 
@@ -136,7 +136,7 @@ def test_repeated_death_before_the_first_message_backs_off() -> None:
 def test_incarnation_that_handled_a_message_is_followed_at_once() -> None:
     supervision = running(specs("a"))
     for _ in range(5):
-        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Start("a")]
+        assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [StartOne("a")]
         supervision.child_started("a", 1.0)
 
 
@@ -144,8 +144,8 @@ def test_supervisor_answers_others_while_a_child_backs_off() -> None:
     supervision = running(specs("ab"))
     supervision.child_exited("a", CRASHED, 1.0)
     supervision.child_start_failed("a", ERROR, 1.0)
-    assert supervision.child_exited("b", CRASHED, 1.0) == [Start("b")]
-    assert supervision.child_added(ChildSpec("c")) == [Start("c")]
+    assert supervision.child_exited("b", CRASHED, 1.0) == [StartOne("b")]
+    assert supervision.child_added(ChildSpec("c")) == [StartOne("c")]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
@@ -156,7 +156,7 @@ def test_group_backs_off_as_a_whole(strategy: Strategy) -> None:
     supervision.start_not_reached("b")
     assert supervision.child_start_failed("a", ERROR, 1.0) == [RetryAfter("a", 0.1)]
     assert states(supervision) == {"a": "backing_off", "b": "waiting"}
-    assert supervision.retry_due("a") == [StartInTurn(("a", "b"))]
+    assert supervision.retry_due("a") == [StartSeveral(("a", "b"))]
 
 
 def test_failed_restart_in_one_for_all_stops_those_that_had_started() -> None:
@@ -166,7 +166,7 @@ def test_failed_restart_in_one_for_all_stops_those_that_had_started() -> None:
     supervision.child_started("a", 1.0)
     assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), recalled("a")]
     assert supervision.retry_due("b") == []
-    assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartInTurn(("a", "b"))]
+    assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartSeveral(("a", "b"))]
 
 
 def test_retry_of_a_child_that_is_gone_has_no_effect() -> None:

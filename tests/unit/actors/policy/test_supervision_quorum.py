@@ -9,7 +9,7 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     RetryAfter,
-    Start,
+    StartOne,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
@@ -25,12 +25,12 @@ def pool(
 
 def test_quorum_above_it_a_failed_child_alone_is_restarted() -> None:
     supervision = pool("abc", 1)
-    assert supervision.child_exited("b", CRASHED, 1.0) == [Start("b")]
+    assert supervision.child_exited("b", CRASHED, 1.0) == [StartOne("b")]
 
 
 def test_quorum_of_just_enough_that_run_is_a_quorum() -> None:
     supervision = pool("abc", 2)
-    assert supervision.child_exited("a", CRASHED, 1.0) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 1.0) == [StartOne("a")]
 
 
 def test_quorum_of_too_few_that_run_gives_up_after_stopping_them() -> None:
@@ -46,15 +46,15 @@ def test_quorum_counts_a_child_again_once_it_runs_again() -> None:
     supervision = pool("abc", 2)
     supervision.child_exited("a", CRASHED, 1.0)
     supervision.child_started("a", 1.0)
-    assert supervision.child_exited("b", CRASHED, 1.0, **HEALTHY) == [Start("b")]
+    assert supervision.child_exited("b", CRASHED, 1.0, **HEALTHY) == [StartOne("b")]
 
 
 def test_quorum_more_failures_than_max_restarts_slow_down_and_do_not_give_up() -> None:
     supervision = pool("abc", 1, max_restarts=1)
-    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [StartOne("a")]
     supervision.child_started("a", 1.0)
     assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [RetryAfter("a", 10.0)]
-    assert supervision.retry_due("a") == [Start("a")]
+    assert supervision.retry_due("a") == [StartOne("a")]
 
 
 def test_quorum_is_not_judged_when_a_child_is_stopped_on_request() -> None:
@@ -89,7 +89,7 @@ def test_quorum_is_not_judged_while_the_first_children_start() -> None:
     supervision = Supervision(lambda: 0.0, strategy=Strategy.QUORUM, quorum=2)
     supervision.start_requested(specs("ab"))
     supervision.child_started("a", 0.0)
-    assert supervision.child_exited("a", CRASHED, 0.0) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 0.0) == [StartOne("a")]
 
 
 def test_quorum_larger_than_the_pool_is_refused() -> None:

@@ -9,9 +9,9 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     RetryAfter,
-    Start,
-    StartInTurn,
-    Stop,
+    StartOne,
+    StartSeveral,
+    StopOne,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind
@@ -54,7 +54,7 @@ def test_every_exit_reason_has_its_cells() -> None:
 def test_child_that_exits_by_itself(restart: RestartType, kind: ExitKind, outcome: str) -> None:
     supervision = running(specs("a", restart))
     expected, state = {
-        "starts-again": ([Start("a")], {"a": "starting"}),
+        "starts-again": ([StartOne("a")], {"a": "starting"}),
         "ends": ([Forget("a")], {"a": "ended"}),
         "is-forgotten": ([Forget("a")], {}),
     }[outcome]
@@ -100,7 +100,7 @@ def test_child_that_somebody_ordered_to_end_is_removed(
 def test_failure_stops_and_starts(strategy: Strategy, failed: str, stopped: str, started: str) -> None:
     supervision = running(specs("abc"), strategy)
     done = settle(supervision, supervision.child_exited(failed, CRASHED, 1.0), 1.0)
-    assert done == [*map(recalled, stopped), *map(Start, started)]
+    assert done == [*map(recalled, stopped), *map(StartOne, started)]
     assert states(supervision) == dict.fromkeys("abc", "running")
 
 
@@ -109,19 +109,19 @@ def test_group_is_stopped_and_started_by_one_instruction_each() -> None:
     assert supervision.child_exited("b", CRASHED, 1.0) == [recalled("d", "c", "a")]
     assert supervision.child_exited("d", SHUTDOWN, 1.0) == []
     assert supervision.child_exited("c", SHUTDOWN, 1.0) == []
-    assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c", "d"))]
+    assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartSeveral(("a", "b", "c", "d"))]
 
 
 def test_failed_start_in_turn_lines_those_behind_it_up_again() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL)
     supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
     supervision.child_exited("c", SHUTDOWN, 1.0)
-    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
+    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartSeveral(("a", "b", "c"))]
     assert supervision.child_started("a", 1.0) == []
     assert supervision.start_not_reached("c") == []
     assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), recalled("a")]
     assert supervision.child_exited("a", SHUTDOWN, 1.0) == []
-    assert supervision.retry_due("b") == [StartInTurn(("a", "b", "c"))]
+    assert supervision.retry_due("b") == [StartSeveral(("a", "b", "c"))]
 
 
 def test_child_in_turn_that_is_to_stop_lets_the_others_start() -> None:
@@ -129,7 +129,7 @@ def test_child_in_turn_that_is_to_stop_lets_the_others_start() -> None:
     supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
     supervision.child_exited("c", SHUTDOWN, 1.0)
     supervision.child_exited("b", SHUTDOWN, 1.0)
-    assert supervision.stop_child_requested("b") == [Stop("b")]
+    assert supervision.stop_child_requested("b") == [StopOne("b")]
     assert supervision.child_started("a", 1.0) == []
     assert supervision.child_start_failed("b", ERROR, 1.0) == [Forget("b")]
     assert supervision.child_started("c", 1.0) == []
@@ -145,51 +145,51 @@ def test_child_in_turn_that_is_to_stop_and_was_not_reached_is_removed() -> None:
     assert supervision.start_not_reached("c") == [Forget("c")]
     assert supervision.start_not_reached("b") == []
     assert supervision.child_start_failed("a", ERROR, 1.0) == [RetryAfter("a", 0.1)]
-    assert supervision.retry_due("a") == [StartInTurn(("a", "b"))]
+    assert supervision.retry_due("a") == [StartSeveral(("a", "b"))]
 
 
 def test_child_that_had_ended_and_starts_with_its_group_is_a_new_actor_and_starts_apart() -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TRANSIENT), *specs("b")], Strategy.ONE_FOR_ALL)
     supervision.child_exited("t", NORMAL, 1.0)
     assert supervision.child_exited("a", CRASHED, 1.0) == [recalled("b")]
-    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Start("a")]
-    assert supervision.child_started("a", 1.0) == [Start("t")]
-    assert supervision.child_started("t", 1.0) == [Start("b")]
+    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartOne("a")]
+    assert supervision.child_started("a", 1.0) == [StartOne("t")]
+    assert supervision.child_started("t", 1.0) == [StartOne("b")]
 
 
 def test_group_starts_only_after_the_last_of_it_has_stopped() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL)
     assert supervision.child_exited("b", CRASHED, 1.0) == [recalled("c", "a")]
     assert supervision.child_exited("a", CRASHED, 1.0) == []
-    assert supervision.child_exited("c", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
+    assert supervision.child_exited("c", SHUTDOWN, 1.0) == [StartSeveral(("a", "b", "c"))]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 def test_temporary_child_that_a_sibling_stopped_is_not_started_again(strategy: Strategy) -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TEMPORARY), *specs("c")], strategy)
     done = settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0)
-    assert done == [recalled("c"), cut("t"), Forget("t"), Start("a"), Start("c")]
+    assert done == [recalled("c"), cut("t"), Forget("t"), StartOne("a"), StartOne("c")]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 def test_transient_child_that_a_sibling_stopped_is_started_again(strategy: Strategy) -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TRANSIENT)], strategy)
     done = settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0)
-    assert done == [recalled("t"), Start("a"), Start("t")]
+    assert done == [recalled("t"), StartOne("a"), StartOne("t")]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 def test_transient_child_that_had_ended_normally_starts_again_with_its_group(strategy: Strategy) -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TRANSIENT)], strategy)
     supervision.child_exited("t", NORMAL, 1.0)
-    assert settle(supervision, supervision.child_exited("a", CRASHED, 2.0), 2.0) == [Start("a"), Start("t")]
+    assert settle(supervision, supervision.child_exited("a", CRASHED, 2.0), 2.0) == [StartOne("a"), StartOne("t")]
 
 
 def test_child_that_dies_before_its_turn_to_stop_is_neither_stopped_nor_counted() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL, max_restarts=1)
     supervision.child_exited("b", CRASHED, 1.0)
     assert supervision.child_exited("a", CRASHED, 1.0) == []
-    assert supervision.child_exited("c", KILLED, 1.0) == [StartInTurn(("a", "b", "c"))]
+    assert supervision.child_exited("c", KILLED, 1.0) == [StartSeveral(("a", "b", "c"))]
     assert [child.restart_count for child in supervision.children()] == [1, 1, 1]
 
 
@@ -197,9 +197,9 @@ def test_failure_during_a_group_restart_begins_it_anew() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL)
     supervision.child_exited("a", CRASHED, 1.0)
     supervision.child_exited("c", SHUTDOWN, 1.0)
-    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
+    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartSeveral(("a", "b", "c"))]
     assert supervision.child_started("a", 1.0) == []
     assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [recalled("c")]
     assert supervision.child_start_failed("c", ERROR, 1.0) == [recalled("b")]
     assert supervision.child_started("b", 1.0) == []
-    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
+    assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartSeveral(("a", "b", "c"))]

@@ -9,7 +9,7 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     Ready,
-    Start,
+    StartOne,
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
@@ -20,9 +20,9 @@ from tests.unit.actors.policy.supervising import CRASHED, ERROR, cut, running, s
 
 def test_children_start_one_after_the_other_in_order() -> None:
     supervision = Supervision(lambda: 0.0)
-    assert supervision.start_requested(specs("abc")) == [Start("a")]
-    assert supervision.child_started("a", 0.0) == [Start("b")]
-    assert supervision.child_started("b", 0.0) == [Start("c")]
+    assert supervision.start_requested(specs("abc")) == [StartOne("a")]
+    assert supervision.child_started("a", 0.0) == [StartOne("b")]
+    assert supervision.child_started("b", 0.0) == [StartOne("c")]
     assert supervision.child_started("c", 0.0) == [Ready()]
 
 
@@ -50,12 +50,12 @@ def test_child_that_crashes_while_others_start_is_restarted() -> None:
     supervision = Supervision(lambda: 0.0)
     supervision.start_requested(specs("ab"))
     supervision.child_started("a", 0.0)
-    assert supervision.child_exited("a", CRASHED, 0.0) == [Start("a")]
+    assert supervision.child_exited("a", CRASHED, 0.0) == [StartOne("a")]
     assert supervision.child_started("b", 0.0) == [Ready()]
 
 
 def test_child_added_starts_at_once() -> None:
-    assert running(specs("a")).child_added(ChildSpec("b")) == [Start("b")]
+    assert running(specs("a")).child_added(ChildSpec("b")) == [StartOne("b")]
 
 
 def test_child_added_whose_first_start_fails_is_forgotten_and_not_counted() -> None:
@@ -69,7 +69,7 @@ def test_child_added_whose_first_start_fails_is_forgotten_and_not_counted() -> N
 def test_first_start_failure_of_an_added_child_lets_the_next_one_start(strategy: Strategy) -> None:
     supervision = running(specs("a"), strategy)
     done = [*supervision.child_added(ChildSpec("b")), *supervision.child_added(ChildSpec("c"))]
-    assert [*done, *supervision.child_start_failed("b", ERROR, 1.0)].count(Start("c")) == 1
+    assert [*done, *supervision.child_start_failed("b", ERROR, 1.0)].count(StartOne("c")) == 1
     supervision.child_started("c", 1.0)
     assert states(supervision) == {"a": "running", "c": "running"}
 
@@ -79,7 +79,7 @@ def test_child_added_during_a_group_restart_starts_last() -> None:
     supervision.child_exited("a", CRASHED, 1.0)
     assert supervision.child_added(ChildSpec("c")) == []
     done = settle(supervision, supervision.child_exited("b", SHUTDOWN, 1.0), 1.0)
-    assert done == [Start("a"), Start("b"), Start("c")]
+    assert done == [StartOne("a"), StartOne("b"), StartOne("c")]
 
 
 def test_id_of_a_live_child_is_refused() -> None:
@@ -90,7 +90,7 @@ def test_id_of_a_live_child_is_refused() -> None:
 def test_id_of_a_child_that_has_ended_can_be_taken() -> None:
     supervision = running(specs("a", RestartType.TRANSIENT))
     supervision.child_exited("a", NORMAL, 1.0)
-    assert supervision.child_added(ChildSpec("a")) == [Start("a")]
+    assert supervision.child_added(ChildSpec("a")) == [StartOne("a")]
 
 
 def test_child_added_to_a_supervisor_that_ends_is_refused() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actorrt import errors
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import JobId
 from actorrt.node.daemon import core as core_module
 from actorrt.node.placement.jobs import Worker
@@ -35,11 +35,11 @@ async def node() -> AsyncIterator[CoreNode]:
     await node.close()
 
 
-async def hosted(node: CoreNode, job_id: JobId) -> tuple[Record, Worker, Peer]:
+async def hosted(node: CoreNode, job_id: JobId) -> tuple[ActorRecord, Worker, Peer]:
     """Start an actor in a process of its own; return its record, its worker and the worker's side."""
     order = order_of(None, job=job_id)
     order.options = order.options.replaced({"isolation": "process"})
-    record = Record(IDS.actor(), order)
+    record = ActorRecord(IDS.actor(), order)
     spawning = asyncio.ensure_future(node.core.registry.spawn(record))
     known = len(node.factory.launched)
     await until(lambda: len(node.factory.launched) > known)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, PeerAddress
 from actorrt.node.daemon import job_ends
 from actorrt.node.daemon.job_ends import JobEnds
@@ -26,22 +26,22 @@ class Registry:
 
     def __init__(self) -> None:
         self.stops = self
-        self.left: list[Record] = []
-        self.stopped: list[tuple[list[Record], str]] = []
+        self.left: list[ActorRecord] = []
+        self.stopped: list[tuple[list[ActorRecord], str]] = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
         self.one_ended = asyncio.Event()
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[ActorRecord]:
         return self.left
 
-    async def stop_all(self, records: list[Record], reason: str) -> None:
+    async def stop_all(self, records: list[ActorRecord], reason: str) -> None:
         self.stopped.append((records, reason))
         await self.may_stop.wait()
         for record in records:
             self.end(record)
 
-    def end(self, record: Record) -> None:
+    def end(self, record: ActorRecord) -> None:
         self.left.remove(record)
         record.place.actors.pop(record.actor_id)
         self.one_ended.set()
@@ -74,10 +74,10 @@ class Node:
     async def begin(self) -> Job:
         return self.jobs.begin(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
 
-    async def actor(self, job: Job, *, is_detached: bool = False) -> Record:
+    async def actor(self, job: Job, *, is_detached: bool = False) -> ActorRecord:
         worker = self.workers.launch(WorkerKind.SHARED, job, "shared", {})
         await until(lambda: self.workers.find(worker.peer))
-        record = Record(IDS.actor(), order_of(None, job=job.job_id, is_detached=is_detached))
+        record = ActorRecord(IDS.actor(), order_of(None, job=job.job_id, is_detached=is_detached))
         record.place = worker
         worker.actors[record.actor_id] = None
         self.registry.left.append(record)

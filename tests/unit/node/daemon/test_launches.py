@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
@@ -95,7 +95,7 @@ async def test_launch_that_raises_anything_is_a_failed_start_that_leaves_nothing
     asked = order(core, **options)
     for _ in range(2):  # the second finds the name free, and asks for another worker
         with pytest.raises(ActorStartError, match=f"did not start|got no process: {type(error).__name__}"):
-            await core.registry.spawn(Record(IDS.actor(), asked))
+            await core.registry.spawn(ActorRecord(IDS.actor(), asked))
         core.registry.check_invariants()
     assert len(factory.launched) == 2
     assert core.workers.all() == []
@@ -104,7 +104,7 @@ async def test_launch_that_raises_anything_is_a_failed_start_that_leaves_nothing
 async def test_all_starts_on_a_shared_worker_fail_when_it_gets_no_process(core, factory):
     factory.may_go_on.clear()
     asked = order(core)
-    spawns = [asyncio.ensure_future(core.registry.spawn(Record(IDS.actor(), asked))) for _ in range(4)]
+    spawns = [asyncio.ensure_future(core.registry.spawn(ActorRecord(IDS.actor(), asked))) for _ in range(4)]
     while len(core.registry.records()) < 4:
         await asyncio.sleep(0)
     factory.may_go_on.set()
@@ -117,7 +117,7 @@ async def test_all_starts_on_a_shared_worker_fail_when_it_gets_no_process(core, 
 async def test_job_that_ends_does_not_wait_for_a_worker_that_gets_no_process(core, factory):
     factory.may_go_on.clear()
     asked = order(core, cpus=1)
-    spawning = asyncio.ensure_future(core.registry.spawn(Record(IDS.actor(), asked)))
+    spawning = asyncio.ensure_future(core.registry.spawn(ActorRecord(IDS.actor(), asked)))
     while not factory.launched:
         await asyncio.sleep(0)
     ending = asyncio.ensure_future(core.end_job(asked.job))
@@ -132,7 +132,7 @@ async def test_job_that_ends_does_not_wait_for_a_worker_that_gets_no_process(cor
 
 async def test_withdrawn_spawn_ends_while_its_process_is_still_being_made(core, factory):
     factory.may_go_on.clear()
-    record = Record(IDS.actor(), order(core, cpus=1, name="one"))
+    record = ActorRecord(IDS.actor(), order(core, cpus=1, name="one"))
     spawning = asyncio.ensure_future(core.registry.spawn(record))
     while not factory.launched:
         await asyncio.sleep(0)

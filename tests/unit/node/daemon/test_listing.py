@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.node.daemon.listing import Page, RowNumbers, check_page, page_of
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
@@ -17,10 +17,10 @@ JOB = JobId(b"\x01" * 16)
 ENDPOINT = PeerAddress(PeerId(b"\x02" * 16), "memory://x")
 
 
-def record(number: int, **options: Any) -> Record:
+def record(number: int, **options: Any) -> ActorRecord:
     is_detached = options.get("detached", False)
     order = order_of(None, options=options, job=JOB, namespace="here", is_detached=is_detached)
-    made = Record(ActorId(number.to_bytes(16, "big")), order)
+    made = ActorRecord(ActorId(number.to_bytes(16, "big")), order)
     made.number = number
     return made
 

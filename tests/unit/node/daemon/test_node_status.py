@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.config import VERSION
 from actorrt.ids import PeerAddress, short
 from actorrt.node.daemon.node_status import NodeStatus
@@ -38,7 +38,7 @@ def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_a
     workers.items = [worker]
     order = order_of(None, job=job.job_id)
     order.options = order.options.replaced({"cpus": 2})
-    registry.items = [Record(IDS.actor(), order) for _ in range(2)]
+    registry.items = [ActorRecord(IDS.actor(), order) for _ in range(2)]
     resources.reserve(registry.items[0].actor_id, "one", order.options)
     status = NodeStatus("memory://node", jobs, workers, registry, resources)  # type: ignore[arg-type]
 

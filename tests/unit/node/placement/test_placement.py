@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
 from actorrt.ids import IdSource, PeerAddress
@@ -181,7 +181,7 @@ async def test_actors_are_ended_by_one_order_to_each_worker():
     job = Job(IDS.job(), NODE, {})
     placement = placement_of(factory, control, scope, job)
     order = order_of(None)
-    records = [Record(IDS.actor(), order) for _ in range(6)]
+    records = [ActorRecord(IDS.actor(), order) for _ in range(6)]
     for record in records:
         record.begin_start()
         control.request = Control().request
@@ -233,7 +233,7 @@ async def test_worker_of_an_ended_job_is_kept_while_children_of_one_of_its_actor
     factory = ReadyFactory(0)
     factory.kill = lambda _: None  # when the time to leave is over
     placement = placement_of(factory, control, scope, job)
-    records = [await hosted(placement, Record(IDS.actor(), order_of(None))) for _ in range(4)]
+    records = [await hosted(placement, ActorRecord(IDS.actor(), order_of(None))) for _ in range(4)]
     parent, neighbour = [record for record in records if record.place is job.shared[0]]
     job.has_ended = True
     control.sent.clear()
@@ -252,10 +252,10 @@ async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_place
     placement = placement_of(factory, control, scope, job)
     parent_order = order_of(None)
     parent_order.options = parent_order.options.replaced({"isolation": "process"})
-    parent = await hosted(placement, Record(IDS.actor(), parent_order))
+    parent = await hosted(placement, ActorRecord(IDS.actor(), parent_order))
     child_order = order_of(parent.actor_id, is_beside=True)
     child_order.beside_peer_address = parent.place.peer_address
-    child = await hosted(placement, Record(IDS.actor(), child_order))
+    child = await hosted(placement, ActorRecord(IDS.actor(), child_order))
     assert child.place is parent.place
     control.sent.clear()
     placement.bury(child, child.tombstone(), is_buried=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.record import ActorRecord
 from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import PeerAddress
 from actorrt.node.placement.jobs import Job, WorkerKind
@@ -33,14 +33,14 @@ class Node:
         self.workers = Workers(FakeFactory(), FakeControl(), self.scope, IDS)  # type: ignore[arg-type]
         self.choice = WorkerChoice(self.workers, self.resources, lambda _: self.job)
 
-    def labels(self, records: list[Record]) -> list[str]:
+    def labels(self, records: list[ActorRecord]) -> list[str]:
         return [self.choice.worker_of(record).label for record in records]
 
 
-def record(options: dict[str, Any] | None = None, *, supervisor: Any = None, **changes: Any) -> Record:
+def record(options: dict[str, Any] | None = None, *, supervisor: Any = None, **changes: Any) -> ActorRecord:
     order = order_of(supervisor, **changes)
     order.options = order.options.replaced(options or {})
-    return Record(IDS.actor(), order, supervisor)
+    return ActorRecord(IDS.actor(), order, supervisor)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_actor_beside_another_goes_to_the_others_worker_while_that_is_usab
     while node.workers.find(place.peer) is None:  # launches run in the background
         await asyncio.sleep(0)
 
-    def beside() -> Record:
+    def beside() -> ActorRecord:
         child = record(is_beside=True)
         child.order.beside_peer_address = place.peer_address
         return child

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from actorrt.rl.evolution.work_schedule import AHEAD, SHARE_S, STRAGGLER_FLOOR_S, Share, WorkSchedule
+from actorrt.rl.evolution.work_schedule import AHEAD, SHARE_S, STRAGGLER_FLOOR_S, WorkSchedule, WorkShare
 
 
 def schedule_of(count: int) -> WorkSchedule:
@@ -193,7 +193,7 @@ def test_every_item_counts_once_in_random_histories(seed: int) -> None:
         count = chance.randrange(1, 40)
         schedule.begin(chance.choice(["episodes", "leaves"]), count)
         counted: list[int] = []
-        under_way: list[Share] = []
+        under_way: list[WorkShare] = []
         for _ in range(10_000):
             if schedule.is_over:
                 break
