@@ -1,1 +1,1 @@
-"""The authority over actors: which there are, where they run, what follows when one ends."""
+"""The authority over actors: it knows which actors live and where they run, and decides what follows an end."""

@@ -28,7 +28,7 @@ from actorrt.protocol.authorities import (
 
 
 def serve_questions(registry: Registry, control: Control) -> None:
-    """Answer what every authority is asked."""
+    """Answer the questions that every authority serves."""
     questions, stops = registry.questions, registry.stops
 
     async def fate(_: PeerId, asked: AskFate) -> Prospect:
@@ -46,7 +46,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
 
 
 def _serve_ends(registry: Registry, control: Control) -> None:
-    """Take orders to end actors, and what is reported of their ends."""
+    """Take orders to end actors, and the reports of hosts and supervisors."""
     stops = registry.stops
 
     def exited(_: PeerId, exited: Exited) -> None:

@@ -1,8 +1,8 @@
-"""What a registry tells supervisors of their children.
+"""The notices of a registry to supervisors about their children.
 
 Each event is a notice to the endpoint of the supervisor. All notices use one lane, so the supervisor's shell sees them
 in the order in which they happened: a child's start before its exit. The answer to a spawn takes another way, and may
-come late.
+come after these notices.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from actorrt.reasons import ExitReason
 
 
 class ChildEvents:
-    """Tells supervisors of their children.
+    """Sends the notices of one registry.
 
     Args:
         control: carries the notices.
-        record_of: knows the supervisors.
+        record_of: returns the record of a supervisor, or None.
     """
 
     def __init__(self, control: Control, record_of: Callable[[ActorId], ActorRecord | None]) -> None:
@@ -29,7 +29,7 @@ class ChildEvents:
         self._record_of = record_of
 
     def started(self, record: ActorRecord) -> None:
-        """Tell that a child runs for the first time; `card` is what its ref needs."""
+        """Tell the supervisor that its child runs for the first time."""
         if record.supervisor is None:
             return
         home = self._home_of_supervisor(record)
@@ -38,7 +38,7 @@ class ChildEvents:
             self._control.notify(home, notice)
 
     def exited(self, record: ActorRecord, reason: ExitReason, cause: Hashable) -> bool:
-        """Tell that an incarnation of a child ended; return whether there is a supervisor to decide what follows."""
+        """Tell the supervisor that an incarnation of its child ended; return whether a supervisor runs."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False
@@ -54,7 +54,7 @@ class ChildEvents:
         return True
 
     def withdrawn(self, record: ActorRecord) -> bool:
-        """Tell that a child is to end that does not run now; return whether there is a supervisor to remove it."""
+        """Tell the supervisor to remove a child that does not run now; return whether a supervisor runs."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False

@@ -1,13 +1,11 @@
-"""Which actors each parent has spawned that have not gone. The parent may be another authority's."""
+"""The live actors that each parent has spawned. The parent may belong to another authority."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId
-from actorrt.reasons import ExitReason
 
 
 class Children:
@@ -20,16 +18,16 @@ class Children:
         return parent in self._by_parent
 
     def add(self, record: ActorRecord) -> None:
-        """Take in an actor that is being spawned; without effect if no actor spawned it."""
+        """Add an actor that is being spawned; without effect if no actor spawned it."""
         if record.parent is not None:
             self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
 
     def families(self) -> Iterable[tuple[ActorId, Collection[ActorRecord]]]:
-        """Return each parent with its children, in the order in which they were spawned; not to be kept."""
+        """Return each parent with its children, in the order of their spawns; valid until the next change."""
         return ((parent, children.values()) for parent, children in self._by_parent.items())
 
     def in_order(self, parent: ActorId) -> Collection[ActorRecord]:
-        """Return a parent's children in the order in which they were spawned; not to be kept."""
+        """Return a parent's children, in the order of their spawns; valid until the next change."""
         return self._by_parent.get(parent, {}).values()
 
     def remove(self, record: ActorRecord) -> None:
@@ -52,24 +50,3 @@ class Children:
         """Return when a parent has no children."""
         while children := self._by_parent.get(parent):
             await next(iter(children.values())).next_change()
-
-
-def stopped_early(record: ActorRecord) -> ActorStartError:
-    """Make the error of a start that was overtaken by the order to stop."""
-    return ActorStartError(f"{record.label} was stopped before it started")
-
-
-def parent_ended(record: ActorRecord) -> ActorStartError:
-    """Make the error of a spawn that was overtaken by the end of the actor that asked for it."""
-    return ActorStartError(f"{record.label} did not start: what spawned it has ended")
-
-
-def start_error(record: ActorRecord, error: Exception) -> ActorStartError:
-    """Return the error of a start that raised `error`, whatever that was."""
-    if isinstance(error, ActorStartError):
-        return error
-    reason = getattr(error, "reason", None)
-    return ActorStartError(
-        f"{record.label} did not start: {type(error).__name__}: {error}",
-        reason=reason if isinstance(reason, ExitReason) else None,
-    )

@@ -1,4 +1,4 @@
-"""What a registry asks of the place where its actors run: this endpoint's own cells, or the workers of a node."""
+"""What a registry needs from the place where its actors run: the cells of its endpoint, or the workers of a node."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Hosting(Protocol):
     """Where a registry's actors run."""
 
     def start_at_once(self, record: ActorRecord) -> PeerAddress | None:
-        """Start the record's incarnation if nothing about that waits; None: `start` has to.
+        """Start the record's incarnation if its start never waits, and return where; None: use `start` instead.
 
         Raises:
             ActorStartError: the constructor failed.
         """
 
     async def start(self, record: ActorRecord) -> PeerAddress:
-        """Start the record's incarnation, in the place of the one before if that kept its mailbox.
+        """Start the record's incarnation, and return where; it takes over a mailbox that was kept for it.
 
         Raises:
             ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
@@ -49,14 +49,14 @@ class Hosting(Protocol):
         """Return the actors for which anything is reserved or kept here; all of them live."""
 
     def bury(self, record: ActorRecord, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
-        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
+        """Called when the actor is gone for good: fail the messages that wait for it, and end its own process, if any.
 
         Args:
             record, tombstone: the actor.
             is_buried: whether its host has said that nothing is left of it there.
 
         Returns:
-            What ends when nothing is left of its children there either; None where there were none.
+            A completion that ends when its children there are gone too; None if it has none there.
         """
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:

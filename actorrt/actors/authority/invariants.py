@@ -29,7 +29,7 @@ def expect(is_so: bool, what: str, record: ActorRecord | None = None) -> None:
 
 
 def check_records(records: Sequence[ActorRecord], asked: Sequence[ActorRecord], children: Children) -> None:
-    """Check the live actors of a registry, and those that are asked for and have not been begun.
+    """Check the live actors of a registry, and the requested actors whose start has not begun.
 
     Raises:
         BrokenInvariantError: they, or the lists of children, do not agree.
@@ -54,7 +54,7 @@ def check_kept(kept: Collection[ActorId], records: Sequence[ActorRecord]) -> Non
     """Check that nothing is kept for actors that are gone.
 
     Raises:
-        BrokenInvariantError: something is.
+        BrokenInvariantError: something is kept.
     """
     left = set(kept) - {record.actor_id for record in records}
     expect(not left, f"kept for actors that are gone: {', '.join(map(short, left))}")

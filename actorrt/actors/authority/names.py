@@ -1,6 +1,6 @@
-"""The names of actors: their holders, and those who wait for a name.
+"""The names of actors: the holder of each, and the requests that wait for one.
 
-What a taken name means for a spawn is decided here too. The registry ends a holder that is to be replaced.
+This module also decides what a spawn does about a taken name. The registry ends a holder that is to be replaced.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Names:
             self._waiters.pop(key, None)
 
     async def take(self, record: ActorRecord) -> ActorRecord | None:
-        """Give the record its name, if it has one; return the actor that has it and is to be used instead.
+        """Give the record the name of its order; return the holder that the spawn is to use instead, or None.
 
         The wait for a name that is to become free ends when the record's order is withdrawn.
 
@@ -105,7 +105,7 @@ class Names:
             del self._holders[key]
 
     def check_invariants(self, records: Collection[ActorRecord]) -> None:
-        """Check that exactly those of the live actors have names that should; see `invariants`."""
+        """Check that each live actor has the name of its order, and that nobody else has a name; see `invariants`."""
         for (_, name), holder in self._holders.items():
             expect(holder in records, f"the name {name!r} belongs to an actor that is gone", holder)
         for record in records:
@@ -116,7 +116,7 @@ class Names:
 
 
 def _check_may_share(record: ActorRecord, holder: ActorRecord) -> None:
-    """Refuse a name that another live actor has, where the options do not ask for that very actor or its end."""
+    """Refuse a taken name, unless the options ask for its holder or for the end of its holder."""
     name, if_exists = record.options.name, record.options.if_exists
     if if_exists is IfExists.FAIL:
         raise errors.NameTakenError(

@@ -1,4 +1,4 @@
-"""What was asked for with a spawn: the same for all actors of a group, and for all incarnations of each."""
+"""The order of a spawn. All actors of a group share it, and so do all incarnations of an actor."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Order:
 
     Attributes:
         spec: the pickled class and constructor's arguments; opaque here.
-        card: what refs know of the actor besides, pickled; opaque here.
+        card: the methods and the call options that refs know, pickled; opaque here.
         options: how it is placed, named and kept.
         class_name: its class's name, for people.
-        job: whose it is.
-        namespace: where its name lives.
+        job: the job that it belongs to.
+        namespace: the namespace of its name.
         parent: the actor that spawned it, and that it never outlives.
-        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
-        is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
-        is_beside: whether it belongs on its parent's loop.
-        beside_peer_address: where that is, if it is elsewhere.
-        child_id: what its supervisor calls it by; None for what is no child of a supervisor.
-        share: its place among the light children that its supervisor began with, and how many they are.
-        objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
+        is_supervisor: whether it is a supervisor, which is placed apart from code that can crash.
+        is_detached: whether it outlives its driver, by its options or because the actor that spawned it does.
+        is_beside: whether it runs on its parent's loop.
+        beside_peer_address: where that loop is, if it is in another process.
+        child_id: its id among the children of its supervisor; None if it is no child of a supervisor.
+        share: its place among the first light children of its supervisor, and their number.
+        objects: the objects that its spec refers to; held for each actor for as long as its record lives.
         tokens: the transits that their ids came with.
-        blueprint: what its host has read from all this; opaque here.
-        is_withdrawn: whether nobody wants its actors any more: the spawn was cancelled, or the parent has ended.
+        blueprint: the blueprint that its host made from this order; opaque here.
+        is_withdrawn: whether the spawn was cancelled, or the parent has ended.
     """
 
     __slots__ = (

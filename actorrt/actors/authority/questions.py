@@ -1,6 +1,6 @@
-"""What an authority tells of its actors: where they are, what becomes of them, how they ended. It changes nothing.
+"""The answers of an authority about its actors: where they run, whether they run again, how they ended.
 
-An answer that depends on a decision waits for the decision.
+An answer changes nothing. An answer that depends on a decision waits for the decision.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Questions:
         self._clock = clock
 
     def live(self, actor_id: ActorId) -> ActorRecord:
-        """Return what is known of an actor that lives.
+        """Return the record of a live actor.
 
         Raises:
             ActorDiedError: the actor is gone.
@@ -73,13 +73,13 @@ class Questions:
             await record.next_change()
 
     async def fate(self, actor_id: ActorId, after: int) -> float:
-        """Return when it is certain that the actor lives on after the end of incarnation `after`.
+        """Wait until it is decided that the actor runs again after the end of incarnation `after`.
 
         Returns:
-            In how many seconds it is started again, where that waits.
+            The seconds until its next start; 0.0 if that does not wait for a time.
 
         Raises:
-            ActorDiedError: it does not live on.
+            ActorDiedError: the actor does not run again.
         """
         while True:
             record = self.live(actor_id)
@@ -92,7 +92,7 @@ class Questions:
 
         Args:
             actor_id: the actor.
-            since: the first incarnation whose end is of interest, 0 for the present one; None: only the last one's.
+            since: wait for the end of this incarnation or a later one, 0 for the present one; None: for the last end.
         """
         record = self._records.get(actor_id)
         if record is not None and since == 0:
@@ -104,11 +104,11 @@ class Questions:
         return self._tombstones.down_report(actor_id)
 
     def sibling(self, actor_id: ActorId, id: str) -> ActorCard:
-        """Return what a ref of another child of an actor's supervisor needs.
+        """Return the card of another child of an actor's supervisor.
 
         Raises:
             ActorDiedError: the actor is gone.
-            RuntimeStateError: it is no child of a supervisor.
+            RuntimeStateError: the actor is no child of a supervisor.
             ValueError: no child of that id has been started, or it has ended.
         """
         record = self.live(actor_id)
@@ -122,7 +122,7 @@ class Questions:
         return child.card()
 
     async def look_up(self, namespace: str, name: str, timeout_s: float) -> ActorCard:
-        """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
+        """Return the card of the named actor, waiting for the name up to `timeout_s` seconds.
 
         Raises:
             NameNotFoundError: no live actor has the name by then.

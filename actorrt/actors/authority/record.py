@@ -1,4 +1,4 @@
-"""What a registry knows of one actor."""
+"""The record of one actor in its registry: its state, its place, and how it ended."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ WILL_RUN_AGAIN: Final = (RecordState.RESTARTING, RecordState.RUNNING)
 
 
 KEPT_SNAPSHOTS_COUNT: Final = 2
-"""How many snapshots an actor has at most: one that can't be restored has another before it."""
+"""The most snapshots of an actor: if the newest can't be restored, the one before is tried."""
 
 
 class ActorRecord:
     """One actor, over all its incarnations. A worker may hold a million of them.
 
-    Its fields are set by its methods, each of which is one event. Others set four: the hosting `place`, listings
-    `number`, and the registry `self_restart` and `had_handled_message`.
+    Each method that changes it is one event, and sets the fields. Four fields are set from outside: `place` by the
+    hosting, `number` by listings, `self_restart` and `had_handled_message` by the registry.
 
     Attributes:
         actor_id: the actor.
-        order: what was asked for.
+        order: the order of its spawn.
         supervisor: the supervisor that decides on its failures.
         peer_address: where its incarnation runs; None while none does.
-        place: what its hosting keeps of it; opaque here.
+        place: the data of its hosting about it; opaque here.
         is_alone: whether it was spawned under no supervisor, so that its registry decides on its failures.
-        self_restart: how it does; made when there is something to decide.
+        self_restart: makes these decisions; None until there is one to make.
         started_at: when its incarnation began to run.
         last_peer_address, last_incarnation, last_reason: of the incarnation that ended last.
-        start_peer_address: where the start under way is made, once that is decided.
-        is_to_end: whether somebody wants the incarnation ended that is being started.
-        early_exit: reports an end that was heard of before the start.
+        start_peer_address: where the start under way takes place, once that is decided.
+        is_to_end: whether the incarnation that is being started is to end at once.
+        early_exit: reports an end that was heard of before the success of the start.
         manner: how the incarnation is to stop, if it is.
         restarts_at: when its next incarnation is to be started, where that waits.
         snapshots: newest first; held by the hosting.
@@ -145,7 +145,7 @@ class ActorRecord:
         return label_of(self.order.options.name, self.order.class_name, self.actor_id)
 
     def story(self) -> str:
-        """Return what is known of it, in a line for people who look for a defect."""
+        """Return its state in one line, for the message of an error."""
         flags = ("is_start_under_way", "is_to_end", "is_administrative")
         said = " ".join(name for name in flags if getattr(self, name)) or "no flags"
         return (
@@ -158,11 +158,11 @@ class ActorRecord:
         return None if self.peer_address is None else Sighting(self.peer_address, self.incarnation)
 
     def card(self) -> ActorCard:
-        """Return what a ref of the actor needs."""
+        """Return the card of the actor, from which refs are made."""
         return ActorCard(actor=self.actor_id, card=self.order.card, name=self.options.name, seen=self.sighting())
 
     def start_order(self, authority: PeerAddress) -> HostActor:
-        """Return what tells a host to start the incarnation."""
+        """Return the request that tells a host to start the incarnation."""
         order = self.order
         return HostActor(
             actor=self.actor_id,
@@ -179,7 +179,7 @@ class ActorRecord:
         )
 
     def down_report(self) -> DownReport:
-        """Return what a monitor of restarts is told of the last end."""
+        """Return the report of the last end, for monitors of restarts."""
         return DownReport(
             reason=self.last_reason or SHUTDOWN,
             incarnation=self.last_incarnation,
@@ -188,7 +188,7 @@ class ActorRecord:
         )
 
     def tombstone(self) -> Tombstone:
-        """Return what is to be remembered when it is gone."""
+        """Return its tombstone."""
         return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_peer_address)
 
     @property
@@ -201,19 +201,19 @@ class ActorRecord:
         return self.incarnation == incarnation and (self.peer_address is not None or self.is_start_under_way)
 
     def next_change(self) -> Completion[None]:
-        """Return what ends when the record's state changes next."""
+        """Return a completion that ends with the next change of the record's state."""
         if self._change is None:
             self._change = Completion()
         return self._change
 
     def changed(self) -> None:
-        """Wake those who wait for a change."""
+        """Complete the waits for a change."""
         change, self._change = self._change, None
         if change is not None:
             change.set_value(None)
 
     def begin_start(self) -> None:
-        """The next incarnation is being started."""
+        """Called when the start of the next incarnation begins."""
         self.incarnation += 1
         self.start_error = self.early_exit = self.start_peer_address = None
         self.had_handled_message = False
@@ -221,15 +221,15 @@ class ActorRecord:
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
 
     def starts_at(self, peer_address: PeerAddress) -> None:
-        """It is decided where the start under way is made."""
+        """Called when the place of the start under way is decided."""
         self.start_peer_address = peer_address
 
     def start_put_off(self) -> None:
-        """The first start was not begun after all, since it may have to wait; it is going to be begun once more."""
+        """Called when the first start was not begun, since it may wait; `begin_start` is called again."""
         self.incarnation = 0
 
     def begin_end(self) -> bool:
-        """Somebody wants the incarnation ended that runs or is being started; return whether its host is to hear so."""
+        """End the incarnation that runs or is being started; return whether its host has to be told."""
         if self.is_start_under_way:
             self.is_to_end = True
             return True
@@ -239,49 +239,49 @@ class ActorRecord:
         return is_running
 
     def plan_stop(self, manner: Manner) -> None:
-        """The incarnation is going to be stopped in that manner."""
+        """Called before the incarnation is stopped in that manner."""
         self.manner = manner
 
     def stopping_in_turn(self, manner: Manner) -> None:
-        """The incarnation was ordered to stop with others of its group, each when the one before has ended."""
+        """Called when a group was ordered to stop, each incarnation when the one before has ended."""
         self.state, self.manner = RecordState.STOPPING, manner
 
     def end_for_good(self) -> None:
-        """Somebody wants the actor ended: no incarnation follows."""
+        """Called when somebody orders the end of the actor: no incarnation follows."""
         self.is_administrative = True
 
     def withdraw(self) -> None:
-        """Nobody waits for the spawn any more."""
+        """Called when nobody waits for the spawn any more."""
         self.order.is_withdrawn = self.is_administrative = True
         if self.is_start_under_way:
             self.is_to_end = True
 
     def parent_has_ended(self) -> None:
-        """The actor ends with its parent, which decides nothing any more."""
+        """Called when the parent has ended: the actor ends too, and no supervisor decides about it any more."""
         self.supervisor, self.is_administrative = None, True
         self.order.is_withdrawn = True
         self.changed()  # the actor may wait for a name
 
     def begin_restart(self) -> None:
-        """The next incarnation is being started, as its supervisor decided."""
+        """Called when the next incarnation is started by the order of its supervisor."""
         self.state = RecordState.RESTARTING
         self.changed()
         self.begin_start()
 
     def waits_to_restart(self, restarts_at: float | None) -> None:
-        """It is decided that there will be a next incarnation, at that time or when others have ended."""
+        """Called when a next incarnation is decided on: it starts at that time; None: when others have ended."""
         self.state = RecordState.RESTARTING
         self.restarts_at = restarts_at
         self.changed()
 
     def start_not_reached(self) -> None:
-        """The start was not begun after all; what follows is for its supervisor to decide."""
+        """Called when the start was not begun, since an earlier one failed; its supervisor decides what follows."""
         self.incarnation -= 1
         self.is_start_under_way = False
         self.changed()
 
     def started(self, peer_address: PeerAddress, now: float) -> None:
-        """The incarnation runs."""
+        """Called when the incarnation runs."""
         self.state = RecordState.RUNNING
         self.peer_address = peer_address
         self.started_at = now
@@ -289,24 +289,24 @@ class ActorRecord:
         self.changed()
 
     def start_failed(self, error: ActorStartError) -> ExitReason:
-        """The incarnation that was being started does not run; return why."""
+        """Called when the start has failed; return why."""
         self.start_error = error
         self.is_start_under_way = False
         self.last_reason = reason = error.reason or ExitReason(ExitKind.ERROR, str(error))
         return reason
 
     def keep_snapshot(self, object_id: ObjectId) -> Sequence[ObjectId]:
-        """Keep a new snapshot; return those that are kept no longer."""
+        """Keep a new snapshot; return the snapshots that are no longer kept."""
         snapshots = [object_id, *self.snapshots]
         self.snapshots = snapshots[:KEPT_SNAPSHOTS_COUNT]
         return snapshots[KEPT_SNAPSHOTS_COUNT:]
 
     def exited_early(self, report: Callable[[], None]) -> None:
-        """The end of the incarnation was reported before its start; `report` is to be called after the start."""
+        """Called when the end was reported before the success of the start; `report` reports it again."""
         self.early_exit = report
 
     def ended(self, reason: ExitReason, *, is_administrative: bool = False) -> None:
-        """The incarnation ended; by order if `is_administrative`."""
+        """Called when the incarnation has ended; by order if `is_administrative`."""
         self.is_administrative |= is_administrative
         self.state = RecordState.DECIDING
         self.last_peer_address, self.peer_address = self.peer_address, None
@@ -315,19 +315,19 @@ class ActorRecord:
         self.changed()
 
     def begin_last_end(self, reason: ExitReason) -> None:
-        """The actor will not run again; its children have still to end."""
+        """Called when the actor will not run again; its children have still to end."""
         self.state = RecordState.ENDING
         self.last_reason = reason
         self.changed()
 
     def gone(self) -> None:
-        """Nothing is left of the actor."""
+        """Called when nothing is left of the actor."""
         self.state = RecordState.GONE
         self.changed()
 
 
 def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:
-    """Return what people read of an actor: its name, or its class and the beginning of its id."""
+    """Return the label of an actor, for people: its name, or its class and the beginning of its id."""
     return name or f"{class_name}-{short(actor_id)}"
 
 

@@ -4,9 +4,10 @@ One registry class serves at two places. The node daemon's holds every actor tha
 that has a process of its own; each endpoint has one for the light children of the actors it hosts. The holder of a ref
 asks the actor's own registry; what it learns elsewhere is only a hint.
 
-A registry decides by `supervision`: for an actor alone, itself; for the child of a `Supervisor`, it reports the exit
-there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. What is told of actors
-is in `questions`, orders to end them in `stops`. Specs of user classes pass through as opaque bytes.
+For an actor without a supervisor, the registry decides by `self_restart`. For the child of a `Supervisor`, it reports
+the exit to the supervisor and carries out its orders. `Hosting` knows where and how actors run. `spawns` serves the
+requests to start actors, `stops` the orders to end them, `questions` the questions about them. Specs of user classes
+pass through as opaque bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors.authority.child_events import ChildEvents
-from actorrt.actors.authority.children import Children, start_error, stopped_early
+from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.invariants import check_kept, check_records, expect
 from actorrt.actors.authority.names import Names
@@ -27,9 +28,10 @@ from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.questions import Questions
 from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.spawns import SpawnRequests
+from actorrt.actors.authority.start_errors import start_error, stopped_early
 from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
-from actorrt.actors.policy.self_restart import SelfRestart
+from actorrt.actors.policy.self_restart import RestartDecision, SelfRestart
 from actorrt.actors.wire.control import Control
 from actorrt.clock import Clock
 from actorrt.completion import Completion
@@ -50,14 +52,14 @@ class Registry:
 
     Args:
         hosting: where they run.
-        control: carries the news of children to their supervisors.
+        control: carries notices about children to their supervisors.
         clock: gives `now` to decisions.
         random: gives numbers from [0, 1), for the jitter of restart delays.
         scope: owns the starts under way.
 
     Attributes:
-        questions: what is told of the actors.
-        stops: the orders to end them.
+        questions: answers questions about the actors.
+        stops: carries out orders to end them.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Registry:
         return self._spawns.spawn(record)
 
     def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, GroupPlaces]:
-        """Start actors without names by one order, side by side; they end with their parent, as of `spawn`.
+        """Start actors without names by one order, side by side; they end with their parent, as in `spawn`.
 
         Returns:
             Where each of them runs.
@@ -131,7 +133,7 @@ class Registry:
         self._spawns.withdraw(actor_id)
 
     def enter(self, record: ActorRecord) -> None:
-        """Know an actor from now on, until it is gone."""
+        """Add an actor; it is removed when it is gone."""
         self._records[record.actor_id] = record
 
     def has_children(self, parent: ActorId) -> bool:
@@ -139,7 +141,7 @@ class Registry:
         return parent in self._children
 
     def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
-        """The supervisor has given a child up: it is gone for good, for that reason or for that of its last end."""
+        """Called when a supervisor gives up a child: it is gone, for `reason` or for the reason of its last end."""
         record = self._records.get(actor_id)
         if record is not None:
             self._gone(record, reason or record.last_reason or reasons.SHUTDOWN)
@@ -147,7 +149,7 @@ class Registry:
     # What happens
 
     def start_at_once(self, record: ActorRecord) -> bool:
-        """Start a new record's first incarnation, if that never waits; return whether it does not, as `start` else."""
+        """Start a new record's first incarnation if that never waits; return False if it may wait: use `start` then."""
         record.begin_start()
         try:
             peer_address = self._hosting.start_at_once(record)
@@ -166,10 +168,10 @@ class Registry:
         await self.run_start(record)
 
     async def run_start(self, record: ActorRecord) -> None:
-        """Go through with a start that has begun and take in how that went; a failure is in `start_error` then.
+        """Carry out a start that has begun; a failure is in `start_error` then.
 
-        A start that raises anything has failed. This is the one place where those who wait for the actor are told so,
-        and where its name, its objects and its place are released.
+        A start that raises anything has failed. Only here are the waits for the actor ended with the failure, and its
+        name, its objects and its place released.
         """
         try:
             peer_address = await self._incarnate(record)
@@ -199,7 +201,7 @@ class Registry:
         return await self._hosting.start(record)
 
     def start_failed(self, record: ActorRecord, cause: Exception) -> None:
-        """The incarnation that was being started does not run; a supervisor that ordered it is told elsewhere."""
+        """Called when a start has failed; a supervisor that ordered the start is told elsewhere."""
         reason = record.start_failed(start_error(record, cause))
         self.stops.stop_children(record.actor_id)
         if record.is_alone and not record.is_administrative:
@@ -235,9 +237,9 @@ class Registry:
         """Called when an incarnation has ended. Reports about any but the newest are ignored.
 
         Args:
-            actor_id, incarnation, reason: which, and why.
-            is_administrative: whether its host knows that no other follows.
-            is_buried: whether nothing is left of the actor there, either.
+            actor_id, incarnation, reason: which incarnation ended, and why.
+            is_administrative: whether its host knows that no other incarnation follows.
+            is_buried: whether nothing is left of the actor at its host.
             cause: the same for incarnations that one event has ended.
         """
         record = self._records.get(actor_id)
@@ -263,7 +265,7 @@ class Registry:
             )
 
     def _self_restart(self, record: ActorRecord) -> SelfRestart:
-        """Return what decides on the failures of an actor that is supervised alone."""
+        """Return the decisions of an actor without a supervisor."""
         if record.self_restart is None:
             self_restart = record.self_restart = SelfRestart(record.options, self._random)
             self_restart.begin()
@@ -272,18 +274,18 @@ class Registry:
         return record.self_restart
 
     def endpoint_lost(self, peer: PeerId, reason: ExitReason, actor_ids: Sequence[ActorId]) -> None:
-        """A process is gone, and with it every actor that runs there: one decision each, one cause for all.
+        """Called when a process is gone, with every actor that ran there: one decision for each, one cause for all.
 
         Args:
             peer, reason: the process's endpoint, and how it ended.
-            actor_ids: what was placed there, in the order in which it is decided about.
+            actor_ids: the actors that were placed there, in the order of the decisions.
         """
         for actor_id in actor_ids:
             record = self._records.get(actor_id)
             if record is not None and record.peer_address is not None and record.peer_address.peer == peer:
                 self.exited(actor_id, record.incarnation, reason, cause=peer)
 
-    def _carry_out(self, record: ActorRecord, decision: SelfRestart.Decision) -> None:
+    def _carry_out(self, record: ActorRecord, decision: RestartDecision) -> None:
         if decision.is_gone:
             self._gone(record, decision.reason or record.last_reason or reasons.NORMAL)
             return
@@ -295,7 +297,7 @@ class Registry:
             self._begin_restart(record)
 
     def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
-        """Called when a supervisor will start a child again, after a while: those who had called the child hear so."""
+        """Called when a supervisor will start a child again after a delay: the callers of the child are told."""
         record = self._records.get(actor_id)
         if record is not None and record.state in (RecordState.DECIDING, RecordState.RESTARTING):
             self._waits_to_restart(record, delay_s)
@@ -320,7 +322,7 @@ class Registry:
         await self._children.gone(parent)
 
     def _gone(self, record: ActorRecord, reason: ExitReason, *, is_buried: bool = False) -> None:
-        """Say that the actor will not run again: its callers know at once, others when its children have ended."""
+        """End an actor for good: its callers are told at once, its monitors when its children have ended."""
         if record.state in (RecordState.ENDING, RecordState.GONE):
             return
         record.begin_last_end(reason)
@@ -346,7 +348,7 @@ class Registry:
         self._forget(record, tombstone)
 
     def _forget(self, record: ActorRecord, tombstone: Tombstone) -> None:
-        """Free the name, then tell everybody who waits for the end."""
+        """Free the name, then complete the waits for the end."""
         del self._records[record.actor_id]
         self._tombstones.add(record.actor_id, tombstone)
         self._names.free(record)

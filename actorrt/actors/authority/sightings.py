@@ -1,4 +1,4 @@
-"""Where the actors of a group run, packed: of a million actors most share a few places."""
+"""The places of the actors of a group, packed: most of a million actors share a few places."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Sightings:
         self._place_of = array(PLACE_CODE)
 
     def add(self, record: ActorRecord) -> None:
-        """Take in the next actor; one that has ended since it started is nowhere."""
+        """Add the next actor; an actor that has ended since its start has no place."""
         place = self._places.setdefault((record.peer_address, record.incarnation), len(self._places))
         if place == len(self._sightings):
             self._sightings.append(record.sighting())
         self._place_of.append(place)
 
     def places(self) -> GroupPlaces:
-        """Return what was taken in."""
+        """Return the places of all actors that were added."""
         return GroupPlaces(places=self._sightings, place_of=self._place_of.tobytes())

@@ -1,7 +1,7 @@
 """Requests to start an actor, or a group of actors by one order.
 
 A request takes the name of its actor, holds the objects of its spec, and makes its record. When the start fails or is
-withdrawn, or the parent ends, all of these are released, and then the asker is told. The states of a request:
+withdrawn, or the parent ends, all of these are released, and then the requester is told. The states of a request:
 
     asked ──name taken──▶ starting ──▶ answered            its actor runs
       └────────────────────┴─────────▶ refused             nothing is left of its actor
@@ -13,12 +13,13 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.authority.children import Children, parent_ended, stopped_early
+from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.sightings import Sightings
+from actorrt.actors.authority.start_errors import parent_ended, stopped_early
 from actorrt.actors.authority.stops import STEP_COUNT, Stops
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from actorrt.actors.authority.registry import Registry
 
 UNDER_WAY_COUNT: Final = 1_000
-"""How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
+"""The most starts of a group that wait for their answers at once: each is an envelope in a queue."""
 
 
 class SpawnRequests:
@@ -37,8 +38,8 @@ class SpawnRequests:
 
     Args:
         registry: starts the actors.
-        asked: where the actors are kept whose start has not begun.
-        stops: ends those that were started in vain.
+        asked: the requested actors whose start has not begun; filled here.
+        stops: ends the started actors of a spawn that failed or was withdrawn.
         hosting: holds the objects of their specs.
         names, children: of the registry.
         scope: owns the starts of groups.
@@ -68,7 +69,7 @@ class SpawnRequests:
         return list(self._asked.values())
 
     def spawn(self, record: ActorRecord) -> Coroutine[Any, Any, ActorCard]:
-        """Start an actor; see `Registry.spawn`. What the request needs is taken at once."""
+        """Start an actor; see `Registry.spawn`. The request takes what it needs before the coroutine runs."""
         self._take(record)
         return self._spawn(record)
 
@@ -90,7 +91,7 @@ class SpawnRequests:
         return record.card()
 
     def _refuse(self, record: ActorRecord) -> None:
-        """Give back what a request took whose actor is not going to be started."""
+        """Release everything that a request took: its actor will not be started."""
         del self._asked[record.actor_id]
         self._names.free(record)
         self._hosting.release(record.objects)
@@ -98,7 +99,7 @@ class SpawnRequests:
         record.changed()
 
     async def _start(self, record: ActorRecord) -> errors.ActorStartError | None:
-        """Go through with the first start; return its error if it failed."""
+        """Carry out the first start; return its error if it failed."""
         if not self._start_at_once(record):
             await self._registry.start(record)
         return record.start_error
@@ -159,7 +160,7 @@ class SpawnRequests:
         return record
 
     def _take(self, record: ActorRecord) -> None:
-        """Take what a request needs before its actor is entered in the registry."""
+        """Hold the objects of a request, and list its actor as requested."""
         self._hosting.hold(record.objects, record.order.tokens)
         self._children.add(record)
         self._asked[record.actor_id] = record
@@ -169,16 +170,16 @@ class SpawnRequests:
         group.started(record, record.start_error)
 
     async def _end_all(self, group: _Group) -> None:
-        """Stop what there is of a group, side by side, and return when nothing is left of it."""
+        """Stop the started actors of a group, side by side, and return when all are gone."""
         if not group.records:
             self._refuse(group.first)
         await self._stops.stop_each(group.records, "another of its group did not start")
 
     def withdraw(self, actor_id: ActorId) -> None:
-        """End a spawn at once whose asker does not wait any more: nobody has a ref to what has started.
+        """End a spawn at once, since its requester waits no more: nobody has a ref to the started actors.
 
         Args:
-            actor_id: the actor, or the first one of a group. One that is gone, or was never made, is no error.
+            actor_id: the actor, or the first one of a group. An actor that is gone, or was never made, is no error.
         """
         group = self._groups.get(actor_id)
         records = [self._asked.get(actor_id) or self._registry.record(actor_id)] if group is None else group.records
@@ -197,7 +198,7 @@ class _Group:
         first: the first of its actors, which stands for the group while no other has a record.
         records: the actors whose starts were begun.
         failed: the first one that did not start, with its error.
-        over: ends when all run, one has failed, or the group is wanted no more.
+        over: ends when all run, one has failed, or the group is withdrawn.
     """
 
     def __init__(self, first: ActorRecord, count: int) -> None:
@@ -220,11 +221,11 @@ class _Group:
         return len(self.records) - self._ended_count
 
     def next_end(self) -> Completion[None]:
-        """Return what ends with the next start."""
+        """Return a completion that ends when the next of the starts has ended."""
         return self._next_end
 
     def started(self, record: ActorRecord, error: errors.ActorStartError | None) -> None:
-        """A start has ended; None: its actor runs."""
+        """Called when a start has ended; `error` is None if the actor runs."""
         self._ended_count += 1
         ended, self._next_end = self._next_end, Completion()
         if error is not None and self.failed is None:

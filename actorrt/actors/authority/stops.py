@@ -31,7 +31,7 @@ class Stops:
         hosting: takes the orders.
         child_events: tells supervisors of children that are to end and do not run.
         scope: owns the orders that a parent's end causes.
-        gone: called with an actor that is gone at once, since no incarnation of it has to end, and the reason.
+        gone: called with an actor that has no incarnation to end, so that it is gone at once, and with the reason.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Stops:
         self.end_incarnations(incarnate, reason, kill=kill)
 
     def end_incarnations(self, records: Sequence[ActorRecord], reason: str, *, kill: bool) -> None:
-        """End the incarnations that run or are being started; what follows is for others to decide."""
+        """End the incarnations that run or are being started; decide nothing about later ones."""
         ordered = [record for record in records if record.begin_end() or kill]
         if ordered and kill:
             self._hosting.kill(ordered)
@@ -126,7 +126,7 @@ class Stops:
             self._scope.start(self._begin_each(children, "its parent ended"), "stop children")
 
     def withdraw(self, record: ActorRecord) -> None:
-        """End an actor at once whose spawn was withdrawn: nobody has a ref."""
+        """End an actor at once, since its spawn was withdrawn: nobody has a ref to it."""
         record.withdraw()
         if record.is_start_under_way:
             self._hosting.break_off(record)

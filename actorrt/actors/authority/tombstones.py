@@ -30,7 +30,7 @@ class Tombstone(NamedTuple):
         return ActorDiedError(f"{self.label} is gone: {self.reason}", reason=self.reason, executed="no")
 
     def down_report(self) -> DownReport:
-        """Return what monitors are told."""
+        """Return the report for monitors."""
         return DownReport(
             reason=self.reason, incarnation=self.incarnation, is_final=True, peer_address=self.peer_address
         )
@@ -40,12 +40,12 @@ UNKNOWN: Final = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended bef
 
 
 class Tombstones:
-    """The last `KEPT_COUNT` actors of one registry that are gone, as far as their reasons take `KEPT_BYTES`."""
+    """The tombstones of one registry: the last `KEPT_COUNT`, fewer if their reasons exceed `KEPT_BYTES`."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[ActorId, Tombstone] = OrderedDict()
         self.size_bytes = 0
-        """What the reasons take."""
+        """The memory that the reasons take."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -64,7 +64,7 @@ class Tombstones:
             self.size_bytes -= forgotten.reason.size_bytes
 
     def down_report(self, actor_id: ActorId) -> DownReport:
-        """Return what a monitor of an actor that is gone is told."""
+        """Return the report for a monitor of an actor that is gone."""
         return self._kept.get(actor_id, UNKNOWN).down_report()
 
     def error(self, actor_id: ActorId) -> ActorDiedError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.authority.children import stopped_early
 from actorrt.actors.authority.record import ActorRecord
+from actorrt.actors.authority.start_errors import stopped_early
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint, SpecBinding
 from actorrt.completion import Completion

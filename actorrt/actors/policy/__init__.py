@@ -1,1 +1,1 @@
-"""What actors, supervisors and callers decide: pure classes that are told events and the time."""
+"""Pure decisions: the options of actors and their checks, the supervision of children, the delays of restarts."""

@@ -1,9 +1,9 @@
 """Pure: how long a failed child waits before it is started again.
 
 An incarnation that handled a message, or lived for `healthy_s`, proves that starting works: the next incarnation starts
-at once, and the count begins anew. A start that fails waits. So does the second of two incarnations in a row that die
-before their first message. Each wait is longer than the one before, so that a broken child costs its supervisor little.
-How many failures are too many is decided by `intensity`.
+at once, and the count of failures begins at 0. A delay follows a start that fails, and the second of two incarnations
+in a row that die before their first message. Each delay is longer than the one before, so that a broken child costs its
+supervisor little. `intensity` decides how many failures are too many.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ class Backoff:
     Attributes:
         first_s: the first delay.
         max_s: the longest delay.
-        factor: what each delay is multiplied by to give the next; at least 1.
-        jitter: the share of a delay, 0 to 1, that is added at random, to spread those that failed together.
-        healthy_s: an incarnation that lived so long, or handled a message, ends the series of failures.
+        factor: each delay is the delay before, multiplied by this factor; at least 1.
+        jitter: the share of a delay, 0 to 1, that is added at random, to spread the restarts of children that failed
+            together.
+        healthy_s: an incarnation that lived this long, or handled a message, ends the series of failures.
 
     Raises:
         ValueError: a value outside its range.
@@ -58,7 +59,7 @@ class Backoff:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Self:
-        """Rebuild what `to_data` made."""
+        """Rebuild the delays from the result of `to_data`."""
         return cls(**data)
 
 
@@ -74,7 +75,7 @@ class RestartPace:
         self._started_at = 0.0
 
     def started(self, now: float) -> None:
-        """Note when the incarnation began."""
+        """Called when an incarnation has started."""
         self._started_at = now
 
     def start_failed(self, random: float) -> float:

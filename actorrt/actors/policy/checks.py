@@ -151,7 +151,7 @@ def exception_classes(option: str, value: Any) -> tuple[type[BaseException], ...
 
 
 def constructor(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments that a class's constructor does not take, where the mistake was made."""
+    """Refuse arguments that the constructor of a class does not take, before they are sent anywhere."""
     try:
         signature = inspect.signature(cls)
     except (TypeError, ValueError):

@@ -1,8 +1,8 @@
-"""Pure: which children of a supervisor stop and start next, where they do so one after the other.
+"""Pure: the order in which the children of a supervisor stop and start, one after the other.
 
-`Supervision` decides which children are to stop and to start. The order is always the same: children stop last to
-first and start first to last, and no start begins before every ordered stop is over. Neighbours that are ordered alike
-share one instruction, so that a large group costs its supervisor one message.
+`Supervision` decides which children are to stop and to start. The order is always the same: children stop last to first
+and start first to last, and no start begins before every ordered stop is over. Neighbours with the same order share one
+instruction, so that a large group costs its supervisor one message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ChildOrder:
     # Plans
 
     def plan(self, *, to_stop: Sequence[SupervisedChild], to_start: Iterable[SupervisedChild]) -> None:
-        """Stop these children and then start those, in place of what was planned. Both are in start order."""
+        """Replace the plan: stop the children in `to_stop`, then start those in `to_start`. Both are in start order."""
         self._to_stop = to_stop
         self._to_start = deque(to_start)
 
@@ -56,7 +56,7 @@ class ChildOrder:
         self._to_start.appendleft(child)
 
     def forget(self, child: SupervisedChild) -> None:
-        """Drop a child that is a child no more."""
+        """Discard a child that was removed."""
         self._starting.discard(child)
         if child in self._to_start:
             self._to_start.remove(child)
@@ -64,18 +64,18 @@ class ChildOrder:
     # What happened
 
     def start_over(self, child: SupervisedChild) -> None:
-        """The child's start is awaited no longer: it succeeded, failed, or was not reached."""
+        """Called when the start of a child has succeeded or failed, or was not reached."""
         self._starting.discard(child)
 
     def ended(self, child: SupervisedChild) -> None:
-        """The child has ended as ordered."""
+        """Called when a child has ended as ordered."""
         self._stopping.discard(child)
         self._starting.discard(child)
 
     # What comes next
 
     def stop_next(self) -> Iterator[StopOne | StopSeveral]:
-        """Order the next stops, if none is under way. A child whose stop was ordered otherwise is only awaited."""
+        """Order the next stops, unless one is under way. A child that is stopping already gets no second order."""
         while not self._stopping and self._to_stop:
             group = self._take_to_stop()
             ids = tuple(child.spec.id for child in group if child.state is not ChildState.STOPPING)
@@ -87,7 +87,7 @@ class ChildOrder:
                 yield StopSeveral(ids, manner) if len(ids) > 1 else StopOne(ids[0], manner=manner)
 
     def _take_to_stop(self) -> list[SupervisedChild]:
-        """Take the next to stop: all that run, and are to stop alike, up to the first that does not; or that one."""
+        """Take the next children to stop: the last ones that run and stop in the same manner, or else the last one."""
         waiting = self._to_stop = [child for child in self._to_stop if child.is_live]  # some ended before their turn
         manner = waiting[-1].manner if waiting else None
 
@@ -98,7 +98,7 @@ class ChildOrder:
         return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
 
     def start_next(self, *, alone: bool) -> StartOne | StartSeveral:
-        """Order the next start, and unless `alone` those behind it, up to the first that would be a new actor."""
+        """Order the next start and, unless `alone`, the starts behind it up to the first child without an actor."""
         group = [self._to_start.popleft()]
         while not alone and group[0].has_actor and self._to_start and self._to_start[0].has_actor:
             group.append(self._to_start.popleft())

@@ -1,4 +1,4 @@
-"""Pure: what `Supervision` is told of a supervisor and of each child. Its decisions are in `supervision`."""
+"""Pure: the strategy of a supervisor, and the specification of each child. `supervision` decides by these."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_quorum(strategy: Strategy, quorum: int | None) -> None:
 
     Raises:
         ValueError: a quorum without the strategy, the strategy without a quorum, or one below 1.
-        TypeError: it is no integer.
+        TypeError: a quorum that is no integer.
     """
     if quorum is None:
         if strategy is Strategy.QUORUM:
@@ -45,7 +45,7 @@ def check_quorum(strategy: Strategy, quorum: int | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What a supervisor's decisions need to know of one child.
+    """The specification of one child, as far as decisions depend on it.
 
     Raises:
         ValueError: a significant child that is permanent: it would never end by itself.

@@ -1,4 +1,4 @@
-"""Pure: the instructions that `Supervision` gives to its shell, and what it says of its children."""
+"""Pure: the instructions that `Supervision` gives to its shell, and its information about children."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StartOne:
 
 @dataclass(frozen=True, slots=True)
 class StopOne:
-    """End the child: ask, wait for its `shutdown_s`, kill; or, with `kill`, kill at once."""
+    """Ask the child to end, and kill it after its `shutdown_s`; with `kill`, kill it at once."""
 
     id: str
     kill: bool = False
@@ -28,9 +28,10 @@ class StopOne:
 
 @dataclass(frozen=True, slots=True)
 class StartSeveral:
-    """Start these children again, each when the one before has started.
+    """Start several children again, each when the one before has started.
 
-    Where a start fails, `start_not_reached` is to be reported of those behind it, the last first, and then the failure.
+    When a start fails, the shell first reports `start_not_reached` for the children behind it, last first, and then the
+    failure.
     """
 
     ids: tuple[str, ...]
@@ -38,7 +39,7 @@ class StartSeveral:
 
 @dataclass(frozen=True, slots=True)
 class StopSeveral:
-    """End these children as `StopOne` does, each when the one before has ended."""
+    """End several children as `StopOne` does, each when the one before has ended."""
 
     ids: tuple[str, ...]
     manner: Manner = Manner.ORDERLY
@@ -58,7 +59,7 @@ class Forget:
 
     Attributes:
         id: the child.
-        reason: why it is not started again, where that says more than why it ended: its supervisor gave up.
+        reason: why the child is not started again, if its supervisor gave up; None: the reason of its last end.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What type checkers and editors know of an actor's options; what they mean and their checks are in `options`."""
+"""The types of an actor's options, for type checkers and editors. `options` describes and checks the options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from actorrt.actors.policy.backoff import Backoff
 
 
 class OptionTypes(TypedDict, total=False):
-    """The options as users write them; a test holds that they are those of `ActorOptions`."""
+    """The options as users write them. A test compares them with those of `ActorOptions`."""
 
     name: str | None
     if_exists: Literal["fail", "get", "replace"]

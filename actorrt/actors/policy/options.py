@@ -1,7 +1,6 @@
 """Pure: every option of an actor. Options are checked when they are given, before anything starts.
 
-What the options mean is decided elsewhere: restarts in `supervision`, bounds in the mailbox, processes in the node
-layer.
+Other modules apply the options: `supervision` restarts, the mailbox holds its bounds, the node layer makes processes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from actorrt.actors.policy.backoff import DEFAULT_BACKOFF, Backoff
 
 
 class RestartType(StrEnum):
-    """Which exits of a child its supervisor answers with a restart."""
+    """The exits of a child that its supervisor answers with a restart."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
@@ -55,25 +54,25 @@ class ActorOptions:
     """All options of an actor, checked; strings become enums, sizes of reservations become floats.
 
     Attributes:
-        name: the name it can be looked up by, in its namespace.
+        name: its name for look-ups, in its namespace.
         if_exists: what happens when the name is taken.
-        detached: whether it, and with it all that it spawns, outlives the job that spawned it.
-        cpus, gpus, resources: what it reserves; a CPU or GPU brings a process of its own.
-        isolation: overrides where it lives.
+        detached: whether it outlives the job that spawned it, together with every actor that it spawns.
+        cpus, gpus, resources: its reservations; an actor that reserves a CPU or GPU has a process of its own.
+        isolation: whether it shares a process; None: the other options decide.
         restart, max_restarts, period_s, backoff: how it is kept alive.
         shutdown_s: how long a graceful stop may take before it is killed; None waits for ever.
-        hang_timeout_s: after how long without a sign of life its process, which is its own, is replaced; None never
-            does. In local mode nothing is: a breakpoint is no hang.
+        hang_timeout_s: the seconds without an answer after which its process is replaced; None: never. An actor with
+            this option has a process of its own. The option has no effect in local mode, since a breakpoint is no hang.
         crash_on: exceptions of methods that fail the actor instead of only the call.
-        snapshot_every: an int counts messages, a float seconds; None takes no snapshots. Also taken when it stops to be
-            restarted.
+        snapshot_every: an int counts messages, a float seconds; None takes no snapshots. One more is taken when it
+            stops and will be restarted.
         snapshot_dir: a directory, seen from the driver's, in which snapshots are kept as files too, under the actor's
-            name; a later actor of that name begins with the newest. One more is taken whenever it stops.
+            name. A later actor of that name begins with the newest file. One more is written whenever the actor stops.
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
-        call_timeout_s: the deadline of calls that give none; None gives none.
-        placement: where in the cluster it should live; not to be chosen yet.
-        env_vars: environment variables of its process, which therefore is its own.
+        call_timeout_s: the time limit of calls that give none; None: no limit.
+        placement: reserved for the choice of a node; must be None.
+        env_vars: environment variables of its process; an actor with any has a process of its own.
 
     Raises:
         TypeError: a value of a wrong type.
@@ -127,7 +126,7 @@ class ActorOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Make options from what a user named.
+        """Make options from those that a user gave.
 
         Raises:
             TypeError: an unknown option, with the nearest known one; or a value of a wrong type.

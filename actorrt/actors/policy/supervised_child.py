@@ -1,4 +1,4 @@
-"""Pure: what `Supervision` keeps of one child."""
+"""Pure: the state of one child of a `Supervision`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class SupervisedChild:
     """One child of a supervisor.
 
     Attributes:
-        spec: what was asked for.
+        spec: its specification.
         position: its place in the start order; never used twice.
-        pace: how long its restarts wait.
+        pace: the delays of its restarts.
         was_started: whether an incarnation has run.
         has_actor: whether it was started and has not been forgotten since.
         is_doomed: whether it is to end with its group or with the supervisor.
         manner: how it is to end in that case.
-        is_withdrawn: whether it is to end because somebody asked for that.
+        is_withdrawn: whether it is to end by somebody's order.
     """
 
     spec: ChildSpec

@@ -21,7 +21,7 @@ From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Whe
 
 * A stop that somebody asked for is administrative: the child is removed, and no group restart brings it back.
 * Failures that share a cause count once.
-* A stop that a failure causes does not drain: what is in hand is broken off. `on_stop` runs in any case.
+* A stop that a failure causes does not drain: messages in hand are broken off. `on_stop` runs in any case.
 * A restart may wait (`backoff`); a group waits as a whole, stopped.
 * A child of another id may be started anew under the id of one that has ended.
 * `quorum`: children are restarted one for one, and what escalates is a failure that leaves fewer than `quorum`
@@ -60,17 +60,17 @@ class Supervision:
 
     Args:
         random: gives numbers from [0, 1), for the jitter of delays.
-        strategy: which children are restarted when one is.
+        strategy: which children are restarted when one fails.
         max_restarts: how many failures the window may hold; None never gives up.
         period_s: the window.
         auto_shutdown: whether the end of significant children ends the supervisor.
-        quorum: how many children must run at the least; with the strategy of that name, and with no other.
+        quorum: the least number of children that must run; for the strategy `quorum` only.
 
     Raises:
         ValueError: a quorum without the strategy, the strategy without a quorum, or one below 1.
 
-    An event about a child that is not there, or that cannot happen to it where it is, is a `ValueError`: the shell
-    is wrong, and nothing has changed.
+    An event about an unknown child, or one that does not fit the state of the child, raises `ValueError` and changes
+    nothing: the shell has a defect.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Supervision:
         return self._advance()
 
     def child_added(self, spec: ChildSpec) -> list[Instruction]:
-        """Take in one more child, last in the order. If its first start fails it is forgotten, nothing more.
+        """Add a child, last in the order. A first start that fails removes the child, and does nothing else.
 
         Raises:
             ValueError: there is a child of that id that has not ended.
@@ -159,9 +159,9 @@ class Supervision:
         return [StopOne(id, kill)]
 
     def stop_requested(self, manner: Manner = Manner.ORDERLY) -> list[Instruction]:
-        """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing.
+        """End the supervisor: stop all children in reverse order, then `Stopped`. No effect if it is ending already.
 
-        Where a failure is why the supervisor stops, its children stop at once, too; none of them starts again.
+        Unless `manner` is orderly, the children stop at once. None of them starts again.
         """
         if self._end is not None:
             return []
@@ -219,9 +219,9 @@ class Supervision:
             id: the child.
             reason: why.
             now: when.
-            had_handled_message: whether that incarnation had: its successor then starts at once.
-            cause: what other exits may share, such as a lost node or worker: equal causes count as one failure.
-            is_administrative: somebody asked the actor itself to stop: it is removed, not restarted.
+            had_handled_message: whether that incarnation had handled a message: then the next one starts at once.
+            cause: the cause of the exit, such as a lost node or worker; exits with equal causes count as one failure.
+            is_administrative: whether somebody ordered the actor itself to stop: the child is removed, not restarted.
         """
         child = self._child(id, *LIVE_STATES)
         if child.state is ChildState.STARTING and not is_administrative:
@@ -276,7 +276,7 @@ class Supervision:
         return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
 
     def _ended_as_told(self, child: SupervisedChild) -> list[Instruction]:
-        """A child has ended by order: its reason decides nothing, and nothing is counted."""
+        """Called when a child has ended by order: its reason decides nothing, and no failure is counted."""
         self._order.ended(child)
         child.is_doomed = False
         child.state = ChildState.WAITING

@@ -12,9 +12,9 @@ from itertools import takewhile
 from typing import Any
 
 from actorrt import errors
-from actorrt.actors.authority.children import stopped_early
 from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
+from actorrt.actors.authority.start_errors import stopped_early
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Worker

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from actorrt import errors
-from actorrt.actors.authority.children import stopped_early
 from actorrt.actors.authority.record import ActorRecord
+from actorrt.actors.authority.start_errors import stopped_early
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion

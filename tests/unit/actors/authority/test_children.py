@@ -1,4 +1,4 @@
-"""Which actors each parent has spawned, and the errors of spawns that come to nothing."""
+"""The children of each parent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.authority.children import Children, parent_ended, start_error, stopped_early
+from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource
-from actorrt.reasons import KILLED
 from tests.unit.records import order_of
 
 IDS = IdSource()
@@ -61,19 +59,3 @@ async def test_children_are_gone_when_the_last_one_is(parent):
         children.remove(record)
         record.gone()
     await waiting
-
-
-def test_errors_of_starts_say_what_overtook_them(parent):
-    record = child_of(parent)
-    assert str(stopped_early(record)) == f"{record.label} was stopped before it started"
-    assert str(parent_ended(record)) == f"{record.label} did not start: what spawned it has ended"
-
-
-def test_whatever_a_start_raises_is_a_start_error_with_its_reason(parent):
-    record, error = child_of(parent), ActorStartError("as it is")
-    assert start_error(record, error) is error
-    other = ValueError("no")
-    other.reason = KILLED
-    made = start_error(record, other)
-    assert (str(made), made.reason) == (f"{record.label} did not start: ValueError: no", KILLED)
-    assert start_error(record, ValueError("no")).reason is None

@@ -145,7 +145,7 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
     else:
         spawning = registry.spawn(ActorRecord(child, order_of(parent)))
     registry.stops.stop_children(parent)  # before the task that spawns has begun
-    with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
+    with pytest.raises(ActorStartError, match="did not start: the actor that spawned it has ended"):
         await spawning
     async with asyncio.timeout(5):
         await registry.children_gone(parent)

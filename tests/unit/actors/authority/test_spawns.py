@@ -147,7 +147,7 @@ async def test_request_whose_parent_ended_meanwhile_fails(stage):
     record = ActorRecord(IDS.actor(), order_of(IDS.actor()))
     spawning = stage.spawns.spawn(record)
     record.parent_has_ended()
-    with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
+    with pytest.raises(ActorStartError, match="did not start: the actor that spawned it has ended"):
         await spawning
     assert stage.spawns.asked() == []
 
@@ -193,7 +193,7 @@ async def test_group_that_is_withdrawn_ends(stage):
     actor_ids = [IDS.actor() for _ in range(3)]
     spawning = await later(stage.spawns.spawn_many(order_of(None), actor_ids))
     stage.spawns.withdraw(actor_ids[0])
-    with pytest.raises(ActorStartError, match="what spawned it has ended"):
+    with pytest.raises(ActorStartError, match="the actor that spawned it has ended"):
         await spawning
     assert stage.ended_together == [(3, "another of its group did not start")]
     stage.gate.set_value(None)
