@@ -235,7 +235,7 @@ async def test_batch_without_transitions_is_refused(runtime: art.Runtime) -> Non
     pytest.importorskip("torch")
     server = await rl.ParameterServer.spawn(initial_parameters())
     learner = await Learner.spawn(PPOSettings.preset("CartPole-v1", hidden=(8, 8)), SPEC, server, 1_000)
-    with pytest.raises(ValueError, match="without a single transition"):
+    with pytest.raises(ValueError, match="holds at least one transition"):
         await learner.update(rl.Batch(()))
 
 
