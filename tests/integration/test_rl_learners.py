@@ -77,13 +77,21 @@ def learners_of(status: Any) -> list[Any]:
 
 @pytest.mark.timeout(150)
 def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
-    node_session: art.Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    node_session: art.Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One learner is dead, and the driver knows; the other one has not been told to stop, so a batch still reaches it.
 
     It must end, since it has lost its group, and the dead one's next incarnation must not learn from the batch alone.
     """
     thawing: list[threading.Thread] = []
+    gone: list[bytes] = []
+    endpoint_gone = node_session.endpoint.endpoint_gone
+
+    def settle_and_note(peer: Any, *more: Any) -> None:
+        endpoint_gone(peer, *more)
+        gone.append(peer)
+
+    monkeypatch.setattr(node_session.endpoint, "endpoint_gone", settle_and_note)
 
     def kill_unnoticed(progress: rl.Progress) -> None:
         if thawing or progress.update != 3:
@@ -96,7 +104,7 @@ def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
         thawing.append(threading.Thread(target=thaw_when_both_have_ended, args=(supervisors,)))
         thawing[0].start()
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: node_session.endpoint.peers.is_lost(peer), "the driver knows of the death")
+        wait_until(lambda: peer in gone, "the driver lets calls of the dead one wait for its next incarnation")
 
     def thaw_when_both_have_ended(supervisors: int) -> None:
         def have_ended() -> bool:
