@@ -12,10 +12,10 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from actorrt.node.daemon.node_directory import DESCRIPTOR, NodeDescriptor, find_nodes
 from actorrt.node.inspect.inquiry import inquire
@@ -24,6 +24,8 @@ from actorrt.protocol.authorities import CheckInvariants
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 20.0
 _POLL_S = 0.005
+
+T = TypeVar("T")
 
 
 def wait_until(is_so: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
@@ -34,6 +36,18 @@ def wait_until(is_so: Callable[[], Any], what: str, within_s: float = PATIENCE_S
             raise AssertionError(f"not within {within_s} s: {what}")
         threading.Event().wait(_POLL_S)
     return found
+
+
+async def wait_for_answer(
+    ask: Callable[[], Awaitable[T]], is_right: Callable[[T], object], what: str, within_s: float = PATIENCE_S
+) -> T:
+    """Ask again and again until the answer is right, and return it; fail the test if it takes too long."""
+    deadline = time.monotonic() + within_s
+    while not is_right(answer := await ask()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s} s: {what}; the last answer was {answer!r}")
+        await asyncio.sleep(_POLL_S)
+    return answer
 
 
 def growing_timeouts(first_s: float) -> Iterator[float]:

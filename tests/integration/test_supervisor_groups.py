@@ -9,6 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Gate, Recorder
+from tests.running import Node, wait_for_answer
 
 
 class Plain(art.Actor):
@@ -66,14 +67,25 @@ class Queue(art.Supervisor):
 ALL_BEGUN = ["a begins", "a runs", "b begins", "b runs", "c begins", "c runs"]
 
 
+async def wait_until_one_waits(gate):
+    """Return when a child has come to the gate."""
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a child waits at the gate")
+
+
+async def wait_until_states_are(queue, *states):
+    """Return when the supervisor knows that its children are in these states: a child answers calls before that."""
+    await wait_for_answer(
+        queue.children_info, lambda infos: [info.state for info in infos] == [*states], f"its children are {states}"
+    )
+
+
 async def queue_at_the_gate(isolation=None):
     """Return a queue of which the first child waits to start again, with its children, the gate and what was noted."""
     recorder, gate = await Recorder.spawn(), await Gate.options(max_concurrency=9).spawn()
     queue = await Queue.spawn(recorder, gate, isolation)
     children = {label: await queue.child(label) for label in "abc"}
     await children["b"].fail.tell()
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_until_one_waits(gate)
     return queue, children, gate, recorder
 
 
@@ -82,8 +94,9 @@ async def test_every_child_of_a_large_group_is_restarted(runtime):
     refs = [await crowd.child(f"c{number}") for number in range(500)]
     with pytest.raises(art.ActorUnavailableError):
         await refs[200].fail()
-    while [info.restarts for info in await crowd.children_info()] != [1] * 500:
-        pass  # the caller of the one that failed hears so before the others have stopped
+    await wait_for_answer(  # the caller of the one that failed hears so before the others have stopped
+        crowd.children_info, lambda infos: [info.restarts for info in infos] == [1] * 500, "one restart of each child"
+    )
     assert await art.gather(*[ref.incarnation() for ref in refs]) == [2] * 500
 
 
@@ -133,8 +146,7 @@ async def test_child_of_a_group_can_be_called_by_the_next_one_as_it_starts(runti
 async def test_child_that_is_ended_by_order_before_its_turn_is_passed_over(runtime, isolation, order):
     queue, children, gate, recorder = await queue_at_the_gate(isolation)
     ending = getattr(children["b"], order)()
-    while await children["b"].is_alive():
-        pass
+    await wait_for_answer(children["b"].is_alive, lambda is_alive: not is_alive, "the second child has ended")
     await gate.open()
     await ending
     assert await children["c"].incarnation.options(retries=3)() == 2
@@ -188,13 +200,35 @@ async def test_worker_that_is_killed_while_a_group_starts_there_is_replaced(node
     pid = await children[0].pid()
     assert pid not in (await recorder.pid(), await gate.pid())
     await children[0].fail.tell()
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_until_one_waits(gate)
     os.kill(pid, signal.SIGKILL)
     await gate.open()
     assert await children[2].incarnation.options(retries=9)() > 1
     assert await children[0].pid.options(retries=9)() != pid
-    assert [info.state for info in await queue.children_info()] == ["running"] * 3
+    await wait_until_states_are(queue, "running", "running", "running")
+
+
+async def test_restarted_child_may_answer_before_its_supervisor_hears_that_it_runs(node: Node, node_runtime):
+    """The host answers callers itself; the news of the start goes through the daemon, which is stopped here."""
+    gate, recorder = await Gate.options(max_concurrency=9).spawn(), await Recorder.spawn()
+
+    class Single(art.Supervisor):
+        def children(self):
+            yield art.Child(Slow, recorder, gate, "a", id="a")
+
+    single = await Single.spawn()
+    child = await single.child("a")
+    await child.fail.tell()
+    await wait_until_one_waits(gate)
+    incarnation = child.incarnation()
+    os.kill(node.pid, signal.SIGSTOP)
+    try:
+        await gate.open()
+        assert await incarnation == 2
+        assert [info.state for info in await single.children_info()] == ["starting"]
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
+    await wait_until_states_are(single, "running")
 
 
 async def test_child_that_its_supervisor_gives_up_ends_with_that_reason_and_its_siblings_with_shutdown(runtime):
