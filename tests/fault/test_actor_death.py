@@ -12,7 +12,7 @@ import pytest
 import actorrt as art
 from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder
-from tests.running import is_running, wait_until_none_runs
+from tests.running import is_running, wait_for_answer, wait_until_none_runs
 
 
 class Victim(Faulty):
@@ -275,13 +275,11 @@ async def test_caller_that_is_killed_has_its_running_calls_cancelled(node_runtim
     gate = await Gate.options(max_concurrency=5).spawn()
     caller = await Caller.options(isolation="process", max_concurrency=2).spawn()
     calling = caller.call(gate)
-    while await gate.counts() != (1, 0):
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts == (1, 0), "a call is in the gate")
     os.kill(await caller.pid(), signal.SIGKILL)
     with pytest.raises(art.ActorDiedError):
         await calling
-    while await gate.counts() != (1, 1):
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts == (1, 1), "the call in the gate is cancelled")
 
 
 async def test_tells_to_a_dying_actor_hang_nobody(node_runtime):
@@ -369,13 +367,13 @@ async def test_what_a_killed_process_had_told_is_handled_nevertheless(node_runti
     await busy.pid()
     holding = busy.hold(str(tmp_path / "open"))
     telling = teller.tell(busy, 10)
-    while _queued(await node_runtime.statistics(), "Busy") < 11:
-        pass
+    await wait_for_answer(node_runtime.statistics, lambda told: _queued(told, "Busy") >= 11, "11 messages are queued")
     os.kill(await_pid(await node_runtime.status(), "Teller"), signal.SIGKILL)
     with pytest.raises(art.ActorDiedError):
         await telling
-    while _queued(await node_runtime.statistics(), "Busy") > 10:  # its ask is withdrawn, its tells are not
-        pass
+    await wait_for_answer(  # its ask is withdrawn, its tells are not
+        node_runtime.statistics, lambda told: _queued(told, "Busy") <= 10, "the ask of the dead caller is withdrawn"
+    )
     (tmp_path / "open").touch()
     await holding
     assert await busy.all() == list(range(10))

@@ -11,6 +11,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Gate
+from tests.running import wait_for_answer
 
 LARGE = 100_000
 
@@ -164,8 +165,7 @@ async def test_of_results_for_a_caller_that_is_killed(node_runtime):
     maker = await Maker.spawn()
     asker = await Asker.options(isolation="process", max_concurrency=2).spawn()
     asking = asker.ask(maker, gate)
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     os.kill(await asker.pid(), signal.SIGKILL)
     await gate.open()
     assert await ended([asking]) == {art.ActorDiedError}

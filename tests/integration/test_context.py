@@ -11,6 +11,7 @@ import actorrt as art
 from actorrt.actors.cells.context import TIMERS_COUNT
 from tests.integration.cast import Counter, Echo, Faulty, Recorder
 from tests.integration.witnesses import dead_letters
+from tests.running import wait_for_answer
 
 
 class Clockwork(art.Actor):
@@ -90,9 +91,7 @@ class Watcher(art.Actor):
 
 
 async def until_ticks(clockwork, count):
-    while len(ticks := await clockwork.seen()) < count:
-        pass
-    return ticks
+    return await wait_for_answer(clockwork.seen, lambda ticks: len(ticks) >= count, f"{count} ticks")
 
 
 async def test_after_tells_oneself_once(runtime):

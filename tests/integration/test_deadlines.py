@@ -15,13 +15,19 @@ import pytest
 import actorrt as art
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from tests.integration.cast import Counter, Gate
-from tests.running import Script, growing_timeouts
+from tests.running import Script, growing_timeouts, wait_for_answer
+
+
+def queued_in(statistics):
+    """Return how many messages the actors of all processes have in their mailboxes."""
+    return sum(actor["queued"] for here in statistics.values() for actor in here["actors"])
 
 
 async def reached(gate, entered, cancelled):
     """Return when so many calls were entered and so many of them cancelled."""
-    while await gate.counts() != (entered, cancelled):
-        pass
+    await wait_for_answer(
+        gate.counts, lambda counts: counts == (entered, cancelled), f"{entered} entered, {cancelled} cancelled"
+    )
 
 
 class Blocking(art.Actor):
@@ -148,8 +154,7 @@ async def test_cancel_right_after_the_call_leaves_no_call_running(runtime):
     replies = [gate.wait() for _ in range(50)]
     for reply in replies:
         reply.cancel()
-    while len({*await gate.counts()}) != 1:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: len({*counts}) == 1, "every call that was entered is cancelled")
 
 
 async def test_cancel_of_what_is_done_has_no_effect(runtime):
@@ -252,13 +257,11 @@ async def test_dead_callers_queued_call_is_withdrawn_before_it_runs(node_runtime
     holding = gate.wait()
     caller = await Caller.options(isolation="process", max_concurrency=2).spawn()
     calling = caller.call(gate)
-    while sum(a["queued"] for here in (await node_runtime.statistics()).values() for a in here["actors"]) != 1:
-        pass
+    await wait_for_answer(node_runtime.statistics, lambda told: queued_in(told) == 1, "one call is queued")
     caller.die.tell()
     with pytest.raises(art.ActorDiedError):
         await calling
-    while sum(a["queued"] for here in (await node_runtime.statistics()).values() for a in here["actors"]):
-        pass
+    await wait_for_answer(node_runtime.statistics, lambda told: queued_in(told) == 0, "no call is queued")
     holding.cancel()
     await reached(gate, entered=1, cancelled=1)
 

@@ -12,6 +12,7 @@ import pytest
 import actorrt as art
 from actorrt.actors.cells import deduplication
 from tests.integration.cast import Counter
+from tests.running import wait_for_answer
 
 WINDOW_COUNT = deduplication.KEY_WINDOW_COUNT
 
@@ -68,8 +69,7 @@ class Ledger(art.Actor):
 
 async def counted(ledger, count):
     """Return when its methods have run so often."""
-    while await ledger.count() != count:
-        pass
+    await wait_for_answer(ledger.count, lambda ran: ran == count, f"{count} methods have run")
 
 
 async def test_plain_call_that_kills_its_actor_is_not_sent_again(node_runtime, tmp_path):

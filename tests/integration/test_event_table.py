@@ -9,7 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.witnesses import Notes, Subject, dead_letters, observed, told
-from tests.running import growing_timeouts
+from tests.running import growing_timeouts, wait_for_answer
 
 LIGHT_AND_PROCESS = pytest.mark.parametrize("place", [{}, {"isolation": "process"}], ids=["light", "process"])
 FAILURES = pytest.mark.parametrize("end", ["tell", "crash_on", "exit"])
@@ -165,8 +165,7 @@ async def test_graceful_stop(node_runtime, notes, place):
     queued = subject.record("queued")
     subject.record.tell("told")
     stopping = subject.stop()
-    while "stopping" not in await states(node_runtime):
-        pass
+    await wait_for_answer(lambda: states(node_runtime), lambda states: "stopping" in states, "an actor is stopping")
     notes.open()
     await stopping
     assert await art.gather(holding, queued) == ["held", "queued"]

@@ -9,6 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Gate
+from tests.running import wait_for_answer
 
 LARGE = 300_000
 SIZES = (10, LARGE)
@@ -157,13 +158,15 @@ async def test_dead_member_fails_its_own_call_only(runtime):
 async def test_cancelled_group_call_cancels_every_call(runtime):
     gates = await Gate.options(max_concurrency=2).spawn_many(3)
     replies = gates.wait()
-    while [entered for entered, _ in await gates.counts()] != [1, 1, 1]:
-        pass
+    await wait_for_answer(
+        gates.counts, lambda all: [entered for entered, _ in all] == [1, 1, 1], "a call is in each gate"
+    )
     replies.cancel()
     with pytest.raises(art.CallCancelledError):
         await replies
-    while [cancelled for _, cancelled in await gates.counts()] != [1, 1, 1]:
-        pass
+    await wait_for_answer(
+        gates.counts, lambda all: [cancelled for _, cancelled in all] == [1, 1, 1], "each call is cancelled"
+    )
 
 
 async def test_group_without_actors_has_no_outcomes(runtime):

@@ -10,6 +10,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Faulty, Recorder
+from tests.running import wait_for_answer
 
 
 class Linked(art.Actor):
@@ -49,9 +50,7 @@ class Linked(art.Actor):
 
 async def first_exit(linked):
     """Return the first exit that an actor is told of, when it has been."""
-    while not (exits := await linked.known_exits()):
-        pass
-    return exits[0]
+    return (await wait_for_answer(linked.known_exits, bool, "the news of an exit"))[0]
 
 
 PLACES = [{}, {"isolation": "process"}]
@@ -181,8 +180,7 @@ async def test_down_comes_after_every_message_of_the_dead_actor(runtime, options
     await watcher.watch(talker)
     await talker.talk.tell(200, end)
     await art.monitor(talker)
-    while "down" not in (notes := await watcher.all()):
-        pass
+    notes = await wait_for_answer(watcher.all, lambda notes: "down" in notes, "the watcher hears of the end")
     assert notes == [*range(200), "down"]
 
 
@@ -237,8 +235,7 @@ async def test_stop_of_a_child_that_backs_off_ends_it_at_once(runtime):
     child = await keeper.child("flaky")
     with pytest.raises((art.ActorUnavailableError, art.ActorDiedError)):
         await child.exit.options(timeout_s=5)()
-    while (await keeper.children_info())[0].state != "backing_off":
-        pass
+    await wait_for_answer(keeper.children_info, lambda infos: infos[0].state == "backing_off", "the child backs off")
     await child.stop()
     assert await keeper.children_info() == []
 

@@ -12,6 +12,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Echo, Faulty, Gate
+from tests.running import wait_for_answer
 
 LARGE = 300_000
 
@@ -170,8 +171,7 @@ async def test_error_of_a_call_comes_out_of_its_ref_in_another_actor(runtime):
 async def test_ref_of_a_call_whose_actor_dies_fails(runtime):
     gate = await Gate.options(max_concurrency=2).spawn()
     ref = gate.wait.options(returns="ref")()
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     await gate.kill()
     with pytest.raises((art.ActorDiedError, art.ObjectLostError)):
         await ref

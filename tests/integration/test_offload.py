@@ -8,6 +8,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter
+from tests.running import wait_for_answer
 
 
 class Blocking(art.Actor):
@@ -120,8 +121,7 @@ async def test_cancelled_and_late_calls_end_at_once_for_their_caller(opener):
         await blocking.block.options(timeout_s=0.1)()
     assert caught.value.executed == "maybe"
     blocked = blocking.block()
-    while await opener.begun_count() < 2:
-        pass
+    await wait_for_answer(opener.begun_count, lambda count: count >= 2, "the second call has begun")
     blocked.cancel()
     with pytest.raises(art.CallCancelledError):
         await blocked

@@ -8,6 +8,7 @@ import actorrt as art
 from actorrt.actors.endpoint import statistics
 from tests.integration.cast import Counter, Recorder, Source
 from tests.integration.witnesses import Notes, Subject, dead_letters
+from tests.running import wait_for_answer
 
 QUEUES = {
     "actors",
@@ -68,8 +69,11 @@ async def test_streams_are_counted_on_both_sides(runtime):
     assert everywhere["driver"]["streams"]["read"] == 1
     assert sum(here["streams"]["served"] for here in everywhere.values()) == 1
     await items.aclose()
-    while sum(here["streams"]["served"] for here in (await runtime.statistics()).values()):
-        pass
+    await wait_for_answer(
+        runtime.statistics,
+        lambda told: not any(here["streams"]["served"] for here in told.values()),
+        "no stream is served any more",
+    )
 
 
 async def test_busiest_actors_are_listed_where_there_are_very_many(runtime, monkeypatch):
@@ -110,8 +114,7 @@ async def test_tell_to_where_an_actor_is_no_longer_is_a_dead_letter_there(runtim
     recorder = await Recorder.spawn()
     await recorder.stop()
     await recorder.note.tell(1)  # sent where the actor was last
-    while await dead_letters(runtime, "note") != 1:
-        pass
+    await wait_for_answer(lambda: dead_letters(runtime, "note"), lambda count: count == 1, "the tell is a dead letter")
     with pytest.raises(art.ActorDiedError):
         await recorder.all()
 

@@ -11,13 +11,12 @@ import pytest
 import actorrt as art
 from tests.integration.cast import Counter, Source
 from tests.integration.witnesses import Notes
+from tests.running import wait_for_answer
 
 
 async def closed(source, count):
     """Return how many items were made, when so many generators have been closed."""
-    while (state := await source.state())[1] != count:
-        pass
-    return state[0]
+    return (await wait_for_answer(source.state, lambda state: state[1] == count, f"{count} closed generators"))[0]
 
 
 @pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
@@ -39,8 +38,7 @@ async def test_slow_reader_holds_the_generator_back(runtime, method):
     stream = getattr(source, method)(100_000)
     items = aiter(stream)
     assert await anext(items) == 0
-    while (made := (await source.state())[0]) < 32:
-        pass
+    await wait_for_answer(source.state, lambda state: state[0] >= 32, "32 items are made")
     for _ in range(20):
         made, _ = await source.state()
         assert made <= 64
@@ -209,8 +207,9 @@ async def test_breaking_out_of_the_loop_is_enough_to_close_the_generator(runtime
 async def test_stream_that_is_closed_before_it_is_read_closes_its_generator(runtime):
     source = await Source.options(max_concurrency=2).spawn()
     source.numbers(100_000).close()
-    while (state := await source.state())[0] != 0 and state[1] == 0:
-        pass
+    await wait_for_answer(
+        source.state, lambda state: state[0] == 0 or state[1] > 0, "its generator is closed, or never began"
+    )
     assert await source.numbers(3).__aiter__().__anext__() == 0
 
 
@@ -239,8 +238,7 @@ async def test_cancelled_reader_closes_the_generator(runtime):
 
     source = await Ticking.options(max_concurrency=2).spawn()
     reader = asyncio.ensure_future(_all(source.ticks()))  # the reader, cancelled and awaited below
-    while (await source.state())[0] == 0:
-        pass
+    await wait_for_answer(source.state, lambda state: state[0] > 0, "an item is made")
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader

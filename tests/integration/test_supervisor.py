@@ -9,6 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Faulty, Recorder
+from tests.running import wait_for_answer
 
 
 class Noted(art.Actor):
@@ -73,9 +74,7 @@ PLACES = [{}, {"isolation": "process"}]
 
 async def until_notes(recorder, count):
     """Return what was noted, when it is so much."""
-    while len(notes := await recorder.all()) < count:
-        pass
-    return notes
+    return await wait_for_answer(recorder.all, lambda notes: len(notes) >= count, f"{count} notes")
 
 
 async def exits(child):
@@ -303,9 +302,9 @@ async def test_children_info_tells_state_restarts_and_last_exit(runtime):
     trio = await Trio.spawn(recorder)
     await exits(await trio.child("b"))
     await (await trio.child("b")).incarnation()
-    while (await trio.children_info())[1].state == "starting":
-        pass  # the child may answer before its supervisor has heard that it runs
-    a, b, c = await trio.children_info()
+    a, b, c = await wait_for_answer(  # the child may answer before its supervisor has heard that it runs
+        trio.children_info, lambda infos: infos[1].state != "starting", "the supervisor hears that the child runs"
+    )
     assert [(info.id, info.state, info.restarts) for info in (a, b, c)] == [
         ("a", "running", 0),
         ("b", "running", 1),

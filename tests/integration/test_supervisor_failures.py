@@ -9,6 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Gate, Recorder
+from tests.running import wait_for_answer
 
 PLACES = [{}, {"isolation": "process"}]
 SOON_S = 4.0
@@ -63,8 +64,7 @@ async def line_at_work(options):
     line = await Line.spawn(gate, recorder, **options)
     consumer, producer = await line.child("consumer"), await line.child("producer")
     in_hand, queued = producer.push(1), producer.push(2)
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     return consumer, producer, in_hand, queued, recorder
 
 
@@ -127,8 +127,7 @@ async def test_on_stop_of_a_sibling_that_a_failure_stops_has_no_longer_than_shut
     pair = await Pair.spawn(await Gate.options(max_concurrency=9).spawn(), {"shutdown_s": 0.1, **options})
     slow = await pair.child("slow")
     await (await pair.child("consumer")).take.tell("poison")
-    while await slow.incarnation.options(retries=5)() == 1:
-        pass
+    await wait_for_answer(slow.incarnation.options(retries=5), lambda number: number > 1, "the sibling is restarted")
     assert [info.restarts for info in await pair.children_info()] == [1, 1]
 
 
@@ -162,8 +161,7 @@ async def test_supervisor_that_a_siblings_failure_stops_does_not_let_its_childre
     top = await Top.spawn(gate, recorder)
     line = await top.child("line")
     in_hand = (await line.child("producer")).push(1)
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     began = time.monotonic()
     await (await top.child("first")).take.tell("poison")
     with pytest.raises(art.ActorDiedError):
@@ -179,8 +177,7 @@ async def test_ordered_stop_of_a_supervisor_still_drains_its_children(runtime):
     line = await Line.spawn(gate, recorder)
     producer = await line.child("producer")
     calls = [producer.push(1), producer.push(2)]
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     stopping = line.stop()
     await gate.open()
     await stopping

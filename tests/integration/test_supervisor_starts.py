@@ -9,6 +9,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Gate
+from tests.running import wait_for_answer
 
 LOCK = threading.Lock()
 
@@ -110,8 +111,7 @@ async def stuck_start(team):
     """Begin to add a child whose start does not end; return the call when the start is under way."""
     gate = await Gate.options(max_concurrency=9).spawn()
     adding = team.start_child(art.Child(Stuck, gate, id="stuck"))
-    while (await gate.counts())[0] == 0:
-        pass
+    await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     return adding, gate
 
 
@@ -129,11 +129,9 @@ async def test_start_child_that_its_caller_cancels_ends_the_start_and_adds_nothi
     team = await Team.spawn()
     adding, gate = await stuck_start(team)
     adding.cancel()
+    await wait_for_answer(team.children_info, lambda infos: not infos, "the child is forgotten")
+    await wait_for_answer(gate.counts, lambda counts: counts[1] > 0, "its start is cancelled")
     async with asyncio.timeout(20):
-        while await team.children_info():
-            pass
-        while (await gate.counts())[1] == 0:
-            pass
         await (await team.start_child(art.Child(Holder, id="stuck"))).is_alive()
 
 
