@@ -58,10 +58,10 @@ async def _call_with_stored(
     host: CellHost,
     stored: ObjectRef[Any] | StoredValue,
 ) -> Any:
-    """Call the method with arguments that lie in the store: the message may have been faster than they were."""
+    """Call the method with arguments from the store, which may arrive there after the message."""
     try:
         args, kwargs = await stored
-    except Exception as error:  # whatever unpickling a user's value raises, or what became of the value
+    except Exception as error:  # any error of unpickling, or of a value that is lost
         raise UnopenedError(error) from error
     return await _call_with_objects(message, function, kind, host, args, kwargs)
 
@@ -74,10 +74,10 @@ async def _call_with_objects(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Give the method the values of its top-level object refs; the call waits for them in its place."""
+    """Call the method with the values of its top-level object refs, once they are there."""
     try:
         args, kwargs = await objects_opened(args, kwargs)
-    except Exception as error:  # what became of an object; its maker may have given any error
+    except Exception as error:  # the object is lost, or its maker failed with any error
         raise UnopenedError(error) from error
     result = function(*args, **kwargs)
     if kind.is_stream:

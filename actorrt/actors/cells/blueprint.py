@@ -1,4 +1,4 @@
-"""What a host makes an actor from: the same for all actors of a group, and for all incarnations of each."""
+"""The blueprint from which a host makes an actor, shared by a group and by all incarnations of an actor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SpecBinding(NamedTuple):
-    """What the refs in specs are bound to when a spec is opened.
+    """The store and the endpoint that the refs in a spec are bound to when it is opened.
 
     Attributes:
         store: for refs to objects.
@@ -33,12 +33,12 @@ class SpecBinding(NamedTuple):
 
 
 class StartOrder(Protocol):
-    """What an authority says of the actors that are made from a blueprint.
+    """The part of a spawn's order from which a blueprint is made.
 
     Attributes:
         spec: the pickled class and constructor's arguments.
-        options: as they travelled, without classes.
-        job, namespace: whose they are, and where names live that their code uses.
+        options: the options as they were sent, without classes.
+        job, namespace: the job of the actors, and the namespace of the names in their code.
         is_supervisor: whether they supervise others.
         is_detached: whether they, and what they spawn, outlive their driver.
     """
@@ -64,17 +64,17 @@ class DistantOrder:
 
 
 class Blueprint:
-    """A class to make instances of, and how each is to be kept.
+    """A class to make instances of, with its arguments and options.
 
     Args:
         binding: what opened specs are bound to.
-        order: what is asked for.
-        authority: who decides on failures.
+        order: the order of the spawn.
+        authority: the authority that decides on failures.
 
     Attributes:
-        cls, interface, parent_ref, options: what was read from these.
+        cls, interface, parent_ref, options: read from the spec and the order.
         is_child_here: whether the authority is this endpoint's own.
-        starts_at_once: whether a start never waits: for no object among the arguments, and in no `on_start`.
+        starts_at_once: whether a start never waits, neither for objects among the arguments nor in `on_start`.
         stops_at_once: whether `on_stop` does nothing.
     """
 
@@ -113,7 +113,7 @@ class Blueprint:
         self.namespace = order.namespace
         self.is_supervisor = order.is_supervisor
         self.is_detached = order.is_detached
-        is_new = options.snapshot_dir is None  # else it may begin with what an earlier one left
+        is_new = options.snapshot_dir is None  # else it may begin with the state of an earlier actor
         on_start, on_stop = cls.on_start, cls.on_stop
         has_no_start = getattr(on_start, DEFAULT_HOOK, None) is on_start
         self.starts_at_once = is_new and has_no_start and not has_objects(opened.args, opened.kwargs)
@@ -128,7 +128,7 @@ class Blueprint:
 
 
 def ordered_blueprint(asked: HostActor, binding: SpecBinding) -> Blueprint:
-    """Make the blueprint that an authority elsewhere orders an incarnation to be made from."""
+    """Make the blueprint for an order to start that came from another process."""
     options = ActorOptions.from_data(asked.options)
     order = DistantOrder(asked.spec, options, asked.job, asked.namespace, asked.is_supervisor, asked.is_detached)
     return Blueprint(binding, order, asked.authority)

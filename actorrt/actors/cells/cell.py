@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class SupervisorShell(Protocol):
-    """What carries out the decisions of an actor that is a supervisor."""
+    """The shell of a supervisor: it hears of the children and carries out the decisions about them."""
 
     def stop(self, manner: Manner) -> None:
         """Stop all children. Idempotent."""
@@ -52,10 +52,10 @@ class SupervisorShell(Protocol):
         """Called when somebody asks a child to stop that waits to be started again."""
 
     def children_restarted(self, event: ChildrenRestarted) -> None:
-        """Called when a start of children in turn has gone on or failed."""
+        """Called when children that start in turn have started, or one has failed."""
 
     def child_ids(self) -> Iterable[tuple[ActorId, str]]:
-        """Return which actor goes by which id."""
+        """Return the actor and the id of each child."""
 
 
 class Cell:
@@ -68,9 +68,9 @@ class Cell:
 
     Attributes:
         instance: the user's object, while an incarnation runs.
-        mailbox, execution: what waits and what is in hand. Both are None while the cell has no mailbox: it was idle for
-            so long that its host has taken the memory back.
-        deduplication: the incarnation's keyed calls, once there is one.
+        mailbox, execution: the messages that wait, and those in hand. Both are None before the first message, and after
+            the host has freed the mailbox of an idle cell.
+        deduplication: the incarnation's keyed calls; None before the first of them.
         failure: why the incarnation before failed.
         shell: carries out the decisions of a supervisor.
         local_route: the route of this process on which messages wait for room, if any do.
@@ -139,7 +139,7 @@ class Cell:
     # Start
 
     def begin(self, incarnation: int) -> ActorStart:
-        """Begin to start an incarnation: from now on, whatever is to end it breaks the start off."""
+        """Begin to start an incarnation: from now on, an order to end it breaks the start off."""
         self.incarnation = incarnation
         self.state = CellState.STARTING
         self._handled_count = 0
@@ -147,16 +147,16 @@ class Cell:
             self.execution.begin_incarnation()
         if self.deduplication is not None:
             waiting, self.deduplication = self.deduplication.take_waiting(), None
-            for message in waiting:  # for a tell that failed the last incarnation; an ask that did has told them
+            for message in waiting:  # they waited for a tell that failed the actor; a failed ask has answered them
                 self.deliver(message)
         self._stop = None
         start = self._start = ActorStart(self)
         return start
 
     async def start(self, snapshots: Sequence[ObjectId] = ()) -> None:
-        """Go through with the start that has begun: make the instance, put back its state, run `on_start`.
+        """Carry out the start that has begun: make the instance, restore its state, run `on_start`.
 
-        Messages follow then. The state is that of the newest of `snapshots` that can be read.
+        Then messages are handled. The state is that of the newest of `snapshots` that can be read.
 
         Raises:
             Exception: whatever the constructor or a hook raises, or what broke the start off; the cell has ended then.
@@ -195,13 +195,13 @@ class Cell:
             self.execution.schedule()
 
     def reached_milestone(self, handled_count: int) -> int:
-        """Called when so many messages are handled; return at how many to call again."""
+        """Called when `handled_count` messages are handled; return the count at which to call again."""
         if handled_count == 1:
             self.host.life.handled_first(self)
         return NEVER if self.snapshots is None else self.snapshots.reached(handled_count)
 
     def _break_off_start(self, why: str, reason: ExitReason, within_s: float | None = None) -> None:
-        """Have the start that is under way fail; that is how the authority hears of it."""
+        """Have the start that is under way fail; its failure is reported to the authority."""
         if self._start is not None:
             self._start.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason), within_s)
 
@@ -256,7 +256,7 @@ class Cell:
         return True
 
     def signal(self, hook: str, *args: Any) -> None:
-        """Let a hook of the actor run, in the order of its messages, whatever waits for it."""
+        """Have a hook of the actor called in the order of its messages, also if the mailbox is full."""
         self.deliver(Signal(hook, args))
 
     def left(self, caller: Caller, message: Message) -> None:
@@ -323,9 +323,9 @@ class Cell:
         is_administrative: bool,
         manner: Manner = Manner.ORDERLY,
     ) -> None:
-        """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`.
+        """Handle the messages in the mailbox within `within_s` seconds, refuse the rest, and end with `reason`.
 
-        In another manner than the orderly one, what is in hand is broken off, and nothing of the mailbox is handled.
+        Unless `manner` is orderly, messages in hand are broken off, and no message of the mailbox is handled.
         """
         if self.state is CellState.ENDED or self.state in STOPPING_STATES:
             return
@@ -338,7 +338,7 @@ class Cell:
             return
         self.state = CellState.STOPPING
         if self.shell is not None:
-            self.shell.stop(manner)  # before anything else: what is in hand may wait for a child
+            self.shell.stop(manner)  # before anything else: a message in hand may wait for a child
         if manner is not Manner.ORDERLY:
             self._cut_short(manner)
         self.finish_when_idle()
@@ -346,7 +346,7 @@ class Cell:
             stop.timer = self.host.loop.call_later(within_s, self._stop_overdue, stop)
 
     def _cut_short(self, manner: Manner) -> None:
-        """Break off what is in hand. Callers hear of a restart now, and of an end for good when it comes."""
+        """Break off the messages in hand. Callers are told of a restart now, and of an end for good when it happens."""
         self.state, self.failure = CellState.CUT, None
         self._break_off_messages()
         if manner is Manner.FOR_RESTART:
@@ -364,7 +364,7 @@ class Cell:
             self._end(stop, replace(stop.reason, detail=detail))
 
     def finish_when_idle(self) -> None:
-        """End the incarnation, which stops, if nothing is in hand and nothing is left to be handled."""
+        """Finish the incarnation, which is stopping, if no message is in hand or left to be handled."""
         execution = self.execution
         if execution is not None and execution.runner_count:
             return
@@ -386,11 +386,11 @@ class Cell:
 
     @property
     def is_finishing(self) -> bool:
-        """Whether nothing is left to do but to run `on_stop`."""
+        """Whether only `on_stop` is left to run."""
         return self.state is CellState.FINISHING
 
     def kill(self) -> None:
-        """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
+        """End at once: coroutines are cancelled, and no message of the mailbox is handled."""
         if self.state is CellState.STARTING:
             self._break_off_start("was killed while it started", reasons.KILLED, 0.0)
         elif self.state is not CellState.ENDED:
@@ -422,16 +422,16 @@ class Cell:
             self.shell = None
 
     def take_interrupted(self) -> Sequence[Message]:
-        """Give up the calls that were in hand when the last incarnation ended."""
+        """Return the calls that were in hand when the last incarnation ended, and forget them."""
         return () if self.execution is None else self.execution.take_interrupted()
 
     def take_queued(self) -> Sequence[Message]:
-        """Give up the messages that still wait here: for others of their key, or for their turn."""
+        """Remove and return the messages that wait: in the mailbox, or for a call with the same key."""
         waiting = [] if self.deduplication is None else self.deduplication.take_waiting()
         return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
 
     def buried(self) -> None:
-        """Called when nothing more comes here: free what would else wait, in cycles, for a full collection."""
+        """Called when no message comes any more: break the reference cycles, so that the memory is freed now."""
         if self.execution is None or self.execution.is_at_rest:
             self.execution = self._context = None
 
@@ -441,6 +441,6 @@ class Cell:
 
 
 def current_cell() -> Cell | None:
-    """Return the cell whose code runs, if an actor's does."""
+    """Return the cell of the actor whose code runs; None outside actors."""
     message = current.message.get()
     return None if message is None else message.cell

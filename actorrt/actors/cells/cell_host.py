@@ -1,4 +1,4 @@
-"""What all cells of one endpoint share: the endpoint's services, and the listeners of events in cells."""
+"""The services of an endpoint that all its cells share, and the listeners of events in cells."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class OutcomeSink(Protocol):
     """Takes the outcome of each message to its caller."""
 
     def succeed(self, message: Message, result: Any) -> None:
-        """Called when a method returned: for its caller, and for those who call with its key."""
+        """Called when a method returned: answer its caller, and all callers with its key."""
 
     def answer(self, message: Message, result: Any) -> None:
-        """Called when a method returned whose message has no options: for its caller."""
+        """Called when a method returned whose message has no options: answer its caller."""
 
     def fail(self, message: Message, error: BaseException) -> None:
         """Called when a method raised."""
@@ -41,7 +41,7 @@ class OutcomeSink(Protocol):
         """Called when the runtime did not handle a message, or not to its end."""
 
     def unopened(self, message: Message, error: Exception) -> None:
-        """Called when a method could not be given its arguments, so that it did not run."""
+        """Called when the arguments of a message could not be opened, so that its method did not run."""
 
     def overflowed(self, cell: Cell, message: Message) -> None:
         """Called when a message found the mailbox at its bound, or was displaced by a newer one."""
@@ -57,7 +57,7 @@ class LifeEvents(Protocol):
         """Called when an incarnation has handled its first message."""
 
     def settle_interrupted(self, cell: Cell, delay_s: float = 0.0) -> None:
-        """Called when it is certain that a cell starts again: tell those whose calls were in hand when it ended."""
+        """Called when it is certain that a cell starts again: tell the callers of the interrupted calls."""
 
 
 class MailboxBound(Protocol):
@@ -67,7 +67,7 @@ class MailboxBound(Protocol):
         """Called when a cell has allocated its mailbox: others may have to drop theirs."""
 
 
-class Crowds(Protocol):
+class DeadlockDetector(Protocol):
     """Looks for call cycles."""
 
     def suspect(self, cell: Cell) -> None:
@@ -78,11 +78,11 @@ class StreamServer(Protocol):
     """Serves methods that yield."""
 
     def serve(self, message: Message, generator: Any) -> Coroutine[Any, Any, None]:
-        """Send what a generator yields, as the caller takes it."""
+        """Send the items of a generator as the caller takes them."""
 
 
 class Watches(Protocol):
-    """Watches other actors for an actor."""
+    """The monitors and links of actors."""
 
     def monitor(self, cell: Cell, ref: ActorRef[Any]) -> None:
         """Have the actor's `on_down` called when another is gone; see `Context.monitor`."""
@@ -96,22 +96,22 @@ class Watches(Protocol):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class CellHost:
-    """What hosts the cells of one endpoint.
+    """The services for the cells of one endpoint.
 
     Attributes:
         endpoint: for code of actors; see `refs.current`.
-        loop, scope, clock: where cells run, who owns their tasks, and the time.
+        loop, scope, clock: the loop of the cells, the owner of their tasks, the time.
         payloads: opens the arguments of messages.
         local_caller: this endpoint, as the caller of its own actors.
         runners: handle the messages.
-        life, outcomes, mailboxes, crowds: hear of what happens in cells. `life` is set when there is one.
+        life, outcomes, mailboxes, deadlocks: the listeners of events in cells. `life` is set by the host itself.
         serving: serves methods that yield.
         snapshots: keeps the snapshots of actors.
-        crash_notes: note the calls in hand where the notes outlive the process; None in a process without.
+        crash_notes: notes the calls in hand in a file that outlives the process; None in a process without.
         watches: monitors and links.
         ref_to: returns a ref to a hosted actor.
         find_sibling: finds another child of a hosted actor's supervisor.
-        send_waiting: sends what waits on a route of this process, as far as there is room.
+        send_waiting: sends the messages that wait on a route of this process, as far as there is room.
     """
 
     endpoint: BoundEndpoint
@@ -124,7 +124,7 @@ class CellHost:
     life: LifeEvents = field(init=False)
     outcomes: OutcomeSink
     mailboxes: MailboxBound
-    crowds: Crowds
+    deadlocks: DeadlockDetector
     serving: StreamServer
     snapshots: SnapshotKeeper
     crash_notes: CrashNotes | None

@@ -17,7 +17,7 @@ from typing import Final
 
 
 class CellState(Enum):
-    """See above."""
+    """The states of a cell; the transitions are above."""
 
     STARTING = auto()
     RUNNING = auto()

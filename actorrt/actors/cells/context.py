@@ -1,4 +1,4 @@
-"""What an actor knows of itself, and may ask of its runtime: `self.context`."""
+"""The context of an actor, `self.context`: its identity, timers, monitors and links."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from actorrt.ids import ActorId
 
 TIMERS_COUNT: Final = 10_000
-"""How many timers of one actor may be set at a time: as many as messages may wait for it, unless its options differ."""
+"""The most timers that one actor may have at a time: as many as messages may wait for it by default."""
 
 
 class Timer:
-    """A message to oneself to come; it dies with the incarnation that asked for it.
+    """A timer that sends a message to its own actor; it ends with the incarnation that set it.
 
-    One that repeats has one message in the mailbox at the most: a tick that finds the one before still waiting there is
-    skipped, and counted.
+    A timer that repeats has at most one message in the mailbox: a tick is skipped, and counted, while the tick before
+    still waits there.
     """
 
     __slots__ = ("_context", "_handle", "_period_s", "_tick", "args", "method")
@@ -107,7 +107,7 @@ class Context:
 
     @property
     def incarnation(self) -> int:
-        """1 when it is started first, one more after each restart."""
+        """1 for the first incarnation, one more after each restart."""
         return self._cell.incarnation
 
     @property
@@ -118,11 +118,11 @@ class Context:
     def sibling(self, id: str) -> Operation[ActorRef[Any]]:
         """Find another child of this actor's supervisor by its id.
 
-        In `on_start` those are there that come before this one in the start order; in methods all that have been
-        started. The ref is good over restarts. A child that was started anew after it had ended is another actor.
+        In `on_start`, the children before this one in the start order can be found; in methods, all that have been
+        started. The ref stays valid over restarts. A child that was started anew after it had ended is another actor.
 
         Returns:
-            What resolves to its ref; await it.
+            An operation that ends with its ref; await it.
 
         Raises:
             RuntimeStateError: (from the result) this actor is no child of a supervisor.
@@ -140,12 +140,13 @@ class Context:
         self._cell.host.watches.monitor(self._cell, require_ref("monitor", ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
-        """Tie this incarnation's fate to another actor's, both ways, wherever that lives.
+        """Link this incarnation and another actor, in both directions, in any process.
 
-        When one of the two is gone for good, the other ends with the same reason: at once, whatever is in its
-        mailbox, and for its supervisor to decide on. It does not where the reason is `normal`, or where it sets
-        `trap_exits`: then `on_exit(exit)` is called, after the other's messages. Linking to what is gone signals at
-        once. A restart ends this side's link; `on_start` is the place to link again.
+        When one of the two is gone for good, the other ends with the same reason: at once, before the messages in its
+        mailbox; its supervisor decides what follows. A `normal` end does not end the other actor. An actor that sets
+        `trap_exits` does not end either: its `on_exit(exit)` is called, after the messages of the actor that ended, and
+        also for a `normal` end. A link to an actor that is gone takes effect at once. A restart ends this side's link:
+        link again in `on_start`.
         """
         self._cell.host.watches.link(self._cell, require_ref("link", ref))
 
@@ -154,7 +155,7 @@ class Context:
         self._cell.host.watches.unlink(self._cell, require_ref("unlink", ref))
 
     def after(self, seconds: float, method: str | Callable[..., Any], *args: Any) -> Timer:
-        """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends.
+        """Send `method(*args)` to this actor in `seconds` seconds; the timer is cancelled when the actor ends.
 
         Args:
             seconds: more than 0.
@@ -167,7 +168,7 @@ class Context:
         return self._timer(seconds, method, args, repeats=False)
 
     def every(self, seconds: float, method: str | Callable[..., Any], *args: Any) -> Timer:
-        """Tell oneself `method(*args)` every `seconds` seconds until the timer is cancelled or the actor ends.
+        """Send `method(*args)` to this actor every `seconds` seconds until the timer is cancelled or the actor ends.
 
         A tick is skipped while the one before it still waits in the mailbox, so a method that takes longer than the
         period is called as often as it can be. Arguments and errors are those of `after`.
@@ -207,7 +208,7 @@ class Context:
         cell.stop(reasons.NORMAL, cell.options.shutdown_s, is_administrative=False)
 
     def end(self) -> None:
-        """Cancel timers and links; the runtime calls it when the incarnation ends."""
+        """Called by the runtime when the incarnation ends: cancel timers and links."""
         for timer in list(self._timers or ()):
             timer.cancel()
         self.trap_exits = False

@@ -1,4 +1,4 @@
-"""What a process had in hand when it died: the calls that may be sent again, noted where the note outlives it.
+"""The calls that a process has in hand and that may be sent again, noted in a file that outlives the process.
 
 A file mapped into memory holds a row of slots. The node daemon reads it after the end of the process, and finds exactly
 the calls that were being handled. Calls without `retries=` are not noted, since nobody asks whether they caused the
@@ -31,11 +31,11 @@ _FILE_BYTES: Final = _COUNT_OFFSET + _COUNT.size
 
 
 class Notes(NamedTuple):
-    """What a process left.
+    """The notes that a process left.
 
     Attributes:
         in_hand: the calls that it was handling, by caller and number.
-        begun_count: how many orders to start an actor it had begun with; None: that is not known.
+        begun_count: how many orders to start an actor it had begun; None: unknown.
     """
 
     in_hand: list[CallInHand]
@@ -62,13 +62,13 @@ class CrashNotes:
         self._is_abandoned = False
 
     def begin_start(self) -> None:
-        """Another order to start an actor is being carried out."""
+        """Called when another order to start an actor is being carried out."""
         self._begun_count += 1
         if not self._is_abandoned:
             _COUNT.pack_into(self._map, _COUNT_OFFSET, self._begun_count)
 
     def note(self, message: Message) -> None:
-        """The message is in hand, if it is a call of another process that may be sent again."""
+        """Note a message in hand, if it is a call of another process that may be sent again."""
         peer = getattr(message.caller, "peer", None)
         if peer is None or not message.options or "retry" not in message.options or not self._free:
             return
@@ -76,7 +76,7 @@ class CrashNotes:
         _SLOT.pack_into(self._map, slot * _SLOT.size, peer, message.call_id)
 
     def clear(self, message: Message) -> None:
-        """The message is no longer in hand. Without effect on one that was not noted."""
+        """Clear the note of a message that is no longer in hand. Without effect if it was not noted."""
         slot = self._slots.pop(message, None)
         if slot is not None:
             _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)

@@ -32,7 +32,7 @@ class Deduplication:
     """The keyed calls of one incarnation.
 
     Args:
-        copy: copies results, so that what the actor changes afterwards is not seen.
+        copy: copies results, so that later changes by the actor are not seen.
         answer: gives a result to the caller of a message.
     """
 
@@ -56,12 +56,12 @@ class Deduplication:
         return len(running) == 1
 
     def succeeded(self, message: Message, key: str, value: Any) -> None:
-        """The message returned, for all calls of its key if it was the first."""
+        """Called when a method returned: answer all calls of the key, if the message was the first of them."""
         if self._is_running(message, key):
             self._end(key, _Outcome(self._copy(value), None, ""))
 
     def failed(self, message: Message, key: str, error: BaseException, where: str) -> None:
-        """The message raised; that is its outcome for the others, too."""
+        """Called when a method raised: the other calls of the key get the same error."""
         if self._is_running(message, key):
             error = BaseException.with_traceback(error, None)  # nothing that its frames hold is kept
             self._end(key, _Outcome(None, error, where))
@@ -79,11 +79,11 @@ class Deduplication:
             self._tell(message, outcome)
 
     def withdrawn(self, message: Message, key: str) -> list[Message]:
-        """Called when a message was not handled to its end: return those that waited for it as the first of its key."""
+        """Called when a message was not handled to its end: return the calls that waited for its outcome."""
         return self._running.pop(key)[1:] if self._is_running(message, key) else []
 
     def take_waiting(self) -> list[Message]:
-        """Give up every call that waits for another's outcome."""
+        """Remove and return every call that waits for the outcome of another."""
         waiting = [message for running in self._running.values() for message in running[1:]]
         self._running.clear()
         return waiting

@@ -36,7 +36,7 @@ STEP_BUDGET: Final = 256
 
 
 class Execution:
-    """The messages that one cell has in hand, and how those that wait can be taken back.
+    """The messages that one cell has in hand, and the withdrawal of messages.
 
     A cell has one while it has a mailbox. Only the execution changes its own fields.
 
@@ -50,7 +50,7 @@ class Execution:
         runner_count: how many runners are at work in the cell.
         is_scheduled: whether a runner is going to come.
         handled_count: how many messages the incarnation has handled.
-        milestone: at how many of them the cell is told.
+        milestone: the `handled_count` at which the cell is called.
         interrupted: the calls that were in hand when the incarnation failed or was broken off; their callers are told
             when it is decided what becomes of the actor.
     """
@@ -99,7 +99,7 @@ class Execution:
         return self._mailbox.find(caller, call_id)
 
     def begin_incarnation(self) -> None:
-        """Count the messages of another incarnation, which handles what waits."""
+        """Begin to count the messages of the next incarnation."""
         self.handled_count, self.milestone = 0, 1
 
     def call_at_next(self) -> bool:
@@ -109,14 +109,14 @@ class Execution:
         return bool(self.running)
 
     def take_interrupted(self) -> Sequence[Message]:
-        """Give up the calls that were in hand when the incarnation ended."""
+        """Return the calls that were in hand when the incarnation ended, and forget them."""
         interrupted, self.interrupted = self.interrupted, ()
         return interrupted
 
     # Runners come and go
 
     def schedule(self) -> None:
-        """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
+        """Have a runner handle the queued messages, unless one is coming or `max_concurrency` runners are at work."""
         state = self._cell.state
         if self.is_scheduled or not (state is CellState.RUNNING or state is CellState.STOPPING):
             return
@@ -124,12 +124,12 @@ class Execution:
             self.is_scheduled = True
             self._host.runners.schedule(self)
         else:
-            self._host.crowds.suspect(self._cell)
+            self._host.deadlocks.suspect(self._cell)
 
     def work(self, runner: Runner) -> Unfinished | None:
-        """Handle what waits in the mailbox, up to a message that waits for something; return what that leaves behind.
+        """Handle the queued messages, up to one that waits for something; return its continuation or runner.
 
-        Of a mailbox that is long only the beginning: others on the loop have their turn before the rest.
+        At most `STEP_BUDGET` messages are handled: others on the loop have their turn before the rest.
         """
         cell, mailbox = self._cell, self._mailbox
         self.is_scheduled = False
@@ -159,12 +159,12 @@ class Execution:
         return None
 
     def work_on(self, runner: Runner) -> Unfinished | None:
-        """Called when a continuation that `work` had returned has ended: handle what waits, as `work`."""
+        """Called when a continuation that `work` had returned has ended: handle the queued messages, as `work`."""
         self.runner_count -= 1
         return self.work(runner)
 
     def resume(self, runner: Runner) -> Unfinished | None:
-        """Resume the coroutine that holds a runner, and then handle what waits, as `work`."""
+        """Resume the coroutine that holds a runner, and then handle the queued messages, as `work`."""
         message, coroutine = runner.take()
         try:
             unfinished = self._step(message, coroutine, runner)
@@ -174,7 +174,7 @@ class Execution:
         return unfinished or self.work_on(runner)
 
     def taken_over(self, runner: Runner) -> Continuation:
-        """Return what drives a coroutine that held a runner, in the runner's task, which is cancelled."""
+        """Return the continuation of a coroutine that held a runner, since the runner's task was cancelled."""
         message, coroutine = runner.take()
         return self._run(message, coroutine, runner, self._host.loop.create_future())
 
@@ -190,7 +190,7 @@ class Execution:
     # One message
 
     def handle(self, message: Message, runner: Runner) -> Unfinished | None:
-        """Handle a message as far as that goes without waiting; return what is left, if anything is."""
+        """Handle a message up to where it waits; return its continuation or runner, or None when it is over."""
         coroutine = self.begin(message)
         if coroutine is None:
             return None
@@ -340,7 +340,7 @@ class Execution:
         self._outcomes.refuse(message, cancelled(self._cell, message, "maybe"))
 
     def _raised(self, message: Message, error: BaseException) -> None:
-        """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
+        """Give the exception of an ask to its caller; that of a tell, or one that `crash_on` names, fails the actor."""
         if type(error) is UnopenedError:
             message.is_over = True
             if self._crash_notes is not None:
@@ -360,7 +360,7 @@ class Execution:
         self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
     def _raised_when_cancelled(self, message: Message, error: BaseException) -> None:
-        """A method that was cancelled raised something else, in a `finally` perhaps, and its caller may be gone."""
+        """Called when a cancelled method raised another exception, perhaps in a `finally`; its caller may be gone."""
         if message.call_id:
             text = "%s.%s() was cancelled and raised: %s"
             logger.warning(text, self._cell.label, message.method, users_traceback(error))
@@ -387,7 +387,7 @@ class Execution:
         self.interrupted = [*self.interrupted, *(message for message in broken_off if message.call_id)]
 
     def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
-        """Drop or cancel one call, and say so to its caller; return whether it was here.
+        """Drop or cancel one call, and tell its caller; return whether it was here.
 
         Args:
             caller, call_id: the call.

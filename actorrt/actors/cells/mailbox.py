@@ -39,7 +39,7 @@ class Mailbox:
         local_caller: the actor's own process as a caller.
 
     Attributes:
-        queue: what waits, oldest first, for reading; among it what was withdrawn: see `waiting`.
+        queue: the messages, oldest first, for reading; some of them may be withdrawn: see `waiting`.
         dropped_count: how many messages were refused or displaced.
     """
 
@@ -81,11 +81,11 @@ class Mailbox:
 
     @property
     def is_blank(self) -> bool:
-        """Whether it could be made anew: nothing waits in it, and nothing of its past has to be remembered."""
+        """Whether a new mailbox could replace it: it is empty, and has no counts to keep."""
         return not self.queue and not self.dropped_count and self._ledgers is None
 
     def waiting(self) -> Iterator[Message]:
-        """Yield what waits, oldest first."""
+        """Yield the messages that wait, oldest first."""
         if self._withdrawn is None:
             return iter(self.queue)
         withdrawn = self._withdrawn.messages
@@ -94,10 +94,10 @@ class Mailbox:
     # In and out
 
     def offer(self, message: Message) -> Sequence[Message]:
-        """Take the message in, and return what had to go instead: nothing, the message itself, or older ones.
+        """Add a message; return the messages that are refused or displaced: none, this message, or older ones.
 
-        A mailbox that blocks refuses nothing: credit and `has_local_room` bound what comes, but for the first messages
-        of a sender that has heard of no credit yet.
+        A mailbox that blocks refuses nothing. Credit and `has_local_room` bound its messages, except the first ones of
+        a sender that has no credit yet.
         """
         displaced: Sequence[Message] = ()
         if self._overflow is not Overflow.BLOCK and type(message) is not Signal:
@@ -152,7 +152,7 @@ class Mailbox:
         return self._overflow is Overflow.DROP_OLD and message.size_bytes <= self._most_bytes
 
     def _make_room(self, message: Message) -> Sequence[Message]:
-        """Take out the oldest messages, as many as must go for this one; signals keep their places."""
+        """Remove the oldest messages until this one fits; signals keep their places."""
         displaced: list[Message] = []
         signals: list[Message] = []
         is_latest = self._overflow is Overflow.LATEST
@@ -200,7 +200,7 @@ class Mailbox:
         return message
 
     def _close_ranks(self, withdrawn: _Withdrawn) -> None:
-        """Give up the places of what was withdrawn: there are more of them than of what waits."""
+        """Remove the withdrawn messages from the queue: they are more than those that wait."""
         kept = list(self.waiting())
         self.queue.clear()  # in place: the execution holds a reference to it
         self.queue.extend(kept)
@@ -216,7 +216,7 @@ class Mailbox:
             self._withdrawn = None
 
     def withdraw_all(self, caller: Caller) -> None:
-        """Remove every call of a caller that is gone; what it told is handled nevertheless, as nobody's."""
+        """Remove every call of a caller that is gone; its tells are handled nevertheless, without a caller."""
         if self._ledgers is not None:
             self._ledgers.forget(caller)
         for message in list(self.waiting()):
@@ -244,15 +244,15 @@ class Mailbox:
         return is_open or self._overflow is not Overflow.BLOCK
 
     def share_here(self) -> None:
-        """This process has to wait for room: it is one of those who share the mailbox, from now on."""
+        """Called when this process waits for room: from now on it has a share of the mailbox."""
         self._shares().share_here()
 
     def credit(self, sender: Caller, size_bytes: int) -> Grant | None:
-        """A message of another process is out of the mailbox; return the totals to grant its sender now, if any."""
+        """Called when a message of another process has left: return the totals to grant its sender now, if any."""
         return self._shares().take(sender, size_bytes)
 
     def settle(self, sender: Caller, settlement: int) -> Grant:
-        """Another process counts what it sends anew, as `Ledger.settle`; return the totals to grant it."""
+        """Called when another process counts its messages anew, as in `Ledgers.settle`; return the new totals."""
         sizes_bytes = [message.size_bytes for message in self.waiting() if message.caller is sender]
         return self._shares().settle(sender, settlement, len(sizes_bytes), sum(sizes_bytes))
 

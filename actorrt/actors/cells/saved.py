@@ -1,8 +1,8 @@
-"""Snapshots as files: what is left of an actor's state when its node is gone.
+"""Snapshots as files, which outlive the node of their actor.
 
 A directory holds the newest `KEPT_COUNT` of each named actor. A file is written under another name, synced and renamed,
-so that an end at any moment leaves the file before it; a checksum at the end tells whether a file is complete. A file
-is a pickle: a user who can write to the directory can make an actor run code, so the directory must be the user's own.
+so that a crash at any moment leaves the earlier file; a checksum at the end tells whether a file is complete. A file is
+a pickle: a user who can write to the directory can make an actor run code, so the directory must be the user's own.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _NUMBER_DIGITS: Final = 12
 
 
 def find(directory: str, namespace: str, name: str) -> list[Path]:
-    """Return the files of an actor, newest first. Copies that somebody made under other names are none of them."""
+    """Return the files of an actor, newest first. Copies under other names are left out."""
     prefix = _prefix(namespace, name)
     found = [(_number_of(path, prefix), path) for path in Path(directory).glob(f"{prefix}*{SUFFIX}")]
     return [path for number, path in sorted(found, reverse=True) if number]
 
 
 def save(directory: str, namespace: str, name: str, state: Any) -> Path:
-    """Write a state, and remove the oldest of those that are not kept; it is on disk when this returns.
+    """Write a state, and remove the files that are no longer kept; the state is on disk when this returns.
 
     Raises:
-        OSError: the directory can't be written to, or the disk is full; what was there before is there still.
+        OSError: the directory can't be written to, or the disk is full; the earlier files are still there.
         Exception: whatever pickling the state raises.
     """
     Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,7 +62,7 @@ def load(path: Path) -> Any:
     """Return the state that a file holds, its arrays writable.
 
     Raises:
-        ValueError: it is not whole.
+        ValueError: the file is not complete.
         OSError: it can't be read.
         Exception: whatever unpickling raises.
     """
@@ -94,7 +94,7 @@ def _sync_directory(directory: str) -> None:
 
 
 class _Summing:
-    """A file to write to that sums up what it is given."""
+    """A file for writing that computes the checksum of its data."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

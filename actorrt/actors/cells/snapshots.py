@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NEVER: Final = sys.maxsize
-"""The count of messages at which nothing is due any more."""
+"""A count of messages that is never reached."""
 READ_TIMEOUT_S: Final = 10.0
 
 
@@ -71,10 +71,10 @@ class SnapshotKeeper:
         kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
 
     async def restored(self, object_id: ObjectId) -> Any:
-        """Return a writable copy of what a snapshot holds.
+        """Return a writable copy of the state in a snapshot.
 
         Raises:
-            ObjectLostError, ObjectNotFoundError: it is not there any more.
+            ObjectLostError, ObjectNotFoundError: the snapshot is lost.
             TimeoutError: it did not come; its maker died before it was sealed.
             Exception: whatever unpickling it raises.
         """
@@ -114,7 +114,7 @@ class Snapshots:
             self._timer = None
 
     def reached(self, handled_count: int) -> int:
-        """So many messages are handled; return at how many to be told again."""
+        """Called when `handled_count` messages are handled; return the count at which to call again."""
         if self._messages is None:
             if self._is_due:
                 self.take(self._cell.instance)
@@ -158,12 +158,12 @@ class Snapshots:
                 self._saving = cell.host.scope.start(self._save(), f"save {cell.label}")
 
     async def saved(self) -> None:
-        """Return when what was taken is on disk, if it is to be."""
+        """Return when the snapshots that are to be files are on disk."""
         if self._saving is not None:
             await self._saving
 
     async def _save(self) -> None:
-        """Write the newest, in a thread; those that are taken meanwhile but the last are left out."""
+        """Write the newest snapshot in a thread, and then the newest of those that were taken meanwhile."""
         cell, options = self._cell, self._cell.options
         assert options.snapshot_dir is not None
         assert options.name is not None
@@ -179,7 +179,7 @@ class Snapshots:
 
 
 def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awaitable[Any]]]:
-    """Return what gives the states that an incarnation may begin with, newest first: the store's, then files."""
+    """Return readers of the states that an incarnation may begin with, newest first: in the store, then in files."""
     keeper, options = cell.host.snapshots, cell.options
     found: list[Callable[[], Awaitable[Any]]] = [partial(keeper.restored, object_id) for object_id in object_ids]
     if options.snapshot_dir is not None and options.name is not None:
@@ -189,10 +189,10 @@ def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awa
 
 
 def check_state_hooks(cls: type, options: ActorOptions) -> None:
-    """Refuse `snapshot_every` for a class that can't be taken snapshots of.
+    """Refuse `snapshot_every` for a class that lacks the methods for snapshots.
 
     Raises:
-        ValueError: it defines not both of `snapshot()` and `restore(state)`, or the first is a coroutine.
+        ValueError: it lacks `snapshot()` or `restore(state)`, or `snapshot` is a coroutine function.
     """
     if options.snapshot_every is None:
         return

@@ -68,7 +68,7 @@ class ActorStart:
             states = sources(self._cell, snapshots)
             instance = await self._revive(args, kwargs, states) if states else self._make(args, kwargs)
             self._on_start = instance.on_start()
-            await hook(self._on_start)
+            await await_hook(self._on_start)
         except (asyncio.CancelledError, RuntimeError):  # a task that waits for a closed coroutine meets the latter
             if self._end is not None:
                 raise self._end from None
@@ -86,7 +86,7 @@ class ActorStart:
             try:
                 state = await read()
                 instance = self._make(args, kwargs)
-                await hook(instance.restore(state))
+                await await_hook(instance.restore(state))
             except Exception as error:  # whatever unpickling or the user's `restore` raises ends this one attempt
                 fallback = "the one before is tried" if number < len(states) else "there is none before it"
                 text = "a snapshot of %s can't be restored, %s: %s"
@@ -122,7 +122,7 @@ class ActorStart:
                 logger.warning("%s.on_start waits on, although it is closed: %s", self._cell.label, error)
 
 
-async def hook(result: Any) -> None:
+async def await_hook(result: Any) -> None:
     """Await what a hook returned, if it is a coroutine."""
     if asyncio.iscoroutine(result):
         await result

@@ -1,4 +1,4 @@
-"""The stop of one incarnation: the order, and its last act, in which `on_stop` is run and a last snapshot taken.
+"""The stop of one incarnation: the order, then `on_stop` and a last snapshot.
 
 The cell decides what happens to the messages.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.cells.start import hook
+from actorrt.actors.cells.start import await_hook
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Message
 from actorrt.actors.wire.failures import reason_of
@@ -46,13 +46,13 @@ async def run_on_stop(cell: Cell, instance: Any, reason: ExitReason, *, may_retu
         may_return: whether another incarnation may need the snapshot.
 
     Returns:
-        Why it has ended: for `reason`, or for what the hook raised.
+        The reason of the end: `reason`, or the exception of the hook.
     """
     message = Message(None, 0, "!on_stop", (), (), None, None)
     message.cell = cell
     current.message.set(message)
     try:
-        await hook(instance.on_stop(reason))
+        await await_hook(instance.on_stop(reason))
     except BaseException as error:  # whatever the user's hook raises is why the actor ended
         let_through(error)
         if cell.host.scope.is_closed:

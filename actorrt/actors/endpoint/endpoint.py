@@ -196,7 +196,7 @@ class ActorEndpoint:
             runners=self.runners,
             outcomes=outcomes,
             mailboxes=population,
-            crowds=Deadlocks(probes, outcomes, clock, scope),
+            deadlocks=Deadlocks(probes, outcomes, clock, scope),
             serving=self.serving,
             snapshots=SnapshotKeeper(self.store, control),
             crash_notes=self.crash_notes,

@@ -36,9 +36,9 @@ class ActorLinks:
     """The monitors and links of the actors of one endpoint.
 
     Args:
-        monitor: returns what ends with a `Down` when an actor is gone for good.
+        monitor: returns an operation that ends with a `Down` when an actor is gone for good.
         control: reaches the authorities of other actors, and brings their links.
-        store, owner: what refs are bound to that arrive with a link.
+        store, owner: the store and the endpoint that the refs in links are bound to.
         cell: returns the cell of an actor that is hosted here, or None.
     """
 
@@ -124,7 +124,7 @@ def _signal(cell: Cell, down: Down) -> None:
 
 
 def serve_link_authority(registry: Registry, control: Control) -> None:
-    """Pass on links and their ends to where the actor runs; one that is gone needs none: its end was told."""
+    """Pass links and unlinks on to the host of the actor. An actor that is gone needs none: its end was told."""
 
     async def link(_: PeerId, told: LinkActor) -> None:
         peer_address = await _home(registry, told.actor)

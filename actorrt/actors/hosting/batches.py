@@ -44,7 +44,7 @@ class PlannedStarts:
         return self._waiting.pop(actor_id, None) is not None
 
     def pass_over(self, actor_id: ActorId) -> bool:
-        """Do not start an actor whose turn has not come, and say so; return whether its start was planned."""
+        """Cancel the planned start of an actor, and report that; return whether a start was planned."""
         waiting = self._waiting.pop(actor_id, None)
         if waiting is None:
             return False
@@ -55,11 +55,11 @@ class PlannedStarts:
 
 
 class Batches:
-    """Carries such orders out for one host.
+    """Carries out the orders about groups of actors of one host.
 
     Args:
         host: starts and stops the actors.
-        planned: the host's.
+        planned: the planned starts of the host.
         registry: knows which of them have children here.
         reports: tells when they have ended.
         control: brings the orders.
@@ -85,7 +85,7 @@ class Batches:
         control.handle(StopInTurn.by(self._stop))
 
     def _start(self, _: PeerId, asked: HostInTurn) -> Coroutine[Any, Any, None]:
-        """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
+        """Plan the starts at once, so that an order right behind this one finds them."""
         reports = StartReports(self._control, asked.authority)
         for actor_id, incarnation, _snapshots in asked.actors:
             self._planned.add(actor_id, incarnation, reports)
@@ -161,7 +161,7 @@ class Batches:
 
 
 class StartReports:
-    """What an authority is to be told of starts: many at once, but none later than others on the loop have a turn."""
+    """Reports of starts to an authority: many in one message, sent before others on the loop have their turn."""
 
     def __init__(self, control: Control, authority: PeerAddress) -> None:
         self._control = control

@@ -1,4 +1,4 @@
-"""Those who call the actors of an endpoint, near or far: where the outcome of a message goes."""
+"""The callers of an endpoint's actors, in this process and in others: they take the outcomes of messages."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class LocalCaller:
     """The endpoint itself: outcomes are copied like any that travel, and end the call in place.
 
     Args:
-        calls, streams: what its own code has called.
+        calls, streams: the calls and streams of its own code.
         payloads: copies outcomes, and opens errors as if they had travelled.
-        keep_origin: keeps where an exception was raised, by the number of its call; None where nobody looks.
+        keep_origin: keeps the exception of a call, to show where it was raised; None: nothing is kept.
     """
 
     is_far = False
@@ -98,8 +98,8 @@ class RemoteCaller:
         control: carries credit to it.
         payloads: captures outcomes.
         transits: of the objects that outcomes take along.
-        after: runs what it is given, in so many seconds.
-        origins: keeps where exceptions were raised; None where nobody looks.
+        after: calls a function in so many seconds.
+        origins: keeps exceptions, to show where they were raised; None: nothing is kept.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class RemoteCaller:
         self._send(NotHereEnvelope(NOT_HERE, call_id, actor_id), ())
 
     def cut_off(self) -> None:
-        """Called when the endpoint was given up, and knows it: nobody there waits for what was not sent."""
+        """Called when the endpoint was given up, and knows it: drop the outcomes that were not sent."""
         self._link = None
         self._unsent.clear()
 

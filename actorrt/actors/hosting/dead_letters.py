@@ -1,4 +1,4 @@
-"""Dead letters: messages that came to nothing and have no caller to be told, kept for people who look for them.
+"""Dead letters: messages that were not handled and have no caller to tell, kept for inspection.
 
 They are counted, and the last ones are kept. A line is logged at most every `LOG_EVERY_S` seconds: the first dead
 letter is logged at once, and those that follow as one line with their number.
@@ -23,8 +23,8 @@ class DeadLetters:
     """The dead letters of one endpoint.
 
     Args:
-        clock: when they came.
-        after: runs what it is given, in so many seconds.
+        clock: tells when each was added.
+        after: calls a function in so many seconds.
 
     Attributes:
         count: how many there were.
@@ -34,26 +34,26 @@ class DeadLetters:
         self._clock = clock
         self._after = after
         self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT_COUNT)
-        self._is_quiet = False  # something was logged a short while ago
+        self._is_paused = False  # something was logged a short while ago
         self._unlogged_count = 0
         self.count = 0
 
     def add(self, actor: str, method: str, why: str) -> None:
-        """Take in a message that ended without anybody being told."""
+        """Add a message that was not handled, and whose failure has no caller."""
         self.count += 1
         self._kept.append({"actor": actor, "method": method, "why": why, "at": self._clock.now()})
-        if self._is_quiet:
+        if self._is_paused:
             self._unlogged_count += 1
             return
         logger.warning("dead letter: %s.%s(): %s", actor, method, why)
-        self._be_quiet()
+        self._pause_logging()
 
-    def _be_quiet(self) -> None:
-        self._is_quiet = True
-        self._after(LOG_EVERY_S, self._speak)
+    def _pause_logging(self) -> None:
+        self._is_paused = True
+        self._after(LOG_EVERY_S, self._log_rest)
 
-    def _speak(self) -> None:
-        self._is_quiet = False
+    def _log_rest(self) -> None:
+        self._is_paused = False
         if self._unlogged_count:
             last = self._kept[-1]
             more = self._unlogged_count
@@ -61,7 +61,7 @@ class DeadLetters:
             logger.warning(
                 "%d more dead letters, the last: %s.%s(): %s", more, last["actor"], last["method"], last["why"]
             )
-            self._be_quiet()
+            self._pause_logging()
 
     def kept(self) -> list[dict[str, Any]]:
         """Return the last ones, oldest first: `actor`, `method`, `why`, and `at`, a `time.monotonic()` value."""

@@ -44,7 +44,7 @@ class GcFreezer:
             self._frozen_count = len(self._members)
 
     def shrunk(self) -> None:
-        """A member is gone."""
+        """Called when a member is gone."""
         if len(self._members) < self._frozen_count // 2:
             self._thaw()
 

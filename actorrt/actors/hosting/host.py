@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_S: Final = 1.0
-"""How long the news of an actor's end waits for receivers to admit what it has told them."""
+"""How long the report of an actor's end waits for room at the receivers of its last tells."""
 
 
 class Outgoing(Protocol):
-    """What actors here have sent."""
+    """The messages that actors here have sent."""
 
     def tells_waiting_from(self, cell: Cell) -> Sequence[Reply[Any]]:
-        """Return what a cell has told others that waits to be sent."""
+        """Return the tells of a cell that wait to be sent."""
 
     def forget(self, actor_id: ActorId) -> None:
         """Called when an actor that was hosted here is gone."""
@@ -52,13 +52,13 @@ class Host:
     """Starts and ends the cells of one endpoint.
 
     Args:
-        cell_host: what the cells share; its `life` is this.
+        cell_host: the services of the cells; its `life` is this host.
         population: the cells.
         registry: the authority of light children here.
         reports: tells authorities.
-        outcomes: takes what is refused.
+        outcomes: takes the refusals of messages.
         planned: the starts that are ordered, and whose turn has not come.
-        outgoing: what the actors have sent.
+        outgoing: the messages that the actors have sent.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Host:
         blueprint: Callable[[], Blueprint],
         snapshots: Sequence[ObjectId],
     ) -> Coroutine[Any, Any, None]:
-        """Start an incarnation: in a new cell, or in the one that its predecessor's mailbox was kept in.
+        """Start an incarnation: in a new cell, or in the cell of the incarnation before, with its mailbox.
 
-        It begins at once, so that an order to end it finds it; the rest is for the coroutine.
+        The start begins at once, so that an order to end the actor finds it; the coroutine does the rest.
 
         Args:
-            actor_id, label, incarnation: which.
+            actor_id, label, incarnation: the incarnation to start.
             blueprint: makes the blueprint, where there is no cell yet.
-            snapshots: what its state is put back from, newest first.
+            snapshots: the snapshots that its state may be restored from, newest first.
 
         Raises:
             ActorStartError: the class can't be loaded, or its constructor or `on_start` failed.
@@ -135,7 +135,7 @@ class Host:
         return _start_error(label, error)
 
     def settle_interrupted(self, cell: Cell, delay_s: float = 0.0) -> None:
-        """Tell those whose calls were in hand when the last incarnation ended: the actor is being restarted."""
+        """Tell the callers of the calls that were in hand at the last end: the actor is being restarted."""
         what = "was stopped" if cell.failure is None else "failed"
         when = f"is started again in {delay_s:.2g} s" if delay_s else "is being restarted"
         why = "" if cell.failure is None else f": {cell.failure.detail}"
@@ -148,13 +148,13 @@ class Host:
             self._refuse_interrupted(message, error)
 
     def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
-        """Called when an actor waits to be started again: its callers do not wait for that."""
+        """Called when an actor waits to be started again: the callers of its interrupted calls are told now."""
         cell = self.cell(actor_id)
         if cell is not None:
             self.settle_interrupted(cell, delay_s)
 
     def _refuse_interrupted(self, message: Message, error: errors.CallError) -> None:
-        message.is_over = True  # its coroutine may go on for a while, and has nobody to answer then
+        message.is_over = True  # its coroutine may run on, and answers nobody then
         self._outcomes.refuse(message, error)
 
     def stop(
@@ -172,7 +172,7 @@ class Host:
             cell.kill()
 
     def bury(self, actor_id: ActorId, error: Callable[[], errors.ActorDiedError]) -> None:
-        """Fail what still waits for an actor that is gone for good."""
+        """Fail the messages that still wait for an actor that is gone for good."""
         cell = self.cell(actor_id)
         if cell is not None:
             self._population.remove(cell)
@@ -205,12 +205,12 @@ class Host:
             )
         incarnation = cell.incarnation
         unsent = self._outgoing.tells_waiting_from(cell)
-        if unsent:  # what it told before it died comes before the news of its death
+        if unsent:  # its tells arrive before the report of its end
             sent = wait(unsent, len(unsent), LAST_WORDS_S)
             sent.add_callback(lambda _: self._report_exit(cell, incarnation, reason, is_administrative))
         else:
             self._report_exit(cell, incarnation, reason, is_administrative)
-        if reason.kind is ExitKind.ERROR:  # logged when the news has left: it is what a restart waits for
+        if reason.kind is ExitKind.ERROR:  # logged after the report was sent, for which a restart waits
             text = "%s failed: %s\n%s"
             self._cell_host.loop.call_soon(logger.error, text, cell.label, reason.detail, reason.traceback)
 

@@ -27,8 +27,8 @@ class Incoming:
 
     Args:
         population: the actors.
-        outcomes: takes what is refused.
-        runners: handle what is delivered.
+        outcomes: takes the refusals of messages.
+        runners: handle the messages.
         clock: turns the seconds that are left of a call into its deadline.
         make_caller: makes another endpoint a caller, when it calls for the first time.
         local_caller: this endpoint, as the caller of its own actors.
@@ -117,7 +117,7 @@ class Incoming:
         return cell is not None and cell.execution is not None and cell.execution.withdraw(caller, call_id, is_late)
 
     def caller_lost(self, peer: PeerId) -> None:
-        """Called when the process of a caller is gone: what it waited for is cancelled."""
+        """Called when the process of a caller is gone: its calls are cancelled."""
         caller = self._callers.pop(peer, None)
         if caller is not None:
             for cell in self._population.with_mailbox():

@@ -1,7 +1,7 @@
 """The outcome of each message that an actor here was sent, on its way to the caller.
 
-A message that nobody can be told about is a dead letter. An outcome that can't be copied, stored or sent is an error of
-its call.
+A message that fails without a caller to tell is a dead letter. An outcome that can't be copied, stored or sent is an
+error of its call.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class MessageOutcomes:
     """Takes outcomes to callers, and to all calls with the same key.
 
     Args:
-        dead_letters: takes messages that nobody can be told about.
-        payloads: gives back what an unopened message carries.
+        dead_letters: takes the messages that fail without a caller to tell.
+        payloads: releases the objects in messages that were not opened.
         store: takes results that stay there; None in a process without.
     """
 
@@ -48,7 +48,7 @@ class MessageOutcomes:
         self.answer(message, result)
 
     def answer(self, message: Message, result: Any) -> None:
-        """Send a result to the caller, or where the call's options want it; what can't be sent is an error."""
+        """Send a result to the caller, or store it for the caller; a result that can't be sent is an error."""
         if message.caller is None or not message.call_id:
             return
         options = message.options
@@ -78,9 +78,8 @@ class MessageOutcomes:
         """Tell the caller why the runtime did not handle a message, or not to its end."""
         if message.call_id and message.caller is not None:
             message.caller.refuse(message.call_id, error)
-        elif not (
-            isinstance(message, Tick) and isinstance(error, errors.ActorDiedError)
-        ):  # timers end with their actor
+        elif not (isinstance(message, Tick) and isinstance(error, errors.ActorDiedError)):
+            # the tick of a timer ends with its actor, and is no dead letter
             label = "an actor" if message.cell is None else message.cell.label
             self._dead_letters.add(label, message.method, str(error))
             self._payloads.release(message.body, message.buffers)

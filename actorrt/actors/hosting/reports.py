@@ -50,7 +50,7 @@ class Reports:
         registry: the authority of light children here.
         peers: knows the node, which knows what an incarnation has spawned in other processes.
         control: reaches other authorities.
-        call_soon: runs what it is given in the loop's next turn.
+        call_soon: calls a function in the next turn of the loop.
     """
 
     def __init__(self, registry: Registry, peers: Peers, control: Control, call_soon: Callable[..., object]) -> None:
@@ -62,7 +62,7 @@ class Reports:
         self._awaited: dict[ActorId, Completion[None]] = {}
 
     def next_exit_of(self, actor_id: ActorId) -> Completion[None]:
-        """Return what ends with the incarnation of an actor that is hosted here."""
+        """Return a completion that ends with the incarnation of an actor that is hosted here."""
         return self._awaited.setdefault(actor_id, Completion())
 
     def happened(self, cell: Cell) -> None:

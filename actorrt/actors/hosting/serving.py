@@ -16,7 +16,7 @@ from actorrt.protocol.envelopes import STREAM_WINDOW_ITEMS
 
 
 class Outlet:
-    """How many items of one stream its caller still takes.
+    """The number of items of one stream that its caller still takes.
 
     Args:
         granted: how many it takes to begin with.
@@ -27,7 +27,7 @@ class Outlet:
         self._more: Completion[None] = Completion()
 
     def grant(self, count: int) -> None:
-        """The caller takes `count` more."""
+        """Called when the caller takes `count` more items."""
         self._granted += count
         self._more.set_value(None)
 
@@ -49,13 +49,13 @@ class Serving:
         return len(self._outlets)
 
     def granted(self, caller: Caller | None, call_id: int, count: int) -> None:
-        """The caller of a stream takes `count` more items. Without effect where the stream has ended."""
+        """Called when the caller of a stream takes `count` more items. Without effect where the stream has ended."""
         outlet = self._outlets.get((caller, call_id)) if caller is not None else None
         if outlet is not None:
             outlet.grant(count)
 
     async def serve(self, message: Message, generator: Any) -> None:
-        """Send what the generator yields, as the caller takes it; close the generator if the call is cancelled.
+        """Send the items of the generator as the caller takes them; close the generator if the call is cancelled.
 
         Raises:
             TypeError: the message is a tell, so that nobody takes the items.

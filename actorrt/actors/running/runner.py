@@ -1,4 +1,4 @@
-"""One of the tasks that messages are handled in, and how a coroutine waits in it.
+"""A runner: one of the tasks in which messages are handled, and in which coroutines wait.
 
     parked ──▶ lent to a step ──▶ parked
                   │    ▲
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
     from actorrt.actors.refs.message import Message
 
 Continuation: TypeAlias = Coroutine[Any, Any, None]
-"""The rest of a message that waits for something; the task of a runner drives it."""
+"""The rest of the handling of a message that waits for something; the task of a runner drives it."""
 Unfinished: TypeAlias = Union[Continuation, "Runner"]
-"""What a message that waits leaves behind: its continuation, or the runner that it holds."""
+"""The state of a message that waits: its continuation, or the runner that it holds."""
 
 
 class Workable(Protocol):
-    """The messages of one actor, for a runner to handle."""
+    """The messages of one actor, which a runner handles."""
 
     def work(self, runner: Runner) -> Unfinished | None:
-        """Handle what waits, up to a message that waits for something; return what that message leaves behind."""
+        """Handle the queued messages, up to one that waits for something; return its continuation or runner."""
 
     def work_on(self, runner: Runner) -> Unfinished | None:
-        """Called when a continuation that the runner drove has ended: handle what waits, as `work`."""
+        """Called when a continuation that the runner drove has ended: handle the queued messages, as `work`."""
 
     def resume(self, runner: Runner) -> Unfinished | None:
-        """Resume the coroutine that holds the runner, and then handle what waits, as `work`."""
+        """Resume the coroutine that holds the runner, and then handle the queued messages, as `work`."""
 
     def taken_over(self, runner: Runner) -> Continuation:
         """Return the continuation of the coroutine that holds the runner, since the runner's task was cancelled."""
 
     def runner_left(self) -> None:
-        """Called when a runner is at work here no more."""
+        """Called when a runner has stopped working here."""
 
 
 @final
@@ -58,14 +58,14 @@ class Runner(TaskWaiter):
     """One task, and what runs in it.
 
     Args:
-        loop: of the task.
-        resume: called when what a coroutine waited for that holds this runner is done, in the thread that completes.
+        loop: the loop of the task.
+        resume: called when the completion is done that the held coroutine waits for, in the thread that completes it.
 
     Attributes:
         task: the task.
-        context: the context of all that runs in it.
+        context: the context variables of the code that runs in it.
         held: the coroutine that waits in it for a completion, if one does.
-        message, workable: of that coroutine.
+        message, workable: the message and the actor of that coroutine.
         waits_for: that completion.
     """
 
@@ -98,7 +98,7 @@ class Runner(TaskWaiter):
         self.workable, self.message, self.held = workable, message, coroutine
 
     def take(self) -> tuple[Message, Coroutine[Any, Any, Any]]:
-        """Give up the coroutine that holds this runner."""
+        """Return the coroutine that holds this runner, with its message; the runner is free then."""
         message, coroutine = self.message, self.held
         assert message is not None
         assert coroutine is not None
@@ -106,12 +106,12 @@ class Runner(TaskWaiter):
         return message, coroutine
 
     def give(self, workable: Workable, continuation: Continuation) -> None:
-        """Let the task drive the rest of a message, and then handle what waits there."""
+        """Let the task drive the rest of a message, and then handle the queued messages of its actor."""
         self.workable, self._continuation = workable, continuation
         self._wake()  # where it was cancelled at its first step, it wakes by that
 
     def dismiss(self) -> None:
-        """End the task: enough are parked."""
+        """End the task, since enough runners are parked."""
         self._wake()
 
     def _wake(self) -> None:
@@ -119,7 +119,7 @@ class Runner(TaskWaiter):
             self.future.set_result(None)
 
     async def parked(self) -> tuple[Workable, Continuation] | None:
-        """Wait to be given something; return None when dismissed."""
+        """Wait for a continuation to drive; return None when dismissed."""
         self.future = self.loop.create_future()
         try:
             await self.future
@@ -131,7 +131,7 @@ class Runner(TaskWaiter):
             if self._continuation is None:
                 raise
             assert self.task is not None
-            self.task.uncancel()  # meant for what the coroutine waits for: it strikes when that is waited for here
+            self.task.uncancel()  # it is raised where the task awaits the continuation
             self.task.cancel()
         workable, continuation = self.workable, self._continuation
         self.workable = self._continuation = None
@@ -140,10 +140,10 @@ class Runner(TaskWaiter):
 
 @coroutine_function
 def resumed(coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[Any, Any, Any]:
-    """Drive a coroutine on in a task, which has run up to where it waits for something.
+    """Drive a coroutine in a task, from the point where it waits for `waited_for`.
 
     Returns:
-        Its result; its runner, where it waits for a completion: that needs no task.
+        The result of the coroutine; or its runner, if it waits for a completion, which needs no task.
     """
     while type(waited_for) is not Runner:
         try:
@@ -159,5 +159,5 @@ def resumed(coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[A
             return end.value
         finally:
             forks.end_if_child()
-            argument = None  # else error and traceback would keep each other, and all that the frames hold
+            argument = None  # else error and traceback would keep each other alive, and their frames
     return waited_for

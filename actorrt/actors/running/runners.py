@@ -1,11 +1,10 @@
-"""The tasks that messages are handled in, shared by all actors of an endpoint. No task is made for a method that never
-waits.
+"""The runners of an endpoint: the tasks in which the messages of all its actors are handled.
 
 A *step* handles the messages of the actors that have some, one actor after the other. It borrows the task of a parked
 runner: for the code of a method, that is its task (`asyncio.current_task`), with the task's context. A coroutine that
-ends without waiting costs no more than that. A coroutine that waits for a completion holds the runner, and a later step
-resumes it. A coroutine that waits for anything else is given to the runner, whose task drives it. So timeouts and
-cancellation work as in any task, and a message is handled in the drain that brought it.
+ends without waiting needs no task of its own. A coroutine that waits for a completion holds the runner, and a later
+step resumes it. A coroutine that waits for anything else is given to the runner, whose task drives it. So timeouts
+and cancellation work as in any task, and a message is handled in the drain that brought it.
 
 Invariant: while an actor's messages or a runner are ready, a step is under way or due, or a runner is starting that
 will call for a step.
@@ -26,7 +25,7 @@ from actorrt.transport.interfaces import Transport
 
 PARKED_COUNT: Final = 64
 STEP_COUNT: Final = 16
-"""How many entries that become ready during a step the step handles too: an ask inside a process makes two ready."""
+"""A step handles up to this many entries, also if they become ready during it: an ask inside a process makes two."""
 
 
 class Runners:
@@ -34,7 +33,7 @@ class Runners:
 
     Args:
         scope: owns their tasks.
-        transport: holds what they send until there is no more to do for now.
+        transport: holds their envelopes back until a step is over.
     """
 
     def __init__(self, scope: Scope, transport: Transport) -> None:
@@ -77,7 +76,7 @@ class Runners:
         self._is_coming = True
 
     def drained(self) -> None:
-        """Handle what has arrived; what is sent meanwhile leaves afterwards."""
+        """Handle the messages that have arrived; envelopes that are sent meanwhile leave afterwards."""
         self._step()
 
     def _due(self) -> None:
@@ -88,7 +87,7 @@ class Runners:
             self._transport.release()
 
     def _step(self) -> None:
-        """Handle what is ready, and a little of what becomes so meanwhile; the rest has its turn later."""
+        """Handle the entries that are ready, and a few that become ready meanwhile; a later step handles the rest."""
         ready = self._ready
         left_count = max(len(ready), STEP_COUNT)
         self._is_coming = True
@@ -131,14 +130,14 @@ class Runners:
                 runner.dismiss()
 
     def abandon_after_fork(self) -> None:
-        """Handle nothing more in a forked child: if it comes back, it ends when the message in hand does."""
+        """Handle nothing more in a forked child: its task ends with the message in hand."""
         self._ready.clear()
         task = asyncio.current_task(self._scope.loop)
         if task is not None:
             task.cancel()
 
     def _parked_runner(self) -> Runner | None:
-        """Return a runner whose task can be borrowed; None where one has to be made, which calls for a step then."""
+        """Return a runner whose task can be borrowed; None while a new one is made, which then calls for a step."""
         while self._parked:
             runner = self._parked.pop()
             if not runner.future.done():  # by a cancellation

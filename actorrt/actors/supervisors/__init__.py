@@ -1,1 +1,1 @@
-"""Supervisors and their children."""
+"""The class `Supervisor`, the children that users give it, and the shell that carries out its decisions."""

@@ -1,6 +1,6 @@
 """The children of a supervisor as users write them, and the ids that they go by.
 
-What a supervisor does with its children is decided in `policy.supervision`.
+`policy.supervision` decides what a supervisor does with its children.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Child:
 
 
 def _check_keywords(actor_class: type, kwargs: dict[str, Any]) -> None:
-    """Refuse a keyword that the constructor does not take: it is an option misspelt, most likely."""
+    """Refuse a keyword that the constructor does not take: most likely it is a misspelt option."""
     try:
         parameters = inspect.signature(actor_class).parameters
     except (TypeError, ValueError):

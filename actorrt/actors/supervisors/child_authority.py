@@ -1,4 +1,4 @@
-"""How a supervisor's shell speaks to the authority of its children: orders go there, and spawns.
+"""The orders and spawns that a supervisor's shell sends to the authority of its children.
 
 Invariant: orders arrive in the order in which they were given. A task sends the order to spawn, so all others wait for
 the next step of the loop, too. A restart that overtook a stop would have the next incarnation stopped.
@@ -32,7 +32,7 @@ Soon: TypeAlias = Callable[..., object]
 
 
 class ChildSpawner(Protocol):
-    """Spawns actors."""
+    """Spawns the children of a supervisor."""
 
     def spawn(
         self,
@@ -60,7 +60,7 @@ class ChildAuthority:
     """The authority of one supervisor's children.
 
     Args:
-        address: where it is: the node daemon, since a supervisor's children do not live on the supervisor's loop.
+        address: its address: the node daemon's, since a supervisor's children do not live on the supervisor's loop.
         control: reaches it.
         soon: calls a function in the next step of the loop, in the order of the calls.
         spawns, refs: spawn the children there, and make refs to them.

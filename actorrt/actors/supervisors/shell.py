@@ -3,8 +3,8 @@
 It decides nothing itself, and it owns the timers. Exits of children reach it beside the supervisor's mailbox, so that
 a supervisor that waits for a start still sees them. There is one shell for each incarnation of a supervisor.
 
-Invariant: every instruction is answered. A start that raises has failed, which the decisions hear as an event; where
-anything else raises, the supervisor fails. So nobody waits for what was never begun.
+Invariant: every instruction is answered. A start that raises is a failed start, which is an event for the decisions.
+When anything else raises, the supervisor fails. So nobody waits for a start or stop that was never begun.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from actorrt.clock import Clock
 
 Event: TypeAlias = Callable[[], "list[Instruction]"]
-"""Lets the supervision hear of something, and returns what it says."""
+"""Reports an event to the supervision, and returns its instructions."""
 
 
 class SupervisorCell(Protocol):
@@ -66,15 +66,15 @@ class Shell:
     Args:
         cell: the supervisor's own.
         supervision: the decisions.
-        children: what to begin with, by id.
+        children: the first children, by id.
         authority: takes the orders about children.
         new_actor: makes the id of an actor.
-        clock, after: tell the time, and run what they are given in so many seconds.
+        clock, after: tell the time, and call a function in so many seconds.
 
     Attributes:
         supervision: the decisions.
-        ready: ends when all of these run, or with the error of the first that does not start.
-        over: ends when every child has ended, and the supervisor may.
+        ready: ends when all first children run, or with the error of the first one that does not start.
+        over: ends when every child has ended, so that the supervisor may end.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Shell:
     # What the supervisor is asked
 
     def begin(self) -> None:
-        """Start the children to begin with."""
+        """Start the first children."""
         self._hear(self.supervision.start_requested, [child.spec(id) for id, child in self._children.items()])
 
     def stop(self, manner: Manner = Manner.ORDERLY) -> None:
@@ -123,7 +123,7 @@ class Shell:
         return self._refs.get(id)
 
     def child_ids(self) -> Iterable[tuple[ActorId, str]]:
-        """Return which actor goes by which id."""
+        """Return the actor and the id of each child."""
         return self._ids.items()
 
     async def start_child(self, child: Child) -> ActorRef[Any]:
@@ -162,7 +162,7 @@ class Shell:
         return None if actor_id is None else self._authority.end_of(actor_id)
 
     def end(self) -> None:
-        """The supervisor's incarnation is over, however that came: nothing more is heard or carried out. Idempotent."""
+        """Called when the supervisor's incarnation is over: later events and instructions are ignored. Idempotent."""
         self._has_ended = True
         self._due.clear()
         self.over.set_value(None)
@@ -200,7 +200,7 @@ class Shell:
             self._hear(self._waits_for_siblings, id)
 
     def children_restarted(self, event: ChildrenRestarted) -> None:
-        """Called when children that were to start again in turn have; or one has not, and so none behind it."""
+        """Called when several children have restarted, or when one has failed and the later ones were not begun."""
         now = self._clock.now()
         for child in event.started:
             if child in self._ids:
@@ -221,7 +221,7 @@ class Shell:
     # Carrying on
 
     def _hear(self, event: Callable[..., list[Instruction]], *args: Any, **kwargs: Any) -> None:
-        """Let the supervision hear of an event, and carry out what it says.
+        """Report an event to the supervision, and carry out its instructions.
 
         Exceptions on the way are handled here. An event that happens while an instruction is carried out is heard after
         the instructions that were given before.
@@ -254,7 +254,7 @@ class Shell:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """End the supervisor, and with it its children: what is to become of them can't be carried out."""
+        """End the supervisor and its children, since the decisions about them can't be carried out."""
         self.end()
         if self.ready.done():
             self._cell.fail(reason_of(error, f"{self._cell.label}, as it supervised"))
@@ -289,13 +289,13 @@ class Shell:
                 self.end()
 
     def _give_back(self, ids: Sequence[str]) -> None:
-        """Part from children that others have started, which run on: their authority would not answer an order."""
+        """Give up children that others have started. They run on: their authority would not answer an order."""
         now = self._clock.now()
         for id in ids:
             self._hear(self.supervision.child_exited, id, SHUTDOWN, now, is_administrative=True)
 
     def _waits_for_siblings(self, id: str) -> list[Instruction]:
-        """Tell callers of a failed child, which starts again when others have stopped: they do not wait for that."""
+        """Tell the callers of a failed child that it starts again when others have stopped: they do not wait for it."""
         self._authority.delay(self._actors[id], 0.0)
         return []
 
@@ -332,7 +332,7 @@ class Shell:
         self._hear(self.supervision.child_started, id, self._clock.now())
 
     def _start_failed(self, id: str, error: BaseException) -> None:
-        """The first start of a child failed: its authority knows it no more, or has never heard of it."""
+        """Called when the first start of a child has failed: its authority has no record of it."""
         self._part_from(id)
         if (start := self._starts.get(id)) is not None:
             start.set_error(error)

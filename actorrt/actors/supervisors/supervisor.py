@@ -1,6 +1,6 @@
-"""Supervisors as users meet them: a class to derive from, and what it answers about its children.
+"""The class `Supervisor`, from which users derive theirs.
 
-Decisions about children are made in `policy.supervision` and carried out by a `shell`.
+`policy.supervision` decides about children, and a `shell` carries out the decisions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChildStatus:
-    """What `Supervisor.children_info` says of one child.
+    """The status of one child, as `Supervisor.children_info` returns it.
 
     Attributes:
         id: the child's id.
@@ -49,9 +49,9 @@ class Supervisor(Actor):
 
     Attributes:
         strategy: `"one_for_one"`, `"one_for_all"`, `"rest_for_one"` or `"quorum"`.
-        quorum: how many children must run; with fewer it gives up. With `strategy = "quorum"`, and with no other.
-        max_restarts: how many restarts within `period_s` are borne; one more, and it gives up (with a quorum: makes
-            the next restarts wait as long as their back-off allows).
+        quorum: how many children must run; with fewer it gives up. For `strategy = "quorum"` only.
+        max_restarts: the most failures within `period_s`; with one more the supervisor gives up (with a quorum: the
+            next restarts wait for `backoff.max_s`).
         period_s: the window, in seconds.
         auto_shutdown: whether the end of significant children ends the supervisor.
     """
@@ -71,7 +71,7 @@ class Supervisor(Actor):
         check_quorum(strategy, cls.quorum)
 
     def children(self) -> Iterable[Child]:
-        """Yield the children to begin with, in their start order."""
+        """Yield the first children, in their start order."""
         return ()
 
     async def on_start(self) -> None:
@@ -79,7 +79,8 @@ class Supervisor(Actor):
 
         Raises:
             ActorStartError: one did not start; those before it were stopped.
-            TypeError, ValueError: `children()` gives what is no `Child`, or two of one id; nothing was started.
+            TypeError, ValueError: `children()` yields something else than a `Child`, or two of one id; nothing was
+                started.
         """
         cell, endpoint = self.context._cell, current_endpoint()
         children = identify(_given(type(self).__name__, self.children()))
@@ -102,7 +103,7 @@ class Supervisor(Actor):
         await shell.ready
 
     async def on_stop(self, reason: ExitReason) -> None:
-        """Return when the children have stopped, last first: they are being stopped since the order to stop came."""
+        """Return when the children have stopped, last first; their stop began with the order to the supervisor."""
         shell = self.context._cell.shell
         if isinstance(shell, Shell):
             await shell.over
@@ -132,14 +133,14 @@ class Supervisor(Actor):
         return ValueError(f"{type(self).__name__} has no child {id!r}; it has {', '.join(ids) or 'none'}")
 
     async def children_info(self) -> list[ChildStatus]:
-        """Return what is known of every child, in start order."""
+        """Return the status of every child, in start order."""
         return [
             ChildStatus(info.id, self._shell.ref(info.id), str(info.state), info.restart_count, info.last_reason)
             for info in self._shell.supervision.children()
         ]
 
     async def start_child(self, child: Child) -> ActorRef[Any]:
-        """Start one more child, last in the order. Cancelled, it ends the start and leaves no child behind.
+        """Start one more child, last in the order. If this is cancelled, the start ends and leaves no child.
 
         Raises:
             ActorStartError: it did not start; it is not a child then.
@@ -164,7 +165,7 @@ class Supervisor(Actor):
 
 
 def _given(where: str, children: Iterable[Any]) -> list[Child]:
-    """Return what `children()` gives, checked.
+    """Check the children that `children()` yields, and return them.
 
     Raises:
         TypeError: it gives something else than children.

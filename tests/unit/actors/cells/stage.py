@@ -116,7 +116,7 @@ class Stage:
             runners=Runners(self.scope, self.noted),
             outcomes=self.noted,
             mailboxes=self.noted,
-            crowds=self.noted,
+            deadlocks=self.noted,
             serving=self.noted,
             snapshots=self.snapshots,
             crash_notes=None,
