@@ -111,7 +111,7 @@ class Request(Record, Generic[A]):
     @classmethod
     def pack_answer(cls, answer: A) -> Any:
         """Return the data of an answer for the wire."""
-        write = _answer_form(cls).write
+        write = answer_form(cls).write
         return answer if write is None else write(answer)
 
     @classmethod
@@ -121,7 +121,7 @@ class Request(Record, Generic[A]):
         Raises:
             ValueError: the data do not fit; the text names the place, the value, and what belongs there.
         """
-        form = _answer_form(cls)
+        form = answer_form(cls)
         if data is None and NoneType in form.kinds:
             return cast("A", data)
         try:
@@ -148,7 +148,7 @@ def _make_answer_form(request: Any) -> Form:
     return form_of(answer_of(request))
 
 
-_answer_form: Final[Callable[[Any], Form]] = cache(_make_answer_form)
+answer_form: Final[Callable[[Any], Form]] = cache(_make_answer_form)
 
 
 def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:

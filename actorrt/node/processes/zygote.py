@@ -40,6 +40,7 @@ PRELOAD: Final = (
     "pyarrow",
     "pyarrow.ipc",
     "actorrt",
+    "actorrt.protocol.compiled",
     "actorrt.actors.supervisors.supervisor",
     "actorrt.node.worker.main",
 )
