@@ -7,6 +7,7 @@ once, so that no worker has to compile anything, and workers share the memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
 from actorrt.protocol import authorities, hosts, nodes, objects, processes
@@ -14,12 +15,12 @@ from actorrt.protocol.annotations import record_form
 from actorrt.protocol.record_type import compile_init
 from actorrt.protocol.verb import VERBS, Record, answer_form
 
-MODULES: Final = (authorities, hosts, nodes, objects, processes)
-"""Every module that defines verbs: their import fills `VERBS`."""
+MODULES: Final[tuple[ModuleType, ...]] = (authorities, hosts, nodes, objects, processes)
+"""The modules that define verbs, one for each kind of process that answers them: their import fills `VERBS`."""
 
 
 def records(base: type[Record] = Record) -> Iterator[type[Record]]:
-    """Yield every record that has fields or could have some."""
+    """Yield every record but the base classes, which have no fields."""
     for cls in base.__subclasses__():
         if hasattr(cls, "record_fields"):
             yield cls

@@ -9,16 +9,13 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from types import ModuleType
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
-from actorrt.protocol import authorities, hosts, nodes, objects, processes
 from actorrt.protocol.annotations import form_of, hints_of
+from actorrt.protocol.compiled import MODULES
 from actorrt.protocol.kinds import KINDS
 from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.protocol.verb import VERBS, Request, answer_of
-
-MODULES: Final[tuple[ModuleType, ...]] = (authorities, hosts, nodes, objects, processes)
-"""The verbs, by who answers them."""
 
 
 def verbs_of(module: ModuleType) -> list[type[Request[Any]]]:

@@ -41,7 +41,7 @@ COMES_AS = {
 async def ended(reply):
     """Return how a call ended, if it did."""
     try:
-        return await asyncio.wait_for(asyncio.ensure_future(awaited(reply)), WITHIN_S)
+        return await asyncio.wait_for(awaited(reply), WITHIN_S)
     except TimeoutError:
         pytest.fail("the call did not end")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actorrt.protocol.table import MODULES, tables, verbs_of
+from actorrt.protocol.compiled import MODULES
+from actorrt.protocol.table import tables, verbs_of
 from actorrt.protocol.verb import VERBS
 
 PAGE = Path(__file__).parents[3] / "docs" / "protocol.md"

@@ -8,20 +8,16 @@ from typing import Any
 
 import pytest
 
-from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import pack_acknowledgement
 from actorrt.transport.frames.framing import pack_start
-from actorrt.transport.frames.sequence import Receipts
-from actorrt.transport.interfaces import Lane
 from actorrt.transport.links import queued_link
-from actorrt.transport.links.flusher import Flusher
-from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.links.queued_link import QueuedLink
 from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.transport.unix import link as unix_link
 from actorrt.transport.unix.link import JOINED_BYTES, UnixLink
 from tests.fake_loop import FakeLoop
+from tests.unit.transport.link_setups import HELLO, link_setup
 
-HELLO = b"hello"
 NAMES = [b"name-1", b"name-2", b"name-3"]
 
 
@@ -91,19 +87,10 @@ class World:
         return self.sockets[-1]
 
     def link(self) -> UnixLink:
-        setup = LinkSetup(
-            peer=PeerId(b"p" * 16),
-            address="unix:///x",
-            lane=Lane.USER,
-            hello=HELLO,
-            first=0,
-            receipts=Receipts(),
-            flusher=Flusher(self.loop),
-            queue_bytes=1 << 30,
-            connect_timeout_s=60.0,
-            on_awaiting=lambda _: None,
+        setup = link_setup(
+            self.loop,
+            "unix:///x",
             on_unreachable=self.unreachable.append,
-            on_given_up=lambda _: None,
             on_refused=lambda link: self.on_refused(link),
             on_bad=lambda _, error: self.bad.append(str(error)),
         )

@@ -10,19 +10,15 @@ import pytest
 import zmq
 
 from actorrt.errors import ActorRtError, AuthenticationError
-from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import pack_acknowledgement, read_head
-from actorrt.transport.frames.sequence import Receipts
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links import queued_link
-from actorrt.transport.links.flusher import Flusher
-from actorrt.transport.links.queued_link import LinkSetup
 from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.transport.zeromq import link as zmq_link
 from actorrt.transport.zeromq.link import ZERO_COPY_BYTES, ZmqLink
 from tests.fake_loop import FakeLoop
+from tests.unit.transport.link_setups import HELLO, link_setup
 
-HELLO = b"hello"
 DISCONNECTED, REJECTED = (
     [struct.pack("=hi", int(event), 0), b"endpoint"]
     for event in (zmq.EVENT_DISCONNECTED, zmq.EVENT_HANDSHAKE_FAILED_AUTH)
@@ -121,20 +117,9 @@ class World:
         return dealer
 
     def link(self) -> ZmqLink:
-        setup = LinkSetup(
-            peer=PeerId(b"p" * 16),
-            address="tcp://127.0.0.1:1",
-            lane=Lane.USER,
-            hello=HELLO,
-            first=0,
-            receipts=Receipts(),
-            flusher=Flusher(self.loop),
-            queue_bytes=1 << 30,
-            connect_timeout_s=60.0,
-            on_awaiting=lambda _: None,
-            on_unreachable=lambda _: None,
-            on_given_up=lambda _: None,
-            on_refused=lambda _: None,
+        setup = link_setup(
+            self.loop,
+            "tcp://127.0.0.1:1",
             on_bad=lambda _, error: self.bad.append(error),
         )
         return ZmqLink(self._open, "tcp://127.0.0.1:1", setup)
