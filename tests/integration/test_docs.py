@@ -47,6 +47,26 @@ def is_there(path: Path, test: str) -> bool:
     return path.exists() and (not test or f"def {test}(" in path.read_text())
 
 
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+SOURCES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "actorrt").rglob("*.py"))}
+
+
+def test_lives_name_modules_and_classes_of_today() -> None:
+    lives = ARCHITECTURE[ARCHITECTURE.index("## The life of a message") :]
+    modules = re.findall(r"`((?!tests/)(?:\w+/)*\w+\.py)`", lives)
+    missing = [name for name in modules if not any(f"/{path}".endswith(f"/{name}") for path in SOURCES)]
+    classes = re.findall(r"`([A-Z]+[a-z]\w*)(?:\.(\w+))?`", lives)
+    assert len(modules) > 60
+    assert len(classes) > 60
+    assert missing + [f"{name}.{member}" for name, member in classes if not is_defined(name, member)] == []
+
+
+def is_defined(name: str, member: str) -> bool:
+    definition = re.compile(rf"^class {name}\b|^{name}\b.* = ", re.MULTILINE)
+    modules = [text for text in SOURCES.values() if definition.search(text)]
+    return any(not member or f"def {member}(" in text for text in modules)
+
+
 MESSAGING = (ROOT / "docs" / "messaging.md").read_text()
 
 
