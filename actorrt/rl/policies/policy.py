@@ -5,6 +5,7 @@ How features lead to actions is in the subclasses: `numpy_policy` acts without t
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,15 +109,36 @@ class FlatPolicy:
         inputs = self.spec.input_count
         return (features, None) if inputs == features.shape[1] else (features[:, :inputs], features[:, inputs:])
 
-    def __call__(self, obs: Any) -> Any:
-        """Return the best action for one observation of the environment, in the environment's own form.
+    def __call__(self, obs: Any, *, deterministic: bool = True, rng: np.random.Generator | None = None) -> Any:
+        """Return the action for one observation, or the actions for a batch, in the environment's own form.
+
+        A batch is told from one observation by its shape: it has one more dimension, in every part of a `Dict` or a
+        `Tuple`. Batches of observations and of actions have the form that Gymnasium's vector environments use.
+
+        Args:
+            obs: one observation of the environment, or a batch.
+            deterministic: whether to take the most likely action; otherwise actions are drawn, as in training.
+            rng: draws the actions, so that a seed determines them; None takes a generator with a random seed.
 
         Raises:
-            ValueError: the observation is not in the policy's space, or is infinite or NaN.
+            ValueError: the observation is not in the policy's space, or is infinite or NaN; or `rng` is given, and
+                nothing is drawn.
+            NotImplementedError: actions should be drawn, and the policy is linear, so that it draws none.
         """
-        features = self.features(self.spec.observation.stack([obs]))
-        actions = self.spec.action.to_environment(self.best_actions(features))
-        return self.spec.action.unstack(actions)[0]
+        batch, count = self.spec.observation.as_batch(obs)
+        features = self.features(batch)
+        if deterministic:
+            if rng is not None:
+                raise ValueError("rng= draws actions, but the most likely ones are taken: give deterministic=False")
+            rows = self.best_actions(features)
+        else:
+            rows = self.act(features, self._rng if rng is None else rng)[0]
+        actions = self.spec.action.to_environment(rows)
+        return self.spec.action.unstack(actions)[0] if count is None else actions
+
+    @cached_property
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng()
 
     def __repr__(self) -> str:
         place = f" for {self.spec.env_id}" if self.spec.env_id else ""

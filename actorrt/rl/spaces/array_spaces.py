@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from actorrt.rl.spaces.rows import flattened, one_hot, stacked
+from actorrt.rl.spaces.rows import as_batch, flattened, one_hot, stacked
 
 Array: TypeAlias = NDArray[Any]
 Kind = Literal["categorical", "bernoulli", "gaussian"]
@@ -23,6 +23,12 @@ Kind = Literal["categorical", "bernoulli", "gaussian"]
 
 class ArraySpace:
     """The base of spaces whose values are one array."""
+
+    shape: tuple[int, ...]
+
+    def as_batch(self, obs: Any) -> tuple[Any, int | None]:
+        """Return one observation, or a batch of them, as a batch; see `rows.as_batch`."""
+        return as_batch(obs, self.shape)
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
@@ -39,6 +45,10 @@ class Discrete(ArraySpace):
 
     n: int
     start: int = 0
+
+    def as_batch(self, obs: Any) -> tuple[Any, int | None]:
+        """Return one number, or a batch of numbers, as a batch; see `rows.as_batch`."""
+        return as_batch(obs, ())
 
     @property
     def feature_count(self) -> int:

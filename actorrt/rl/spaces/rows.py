@@ -24,6 +24,32 @@ def stacked(values: Sequence[Any]) -> Any:
         raise ValueError(f"observations of one space have several shapes: {shapes}") from None
 
 
+def as_batch(obs: Any, shape: tuple[int, ...]) -> tuple[NDArray[Any], int | None]:
+    """Return one observation of this shape, or a batch of them, as a batch. The shape tells which of both it is.
+
+    Returns:
+        The batch, and its number of observations; None in place of the number for one observation.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        array = np.asarray(obs)
+    except ValueError:  # lists of several lengths
+        raise ValueError(f"an observation is no array of numbers: {obs!r:.200}") from None
+    found = array.shape
+    if found == shape:
+        return array[None], None
+    if found[1:] == shape and found:
+        return array, len(array)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"an observation is no array of numbers: {obs!r:.200}")
+    batch = f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
+    raise ValueError(
+        f"an observation of shape {found} is not in a space of shape {shape}, and no batch of shape {batch} either"
+    )
+
+
 def part_of(value: Any, key: Any) -> Any:
     """Return the part of an observation that has this name, or this place in a tuple.
 

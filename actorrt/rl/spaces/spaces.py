@@ -41,6 +41,26 @@ class Composite:
     def _joined(self, values: Sequence[Any]) -> Any:
         return tuple(values) if self.names is None else dict(zip(self.names, values, strict=True))
 
+    def as_batch(self, obs: Any) -> tuple[Any, int | None]:
+        """Return one observation, or a batch of them, as a batch for each part, and how many; None means one.
+
+        Raises:
+            ValueError: a part is neither, or the parts are not equally many; the message names the part.
+        """
+        batches, counts = [], []
+        for part, key in zip(self.parts, self._keys, strict=True):
+            value = part_of(obs, key)
+            try:
+                batch, count = part.as_batch(value)
+            except ValueError as error:
+                raise ValueError(f"part {key!r}: {error}") from None
+            batches.append(batch)
+            counts.append(count)
+        if counts.count(counts[0]) < len(counts):
+            shown = ", ".join(f"{key!r} {_counted(count)}" for key, count in zip(self._keys, counts, strict=True))
+            raise ValueError(f"the parts of an observation do not belong together: {shown}")
+        return self._joined(batches), counts[0]
+
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch: one batch for each part."""
         pairs = zip(self.parts, self._keys, strict=True)
@@ -102,6 +122,20 @@ class Masked:
     def kinds(self) -> tuple[tuple[Kind, int], ...]:
         raise ValueError("an observation with a mask is no action")
 
+    def as_batch(self, obs: Any) -> tuple[Any, int | None]:
+        """Return one observation with its mask, or a batch of them, as a batch, and how many; None means one.
+
+        Raises:
+            ValueError: it is neither, or the mask does not fit.
+        """
+        batch, count = self.observation.as_batch(obs if self.key is None else part_of(obs, self.key))
+        given = part_of(obs, MASK_KEY)
+        mask = flat_mask(given)[None] if count is None else mask_rows(given)
+        if mask.shape != (1 if count is None else count, self.mask_count):
+            many = f"{self.mask_count} entries" if count is None else f"{count} rows of {self.mask_count} entries"
+            raise ValueError(f"part {MASK_KEY!r}: a mask of shape {np.shape(given)} has not {many}")
+        return ({**batch, MASK_KEY: mask} if self.key is None else {self.key: batch, MASK_KEY: mask}), count
+
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
         rest = [value if self.key is None else part_of(value, self.key) for value in values]
@@ -129,6 +163,10 @@ class Masked:
         return {"kind": "masked", "mask_count": self.mask_count, **rest}
 
 
+def _counted(count: int | None) -> str:
+    return "is one observation" if count is None else f"is a batch of {count}"
+
+
 Space: TypeAlias = Discrete | Box | MultiDiscrete | MultiBinary | Composite | Masked
 
 
@@ -142,6 +180,18 @@ def flat_mask(mask: Any, *batch: int) -> Array:
     if isinstance(mask, tuple | list):
         return np.concatenate([flat_mask(part, *batch) for part in mask], axis=-1)
     return np.reshape(mask, (*batch, -1))
+
+
+def mask_rows(mask: Any) -> Array:
+    """Return a batch of masks as rows; a tuple has a batch for each part of the action.
+
+    Raises:
+        ValueError: the parts are not equally many.
+    """
+    if isinstance(mask, tuple):
+        return np.concatenate([mask_rows(part) for part in mask], axis=-1)
+    rows = np.atleast_1d(mask)
+    return rows.reshape(len(rows), -1)
 
 
 def is_image(observation: Space) -> bool:

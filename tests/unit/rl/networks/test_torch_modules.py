@@ -198,6 +198,9 @@ def test_file_of_a_policy_with_a_network_of_ones_own(tmp_path):
     loaded = load_policy(path, network=OwnNetwork)
     obs = {"position": np.ones(4), "kind": 2}
     assert (loaded(obs) == policy(obs)).all()
+    batch = policy({"position": np.array([np.ones(4), np.zeros(4)]), "kind": [2, 0]})
+    singles = [policy(obs), policy({"position": np.zeros(4), "kind": 0})]
+    np.testing.assert_allclose(batch, singles, rtol=1e-5)
 
 
 class Forgetful(OwnNetwork):

@@ -13,9 +13,9 @@ from actorrt.rl.networks.layout import parameter_views
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import load_policy
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
-from actorrt.rl.spaces.array_spaces import Box, Discrete
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
-from actorrt.rl.spaces.spaces import Composite, space_from_data
+from actorrt.rl.spaces.spaces import Composite, Masked, space_from_data
 
 CATEGORICAL = PolicySpec("CartPole-v1", Box((4,), (-1.0,) * 4, (float("inf"),) * 4), Discrete(3, start=1), (16, 8))
 GAUSSIAN = PolicySpec("", Discrete(5), Box((2, 1), (-1.0, -2.0), (1.0, 2.0)), (8, 8))
@@ -226,6 +226,7 @@ def test_spaces_survive_as_data(space):
 
 
 NAMED = PolicySpec("", Composite((Box((2,), (-1.0,) * 2, (1.0,) * 2), Discrete(3)), ("place", "colour")), Discrete(2))
+MASKED = PolicySpec("", Masked(Box((2,), (-1.0,) * 2, (1.0,) * 2), 3, "place"), Discrete(3), (8,))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,34 @@ NAMED = PolicySpec("", Composite((Box((2,), (-1.0,) * 2, (1.0,) * 2), Discrete(3
     [
         (CATEGORICAL, [0.0, float("nan"), 0.0, 0.0], r"an observation is infinite or NaN: \[ *0\. *nan"),
         (CATEGORICAL, np.zeros(12), r"an observation of shape \(12,\) is not in a space of shape \(4,\)"),
-        (CATEGORICAL, np.zeros((2, 4)), r"an observation of shape \(2, 4\) is not in a space of shape \(4,\)"),
+        (
+            CATEGORICAL,
+            np.zeros((2, 3)),
+            r"shape \(2, 3\) is not in a space of shape \(4,\), and no batch of shape \(N, 4\) either",
+        ),
+        (CATEGORICAL, np.zeros((2, 2)), r"an observation of shape \(2, 2\) is not in a space of shape \(4,\)"),
+        (CATEGORICAL, np.zeros((1, 2, 4)), r"an observation of shape \(1, 2, 4\) is not in a space of shape \(4,\)"),
+        (CATEGORICAL, [[0.0, 0.0], [0.0]], "an observation is no array of numbers"),
+        (CATEGORICAL, [[0.0] * 4, [0.0, 0.0, 0.0, float("nan")]], "an observation is infinite or NaN"),
+        (
+            GAUSSIAN,
+            [[1, 2]],
+            r"an observation of shape \(1, 2\) is not in a space of shape \(\), and no batch of shape \(N,",
+        ),
+        (GAUSSIAN, [1, 5], "the environment shows a value outside its space"),
+        (
+            NAMED,
+            {"place": [0.0], "colour": 0},
+            r"part 'place': an observation of shape \(1,\) is not in a space of shape",
+        ),
+        (
+            NAMED,
+            {"place": [[0.0, 0.0]] * 2, "colour": 0},
+            "the parts of an observation do not belong together: 'place' is a batch of 2, 'colour' is one observation",
+        ),
+        (NAMED, {"place": [[0.0, 0.0]] * 2, "colour": [0, 1, 2]}, "'place' is a batch of 2, 'colour' is a batch of 3"),
+        (MASKED, {"place": [0.0, 0.0], "action_mask": [1, 1]}, r"a mask of shape \(2,\) has not 3 entries"),
+        (MASKED, {"place": [[0.0, 0.0]] * 2, "action_mask": [1, 1, 0]}, r"shape \(3,\) has not 2 rows of 3 entries"),
         (CATEGORICAL, "left", "an observation is no array of numbers"),
         (NAMED, {"place": [0.0, 0.0]}, "an observation has no part 'colour': it has 'place'"),
         (NAMED, [0.0, 0.0], r"an observation has no part 'place': it is \[0.0, 0.0\]"),
@@ -242,3 +270,85 @@ NAMED = PolicySpec("", Composite((Box((2,), (-1.0,) * 2, (1.0,) * 2), Discrete(3
 def test_policy_refuses_observations_outside_its_space(spec, obs, message):
     with pytest.raises(ValueError, match=message):
         make_policy(spec)(obs)
+
+
+@pytest.mark.parametrize(
+    ("spec", "singles", "batch"),
+    [
+        (CATEGORICAL, [[1.0, 0.0, 0.5, 0.0], [0.0, -1.0, 0.0, 2.0]], np.array([[1, 0, 0.5, 0], [0, -1, 0, 2]])),
+        (GAUSSIAN, [4, 0], [4, 0]),
+        (PolicySpec("", Box((), (0.0,), (1.0,)), Discrete(3), (8,)), [0.1, 0.9], [0.1, 0.9]),
+        (PolicySpec("", MultiDiscrete((2,), (3, 2), (0, 0)), Discrete(3), (8,)), [[2, 1], [0, 0]], [[2, 1], [0, 0]]),
+        (
+            PolicySpec("", MultiBinary((2, 2)), Discrete(3), (8,)),
+            [[[0, 1], [1, 1]]] * 2,
+            np.ones((2, 2, 2)) * [[0, 1], [1, 1]],
+        ),
+        (
+            NAMED,
+            [{"place": [0.0, 1.0], "colour": 1}, {"place": [2.0, 3.0], "colour": 0}],
+            {"place": [[0.0, 1.0], [2.0, 3.0]], "colour": [1, 0]},
+        ),
+        (
+            PolicySpec("", Composite((Discrete(3), Composite((Discrete(2),), ("deep",)))), Discrete(3), (8,)),
+            [(2, {"deep": 1}), (0, {"deep": 0})],
+            ([2, 0], {"deep": [1, 0]}),
+        ),
+        (
+            MASKED,
+            [{"place": [0.0, 1.0], "action_mask": [0, 1, 0]}, {"place": [2.0, 3.0], "action_mask": [0, 0, 1]}],
+            {"place": [[0.0, 1.0], [2.0, 3.0]], "action_mask": [[0, 1, 0], [0, 0, 1]]},
+        ),
+    ],
+)
+def test_batch_of_observations_gets_the_action_of_each(spec, singles, batch):
+    policy = make_policy(spec)
+    actions = policy(batch)
+    assert isinstance(actions, np.ndarray)
+    np.testing.assert_allclose(actions, [policy(each) for each in singles], rtol=1e-5)
+    assert len(actions) == len(singles)
+
+
+def test_batches_of_actions_of_several_parts_have_the_form_of_vector_environments():
+    parts = Composite((Discrete(3, start=1), MultiBinary((2,))), ("which", "on"))
+    actions = make_policy(PolicySpec("", Discrete(5), parts, (8,)))([0, 4, 2, 1])
+    assert {name: part.shape for name, part in actions.items()} == {"which": (4,), "on": (4, 2)}
+    assert set(actions["which"].tolist()) <= {1, 2, 3}
+
+
+def test_batch_of_one_is_a_batch_and_of_none_has_no_actions():
+    policy = make_policy(CATEGORICAL)
+    assert policy(np.zeros((1, 4))).shape == (1,)
+    assert policy(np.zeros((0, 4))).shape == (0,)
+    assert isinstance(policy(np.zeros(4)), int)
+
+
+def test_drawn_actions_follow_the_probabilities_and_the_generator():
+    policy = make_policy(CATEGORICAL)
+    views = parameter_views(CATEGORICAL, policy.parameters)
+    views["action"][:] = 0.0
+    views["action_bias"][:] = np.log([0.2, 0.3, 0.5])
+    drawn = policy(np.zeros((20_000, 4)), deterministic=False, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4)[1:] / len(drawn), [0.2, 0.3, 0.5], atol=0.02)
+    first, second = (
+        [policy(np.zeros(4), deterministic=False, rng=rng) for _ in range(20)]
+        for rng in (np.random.default_rng(7), np.random.default_rng(7))
+    )
+    assert first == second
+    assert set(first) <= {1, 2, 3}
+    assert {policy(np.zeros(4), deterministic=False) for _ in range(200)} == {1, 2, 3}
+
+
+def test_drawn_continuous_actions_stay_inside_the_bounds():
+    actions = make_policy(GAUSSIAN)(np.zeros(500, np.int64), deterministic=False, rng=np.random.default_rng(0))
+    assert actions.shape == (500, 2, 1)
+    assert (np.abs(actions) <= [[1.0], [2.0]]).all()
+    assert actions.std() > 0.3
+
+
+def test_generator_without_anything_to_draw_is_refused():
+    with pytest.raises(ValueError, match="rng= draws actions, but the most likely ones are taken: give deterministic"):
+        make_policy(CATEGORICAL)(np.zeros(4), rng=np.random.default_rng(0))
+    linear = LinearPolicy(PolicySpec("", Discrete(2), Discrete(2), ()))
+    with pytest.raises(NotImplementedError, match="a linear policy is deterministic"):
+        linear(0, deterministic=False)
