@@ -11,10 +11,11 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.algorithms.a2c import actor_critic_gradient
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
+from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.networks.network import Network
 from actorrt.rl.records import checkpoint
+from actorrt.rl.rollouts.transitions import transitions
 
 SETTINGS = rl.A3CSettings.preset("CartPole-v1", hidden=(8, 8), horizon=4, environments=2)
 
@@ -31,7 +32,8 @@ async def test_what_is_applied_is_the_gradient_of_the_fragment() -> None:
         fragment = await (await rl.Simulator.spawn("CartPole-v1", held, **common)).rollout()
         moved = await applied.latest()
     network = Network(spec, parameters)
-    actor_critic_gradient(network, (fragment,), SETTINGS)
+    rows = transitions((fragment,), gamma=SETTINGS.gamma, gae_lambda=SETTINGS.gae_lambda)
+    actor_critic_gradient(network, rows, rows.advantage, SETTINGS.value_coefficient, SETTINGS.entropy_coefficient)
     expected = GradientServer(SETTINGS, 1_000, parameters).apply(network.gradient, fragment.step_count)
     np.testing.assert_allclose(moved.parameters, expected.parameters, rtol=1e-6)
     assert (contribution.step_count, contribution.policy_version, contribution.sequence) == (8, 1, 0)

@@ -47,8 +47,8 @@ PACKAGES = {
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),
     "rl": (
-        *("foundation", "spaces", "networks", "policies", "rollouts", "settings", "roles", "records", "views", "runs"),
-        *("evolution", "algorithms", "cli"),
+        *("foundation", "spaces", "networks", "policies", "rollouts", "settings", "presets", "roles", "records"),
+        *("views", "runs", "evolution", "algorithms", "cli"),
     ),
 }
 """The packages of a layer, the lowest first. A package imports itself and those before it."""

@@ -1,4 +1,4 @@
-"""Asynchronous advantage actor-critic (Mnih et al. 2016, algorithm S3): settings and presets.
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, algorithm S3): settings and supervisor.
 
 Each simulator computes the gradient of its fragment, and the parameter server applies it at once; no process waits for
 another. The roles are in `a3c_roles`.
@@ -6,7 +6,7 @@ another. The roles are in `a3c_roles`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,13 +14,10 @@ import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
 from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.presets.a3c import PRESETS
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.rollouts.trajectory import Batch
 from actorrt.rl.runs.training import Training, TrainingLoop
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 16, "gamma": 0.98, "gae_lambda": 0.95},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +25,7 @@ class A3CSettings(A2CSettings):
     """Settings of asynchronous advantage actor-critic: those of A2C, with a gradient for each fragment."""
 
     algorithm: ClassVar[str] = "A3C"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     max_lag: int | None = None
     order: Order | None = "completion"

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.algorithms.a2c import A2CSettings, actor_critic_gradient
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.networks.network import limit_threads, make_network
 from actorrt.rl.networks.optimiser import FlatRMSProp, to_array
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import ParameterServer
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.rollouts.transitions import normalised, transitions
 from actorrt.rl.settings.algorithm_settings import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import require_finite
@@ -170,6 +172,11 @@ class GradientSimulator(Simulator):
 
     def _differentiate(self, fragment: Fragment) -> tuple[Array, dict[str, float]]:
         """Return the gradient of a fragment's actor-critic loss, and its metrics."""
-        self._network.set_parameters(self._policy.parameters)
-        metrics = actor_critic_gradient(self._network, (fragment,), self._settings)
-        return to_array(self._network.gradient), metrics
+        settings, network = self._settings, self._network
+        network.set_parameters(self._policy.parameters)
+        rows = transitions((fragment,), gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
+        metrics = actor_critic_gradient(
+            network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient
+        )
+        return to_array(network.gradient), metrics

@@ -6,29 +6,18 @@ objective is PPO's clipped one, relative to the policy that acted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.clipped_objective import ClippedSettings, ClippedUpdate
 from actorrt.rl.algorithms.impala import CorrectedSettings
+from actorrt.rl.algorithms.ppo import ClippedSettings, ClippedUpdate
 from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.presets.appo import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, corrected_transitions
 from actorrt.rl.spaces.array_spaces import Array
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {
-        "steps": 1_000_000,
-        "environments": 8,
-        "horizon": 32,
-        "batch_steps": 256,
-        "gamma": 0.98,
-        "learning_rate": 1e-3,
-        "epochs": 4,
-        "minibatch_size": 256,
-    },
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +25,7 @@ class APPOSettings(CorrectedSettings, ClippedSettings):
     """Settings of asynchronous proximal policy optimisation; a batch is corrected once, before the first epoch."""
 
     algorithm: ClassVar[str] = "APPO"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     max_grad_norm: float = 4.0
     minibatch_size: int = 256

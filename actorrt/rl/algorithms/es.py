@@ -1,10 +1,11 @@
-"""Evolution strategies (Salimans et al. 2017): settings and update rule.
+"""Evolution strategies (Salimans et al. 2017): settings and update.
 
 The package `evolution` plays the episodes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,11 +14,8 @@ import numpy as np
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.ars import EvolutionSettings
 from actorrt.rl.evolution.loop import EvolutionLoop
+from actorrt.rl.presets.es import PRESETS
 from actorrt.rl.spaces.array_spaces import Array
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 500_000, "hidden": (16, 16), "directions": 16, "deviation": 0.1, "learning_rate": 0.05},
-}
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -31,7 +29,7 @@ class ESSettings(EvolutionSettings):
     """
 
     algorithm: ClassVar[str] = "ES"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     directions: int = 32
     deviation: float = 0.02

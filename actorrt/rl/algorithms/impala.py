@@ -1,26 +1,25 @@
-"""IMPALA (Espeholt et al. 2018): settings, presets and update rule.
+"""IMPALA (Espeholt et al. 2018): settings and update.
 
-Simulators collect while the learner learns, so fragments are of older policies; V-trace corrects for that.
+Simulators collect while the learner learns, so fragments are of older policies; V-trace corrects for that
+(`rollouts.returns`). The loss is in `actor_critic`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from actorrt.rl.algorithms.a2c import differentiate
+from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.presets.impala import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import corrected_transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings, scheduled
 from actorrt.rl.spaces.array_spaces import Array
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 32, "batch_steps": 256, "learning_rate": 1e-3},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class IMPALASettings(CorrectedSettings):
     """Settings of IMPALA. The optimiser is Adam, as in most libraries, instead of the paper's RMSProp."""
 
     algorithm: ClassVar[str] = "IMPALA"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     entropy_coefficient: float = 0.005
 
@@ -87,7 +86,7 @@ class IMPALAUpdate(GradientUpdate):
             self.network, fragments, gamma=settings.gamma, rho_limit=settings.rho_limit, c_limit=settings.c_limit
         )
         rows = self.share(dataclasses.replace(rows, advantage=rho * rows.advantage))
-        metrics = differentiate(
+        metrics = actor_critic_gradient(
             self.network, rows, rows.advantage, settings.value_coefficient, settings.entropy_coefficient
         )
         self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))

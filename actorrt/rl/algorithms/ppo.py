@@ -1,206 +1,51 @@
-"""Proximal policy optimisation (Schulman et al. 2017): settings, presets and update rule.
+"""Proximal policy optimisation (Schulman et al. 2017), in the paper's order: settings, the loss, the update.
 
-The mathematics is in `clipped_objective`. The presets are RL-Zoo's tuned values (github.com/DLR-RM/rl-baselines3-zoo,
-hyperparams/ppo.yml; those for MuJoCo are of versions 2 and 4 there), with Stable-Baselines3's defaults for values that
-RL-Zoo leaves out, so that results are comparable. State-dependent exploration, which RL-Zoo uses for Pendulum and
-MountainCarContinuous, is missing.
+How advantages are estimated is in `rollouts.returns`. `rl.source("ppo")` prints one page with all that an update uses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
+
+import numpy as np
 
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.clipped_objective import ClippedSettings, ClippedUpdate
+from actorrt.rl.algorithms.gradient_update import GradientUpdate
+from actorrt.rl.foundation.checks import require_one_of
 from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.presets.ppo import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
-from actorrt.rl.rollouts.transitions import Transitions, transitions
+from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
+from actorrt.rl.settings.algorithm_settings import LearningRateSchedule, RolloutSettings, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
-NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
-WIDE = {"hidden": (256, 256), "activation": "relu", "orthogonal": False, "log_std": -2.0}
-ONE = {**NORMALISED, "steps": 1_000_000, "environments": 1, "horizon": 512, "evaluate_every": 25_000}
-LANDER = {
-    "steps": 1_000_000,
-    "environments": 16,
-    "horizon": 1024,
-    "gamma": 0.999,
-    "gae_lambda": 0.98,
-    "epochs": 4,
-    "entropy_coefficient": 0.01,
-    "evaluate_every": 50_000,
-}
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {
-        "steps": 100_000,
-        "environments": 8,
-        "horizon": 32,
-        "minibatch_size": 256,
-        "epochs": 20,
-        "gamma": 0.98,
-        "gae_lambda": 0.8,
-        "learning_rate": 1e-3,
-        "learning_rate_schedule": "linear",
-        "clip_range": 0.2,
-        "clip_schedule": "linear",
-    },
-    "Pendulum-v1": {
-        "steps": 100_000,
-        "environments": 4,
-        "horizon": 1024,
-        "gamma": 0.9,
-        "learning_rate": 1e-3,
-    },
-    "MountainCarContinuous-v0": {
-        **NORMALISED,
-        "steps": 20_000,
-        "environments": 1,
-        "horizon": 8,
-        "minibatch_size": 256,
-        "gamma": 0.9999,
-        "learning_rate": 7.77e-5,
-        "entropy_coefficient": 0.00429,
-        "clip_range": 0.1,
-        "gae_lambda": 0.9,
-        "max_grad_norm": 5.0,
-        "value_coefficient": 0.19,
-        "orthogonal": False,
-        "log_std": -3.29,
-    },
-    "Acrobot-v1": {**NORMALISED, "environments": 16, "horizon": 256, "gae_lambda": 0.94, "epochs": 4},
-    "MountainCar-v0": {**NORMALISED, "environments": 16, "horizon": 16, "gae_lambda": 0.98, "epochs": 4},
-    "LunarLander-v3": LANDER,
-    "LunarLanderContinuous-v3": LANDER,
-    "BipedalWalker-v3": {
-        **NORMALISED,
-        "steps": 5_000_000,
-        "environments": 32,
-        "horizon": 2048,
-        "gamma": 0.999,
-        "clip_range": 0.18,
-        "evaluate_every": 250_000,
-    },
-    "BipedalWalkerHardcore-v3": {
-        **NORMALISED,
-        "steps": 100_000_000,
-        "environments": 16,
-        "horizon": 2048,
-        "learning_rate": 2.5e-4,
-        "learning_rate_schedule": "linear",
-        "clip_schedule": "linear",
-        "entropy_coefficient": 0.001,
-        "evaluate_every": 1_000_000,
-    },
-    "HalfCheetah-v5": {
-        **ONE,
-        **WIDE,
-        "gamma": 0.98,
-        "learning_rate": 2.0633e-5,
-        "entropy_coefficient": 0.000401762,
-        "clip_range": 0.1,
-        "epochs": 20,
-        "gae_lambda": 0.92,
-        "max_grad_norm": 0.8,
-        "value_coefficient": 0.58096,
-    },
-    "Hopper-v5": {
-        **ONE,
-        **WIDE,
-        "minibatch_size": 32,
-        "gamma": 0.999,
-        "learning_rate": 9.80828e-5,
-        "entropy_coefficient": 0.00229519,
-        "epochs": 5,
-        "gae_lambda": 0.99,
-        "max_grad_norm": 0.7,
-        "value_coefficient": 0.835671,
-    },
-    "Walker2d-v5": {
-        **ONE,
-        "minibatch_size": 32,
-        "gamma": 0.99,
-        "learning_rate": 5.05041e-5,
-        "entropy_coefficient": 0.000585045,
-        "clip_range": 0.1,
-        "epochs": 20,
-        "max_grad_norm": 1.0,
-        "value_coefficient": 0.871923,
-    },
-    "Humanoid-v5": {
-        **ONE,
-        **WIDE,
-        "steps": 10_000_000,
-        "minibatch_size": 256,
-        "gamma": 0.95,
-        "learning_rate": 3.56987e-5,
-        "entropy_coefficient": 0.00238306,
-        "clip_range": 0.3,
-        "epochs": 5,
-        "gae_lambda": 0.9,
-        "max_grad_norm": 2.0,
-        "value_coefficient": 0.431892,
-    },
-    "HumanoidStandup-v5": {
-        **ONE,
-        **WIDE,
-        "steps": 10_000_000,
-        "minibatch_size": 32,
-        "learning_rate": 2.55673e-5,
-        "entropy_coefficient": 3.62109e-6,
-        "clip_range": 0.3,
-        "epochs": 20,
-        "gae_lambda": 0.9,
-        "max_grad_norm": 0.7,
-        "value_coefficient": 0.430793,
-    },
-    "Reacher-v5": {
-        **ONE,
-        "minibatch_size": 32,
-        "gamma": 0.9,
-        "learning_rate": 1.04019e-4,
-        "entropy_coefficient": 7.52585e-8,
-        "clip_range": 0.3,
-        "epochs": 5,
-        "gae_lambda": 1.0,
-        "max_grad_norm": 0.9,
-        "value_coefficient": 0.950368,
-    },
-    "InvertedPendulum-v5": {
-        **ONE,
-        "horizon": 32,
-        "gamma": 0.999,
-        "learning_rate": 2.22425e-4,
-        "entropy_coefficient": 1.37976e-7,
-        "clip_range": 0.4,
-        "epochs": 5,
-        "gae_lambda": 0.9,
-        "max_grad_norm": 0.3,
-        "value_coefficient": 0.19816,
-    },
-    "InvertedDoublePendulum-v5": {
-        **ONE,
-        "horizon": 128,
-        "minibatch_size": 512,
-        "gamma": 0.98,
-        "learning_rate": 1.55454e-4,
-        "entropy_coefficient": 1.05057e-6,
-        "clip_range": 0.4,
-        "gae_lambda": 0.8,
-        "value_coefficient": 0.695929,
-    },
-    "Ant-v5": {**ONE, "horizon": 2048},
-    "Swimmer-v5": {
-        **ONE,
-        "environments": 4,
-        "horizon": 1024,
-        "minibatch_size": 256,
-        "gamma": 0.9999,
-        "learning_rate": 6e-4,
-        "gae_lambda": 0.98,
-    },
-}
+@dataclass(frozen=True, kw_only=True)
+class ClippedSettings(RolloutSettings):
+    """What the settings of PPO and APPO have in common.
+
+    Attributes:
+        minibatch_size: number of transitions of a gradient step.
+        epochs: passes over each batch.
+        clip_range: bound on the change of the probability ratio, at the start of the run.
+        clip_schedule: whether it shrinks to 0 over the run.
+        normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
+    """
+
+    minibatch_size: int = 64
+    epochs: int = 10
+    clip_range: float = 0.2
+    clip_schedule: LearningRateSchedule = "constant"
+    normalise_advantages: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least_1("minibatch_size", "epochs")
+        self._require_limits("clip_range")
+        self._require_flags("normalise_advantages")
+        require_one_of("clip_schedule", self.clip_schedule, get_args(LearningRateSchedule))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +57,7 @@ class PPOSettings(ClippedSettings):
     """
 
     algorithm: ClassVar[str] = "PPO"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     gae_lambda: float = 0.95
 
@@ -223,6 +68,90 @@ class PPOSettings(ClippedSettings):
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:
         """Make the update rule."""
         return PPOUpdate(self, spec, parameters, seed)
+
+
+class ClippedUpdate(GradientUpdate):
+    """Makes several epochs over minibatches of the clipped objective; the subclasses compute the advantages."""
+
+    settings: ClippedSettings
+
+    def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
+        super().__init__(settings, spec, parameters)
+        self._rng = np.random.default_rng(seed)
+
+    def differentiate(self, rows: Transitions, clip_range: float) -> None:
+        """Compute the gradient of the loss, which is minimised, in the network.
+
+        With the ratio r = exp(log pi(a) - logp) of an action's probability now to that when it was chosen, the loss is
+        the mean over rows of
+
+            - min(r A, clip(r, 1 - clip_range, 1 + clip_range) A)                         (eq. 7)
+            + value_coefficient (V - target)^2 - entropy_coefficient H                    (eq. 9)
+        """
+        settings, count = self.settings, len(rows)
+        outputs, value = self.network.forward(rows.obs)
+        distribution = self.network.distribution(outputs)
+        advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
+        ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
+        surrogate = ratio * advantage
+        # The smaller of the two surrogates counts; if that is the clipped one, its gradient is zero.
+        moves = surrogate <= ratio.clip(1.0 - clip_range, 1.0 + clip_range) * advantage
+        d_logp = surrogate * moves / -count  # since d r / d log pi is r
+        d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)
+        self.network.backward(d_outputs, (value - rows.target) * (2.0 * settings.value_coefficient / count))
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: fragments with at least one transition.
+            remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
+
+        Returns:
+            Metrics of the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy that
+            acted) and `clip_fraction`.
+        """
+        settings = self.settings
+        batch = self.rows(fragments)
+        count = max(1, round(len(batch) / settings.minibatch_size))
+        rows = self.share(batch)
+        learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
+        clip_range = scheduled(settings.clip_range, settings.clip_schedule, remaining)
+        for _ in range(settings.epochs):
+            for minibatch in self._minibatches(rows, count):
+                self.differentiate(minibatch, clip_range)
+                self.step(learning_rate)
+        return self._measure(rows, clip_range)
+
+    def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
+        """Compute advantages and value targets under the policy as it is before the first epoch."""
+        raise NotImplementedError
+
+    def _minibatches(self, rows: Transitions, count: int) -> list[Transitions]:
+        if count == 1:
+            return [rows]  # the order of rows does not matter
+        return [rows.rows(index) for index in np.array_split(self._rng.permutation(len(rows)), count)]
+
+    def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
+        outputs, value = self.network.forward(rows.obs, learns=False)
+        distribution = self.network.distribution(outputs)
+        log_ratio = distribution.log_probability(rows.action) - rows.logp
+        ratio = np.exp(log_ratio)
+        return {
+            "value_loss": float(np.square(rows.target - value).mean()),
+            "entropy": float(distribution.entropy().mean()),
+            "kl": float((ratio - 1.0 - log_ratio).mean()),
+            "clip_fraction": float((np.abs(ratio - 1.0) > clip_range).mean()),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the state that another rule needs to continue from the parameters."""
+        return super().state() | {"rng": self._rng.bit_generator.state}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take over another rule's `state`."""
+        super().resume(state)
+        self._rng.bit_generator.state = state["rng"]
 
 
 class PPOUpdate(ClippedUpdate):

@@ -1,6 +1,6 @@
 """Pure: the settings that all algorithms have in common, and how a user's values are merged with presets.
 
-The settings and presets of an algorithm are in its own file.
+The settings of an algorithm are in its own file, and its presets in `presets`.
 """
 
 from __future__ import annotations

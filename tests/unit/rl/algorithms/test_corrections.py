@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from actorrt.rl.algorithms.a2c import A2CSettings, A2CUpdate, differentiate
+from actorrt.rl.algorithms.a2c import A2CSettings, A2CUpdate
+from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.appo import APPOSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.networks.network import Network
@@ -103,7 +104,7 @@ def test_corrected_transitions_of_the_acting_policy_are_the_plain_ones(truncates
 def test_actor_critic_gradient_equals_torchs(spec, entropy_coefficient):
     policy = make_policy(spec)
     rows, network = make_rows(policy), Network(spec, policy.parameters)
-    metrics = differentiate(network, rows, rows.advantage, 0.5, entropy_coefficient)
+    metrics = actor_critic_gradient(network, rows, rows.advantage, 0.5, entropy_coefficient)
 
     moved = Network(spec, policy.parameters)
     numeric, step = [], 1e-3

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from actorrt.rl.algorithms.a2c import A2CSettings, actor_critic_gradient
+from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.a3c import A3CSettings
 from actorrt.rl.algorithms.a3c_roles import GradientServer
+from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.appo import APPOSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.es import ESSettings
@@ -23,6 +24,7 @@ from actorrt.rl.networks.optimiser import to_array
 from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.environment import SeededEnvironments, describe, episode_seed
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.transitions import transitions
 from actorrt.rl.spaces.normaliser import Normaliser
 from tests.records_of_floats import Record
 from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, MaskedIdentityEnv
@@ -100,7 +102,8 @@ def test_gradients_of_a3c_lead_to_the_recorded_parameters(environment):
     for _ in range(UPDATES):
         fragment = acting.collect()
         network.set_parameters(acting.policy.parameters)
-        actor_critic_gradient(network, (fragment,), settings)
+        rows = transitions((fragment,), gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        actor_critic_gradient(network, rows, rows.advantage, settings.value_coefficient, settings.entropy_coefficient)
         acting.learn(server.apply(to_array(network.gradient), fragment.step_count).parameters)
     RECORD.check(f"a3c {environment}", server.latest().parameters)
 

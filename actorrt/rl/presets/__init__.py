@@ -1,0 +1,1 @@
+"""The settings of each algorithm by environment, which replace its defaults."""

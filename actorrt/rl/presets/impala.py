@@ -1,0 +1,9 @@
+"""Pure: IMPALA's settings by environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 32, "batch_steps": 256, "learning_rate": 1e-3},
+}
