@@ -21,6 +21,8 @@ class Evaluable(Protocol):
 
     def best_actions(self, features: Array) -> Array: ...
 
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]: ...
+
 
 class Policy(Protocol):
     """The interface that simulators use."""

@@ -19,19 +19,30 @@ SEED_KEY = 1_000_001  # spawn keys of its seeds begin with it; those of simulato
 
 
 class Evaluator(art.Actor):
-    """Measures policies with their most likely actions.
+    """Measures policies.
 
     Args:
         policy: spec of the policy, with the environment's id.
         params: ref or name of the `ParameterServer`.
         seed: seed of the run; episodes follow from it and the number of the evaluation.
-        env: a function that makes the environment, if the spec has no id.
+        env: id of the environment, or a function that makes it; None takes the id in the spec.
+        steps: largest number of steps of an evaluation, as for `rl.evaluate`; None sets no limit.
+        deterministic: whether policies take their most likely actions; otherwise actions are sampled.
     """
 
-    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: EnvMaker | None = None) -> None:
+    def __init__(
+        self,
+        policy: PolicySpec,
+        params: Any,
+        seed: int = 0,
+        env: EnvMaker | None = None,
+        steps: int | None = None,
+        *,
+        deterministic: bool = True,
+    ) -> None:
         self._policy = make_policy(policy)
         self._params, self._seed = params, seed
-        self._player = Player(env or policy.env_id)
+        self._player = Player(env or policy.env_id, steps, deterministic=deterministic)
 
     async def on_start(self) -> None:
         """Find the parameter server."""

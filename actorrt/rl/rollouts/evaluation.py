@@ -1,4 +1,4 @@
-"""Measures policies: whole episodes with the most likely actions, on seeds that training never uses."""
+"""Measures policies: episodes with the most likely actions or with sampled ones, on seeds that training never uses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ class Evaluation:
     Attributes:
         returns: undiscounted return of each episode, float64.
         policy_version: version of the policy's parameters.
+        unfinished: number of episodes that were cut off by the limit of steps. The return of such an episode is that of
+            the steps which were played. All episodes of an evaluation have the same limit.
     """
 
     returns: Array
     policy_version: int = 0
+    unfinished: int = 0
 
     @property
     def mean(self) -> float:
@@ -45,11 +48,20 @@ class Evaluation:
         return self.std / float(np.sqrt(len(self.returns)))
 
     def __repr__(self) -> str:
-        return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
+        cut = f", {self.unfinished} of them cut off" if self.unfinished else ""
+        return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes{cut})"
 
 
-def evaluate(policy: Evaluable, env: EnvMaker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
-    """Play whole episodes with the policy's most likely actions.
+def evaluate(
+    policy: Evaluable,
+    env: EnvMaker | None = None,
+    episodes: int = 20,
+    seed: int = 1,
+    *,
+    steps: int | None = None,
+    deterministic: bool = True,
+) -> Evaluation:
+    """Play episodes with a policy.
 
     The episodes run side by side. Each has a seed that follows from `seed` and the episode's number.
 
@@ -58,12 +70,17 @@ def evaluate(policy: Evaluable, env: EnvMaker | None = None, episodes: int = 20,
         env: Gymnasium id, or a function that makes an environment; None takes the policy's own id.
         episodes: how many, at least 1.
         seed: 0 or larger; evaluations with the same seed play the same episodes.
+        steps: largest number of steps of all episodes together, at least one for each; None sets no limit. Each episode
+            gets an equal share. An episode that is longer is cut off: its return is that of the steps which were
+            played, and it counts as `unfinished`.
+        deterministic: whether the policy takes its most likely actions; otherwise they are sampled, as in training.
 
     Raises:
         ValueError: there is no such environment; or the policy has no id of one; or the policy is for other
-            observations or actions; or `episodes` is less than 1.
+            observations or actions; or `episodes` is less than 1, or larger than `steps`.
+        NotImplementedError: sampled actions are wanted of a linear policy, which has none.
     """
-    with contextlib.closing(Player(env or policy.spec.env_id)) as player:
+    with contextlib.closing(Player(env or policy.spec.env_id, steps, deterministic=deterministic)) as player:
         *_, evaluation = player.play(policy, episodes, seed)
     assert evaluation is not None
     return evaluation
@@ -94,17 +111,19 @@ class Player:
 
     Args:
         env: Gymnasium id, or a function that makes an environment.
+        steps: largest number of steps of an evaluation, as for `evaluate`.
+        deterministic: whether the most likely actions are taken; otherwise actions are sampled.
 
     Raises:
         ValueError: `env` is empty.
     """
 
-    def __init__(self, env: EnvMaker) -> None:
+    def __init__(self, env: EnvMaker, steps: int | None = None, *, deterministic: bool = True) -> None:
         if not env:
             raise ValueError(
                 "the policy was trained in an environment without an id: give a function that makes one as env="
             )
-        self._env = env
+        self._env, self._steps, self._is_deterministic = env, steps, deterministic
         self._environments: list[Any] = []
         self._at = ""  # which episode was stepped or reset last, for error notes
 
@@ -115,27 +134,31 @@ class Player:
             None after each step, and the `Evaluation` at the end.
 
         Raises:
-            ValueError: there is no such environment, or `episodes` is less than 1.
+            ValueError: there is no such environment, or `episodes` is less than 1 or larger than the limit of steps.
             Exception: an environment's own error.
         """
         if episodes < 1:
             raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
-        self._at = ""
+        if self._steps is not None and self._steps < episodes:
+            raise ValueError(
+                f"an evaluation takes at least 1 step for each of {episodes} episodes: steps={self._steps}"
+            )
+        unfinished, self._at = episodes, ""
         try:
             while len(self._environments) < episodes:
                 self._environments.append(make_environment(self._env))
             total = np.zeros(episodes)
-            for reward in self._rewards(policy, episodes, seed):
-                total += reward
+            for reward, unended in self._rewards(policy, episodes, seed):
+                total, unfinished = total + reward, unended
                 yield None
         except Exception as error:
             error.add_note(f"an evaluation{self._at}")
             self.close()
             raise
-        yield Evaluation(total, policy.version)
+        yield Evaluation(total, policy.version, unfinished)
 
-    def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Array]:
-        """Yield the rewards of all episodes, step by step; zero for episodes that have ended.
+    def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[tuple[Array, int]]:
+        """Yield, step by step, the rewards of all episodes and how many go on; rewards are 0 after an episode's end.
 
         The policy also acts on the last observations of ended episodes, since a smaller batch would round the other
         actions differently.
@@ -143,14 +166,16 @@ class Player:
         observation, action = spaces_of(self._environments[0])
         _require_fit(policy.spec, observation, action, name_of(self._env))
         seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
-        obs, step = [], 0
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(EVALUATION_KEY,)))
+        obs, step, last_step = [], 0, None if self._steps is None else self._steps // episodes
         for k in range(episodes):
             self._at = f", environment {k}, reset with seed {seeds[k]}"
             obs.append(environment_checks.reset(self._environments[k], seeds[k]))
         running = list(range(episodes))
-        while running:
+        while running and step != last_step:
             step += 1
-            rows = policy.best_actions(policy.features(observation.stack(obs)))
+            features = policy.features(observation.stack(obs))
+            rows = policy.best_actions(features) if self._is_deterministic else policy.act(features, rng)[0]
             choices = action.unstack(action.to_environment(rows))
             reward, still_running = np.zeros(episodes, np.float32), []
             for k in running:
@@ -163,7 +188,7 @@ class Player:
                     obs[k] = after
                     still_running.append(k)
             running = still_running
-            yield reward
+            yield reward, len(running)
 
     def close(self) -> None:
         """Close the environments. Idempotent."""

@@ -87,3 +87,21 @@ async def test_evaluation_of_no_episode_is_refused():
     evaluator = await make_evaluator()
     with pytest.raises(ValueError, match="an evaluation takes at least 1 episode: episodes=0"):
         await evaluator.play(0, NEWEST, episodes=0)
+
+
+async def test_evaluator_keeps_to_its_limit_of_steps():
+    evaluator = Evaluator(SPEC, FakeRef("server", latest=NEWEST), 0, Watched, 4)
+    await evaluator.on_start()
+    evaluation, _ = await evaluator.evaluate(0, episodes=2)
+    assert (evaluation.returns.tolist(), evaluation.unfinished) == ([3.0, 3.0], 2)
+
+
+async def test_evaluator_samples_actions_if_it_is_told_to(monkeypatch):
+    sampled = []
+    evaluator = Evaluator(SPEC, FakeRef("server", latest=NEWEST), 0, Watched, deterministic=False)
+    act = evaluator._policy.act
+    monkeypatch.setattr(
+        evaluator._policy, "act", lambda features, rng: sampled.append(len(features)) or act(features, rng)
+    )
+    await evaluator.play(0, NEWEST, episodes=2)
+    assert sampled == [2, 2, 2]

@@ -6,9 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from actorrt.rl.policies.numpy_policy import MlpPolicy
+from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed
 from actorrt.rl.rollouts.evaluation import Player, evaluate
+from tests.unit.rl.counting import CountingEnv
 
 
 def make_policy():
@@ -129,3 +130,66 @@ def test_environment_that_the_policy_is_not_for_is_refused():
     )
     with pytest.raises(ValueError, match=message):
         evaluate(make_policy(), "Pendulum-v1", episodes=1)
+
+
+def make_counter():
+    return CountingEnv(5, truncates=False)
+
+
+def make_counting_policy():
+    policy = MlpPolicy(describe(make_counter))
+    policy.init(seed=1)
+    return policy
+
+
+@pytest.mark.parametrize(("steps", "total", "unfinished"), [(6, 6.0, 2), (7, 6.0, 2), (8, 10.0, 2), (10, 15.0, 0)])
+def test_episodes_share_the_limit_of_steps_and_are_cut_off_at_it(steps, total, unfinished):
+    result = evaluate(make_counting_policy(), make_counter, episodes=2, steps=steps)
+    assert (result.returns.tolist(), result.unfinished) == ([total] * 2, unfinished)  # step n pays n
+
+
+def test_cut_off_episodes_are_shown():
+    policy = make_counting_policy()
+    assert repr(evaluate(policy, make_counter, episodes=2)) == "Evaluation(15.0 ± 0.0 over 2 episodes)"
+    cut = evaluate(policy, make_counter, episodes=2, steps=2)
+    assert repr(cut) == "Evaluation(1.0 ± 0.0 over 2 episodes, 2 of them cut off)"
+
+
+def test_episode_that_never_ends_is_evaluated_within_the_limit():
+    policy = make_counting_policy()
+    result = evaluate(policy, lambda: CountingEnv(0, truncates=False), episodes=3, steps=300)
+    assert (result.returns.tolist(), result.unfinished) == ([sum(range(101))] * 3, 3)
+
+
+def test_limit_of_less_than_a_step_for_each_episode_is_refused():
+    with pytest.raises(ValueError, match=r"at least 1 step for each of 20 episodes: steps=19$"):
+        evaluate(make_policy(), steps=19)
+
+
+def sampled_return(policy, seed, rng):
+    """Play one episode with sampled actions, in plain code."""
+    environment = gymnasium.make("CartPole-v1")
+    obs, _ = environment.reset(seed=seed)
+    total, is_over = 0.0, False
+    while not is_over:
+        action = policy.act(policy.features(obs[None]), rng)[0]
+        obs, reward, terminated, truncated, _ = environment.step(int(action[0]))
+        total += float(reward)
+        is_over = terminated or truncated
+    environment.close()
+    return total
+
+
+def test_sampled_actions_follow_from_the_seed_and_are_those_of_training():
+    policy = make_policy()
+    sampled = [evaluate(policy, episodes=1, seed=seed, deterministic=False).returns[0] for seed in (3, 3, 4)]
+    rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(EVALUATION_KEY,)))
+    alone = sampled_return(policy, episode_seed(3, EVALUATION_KEY, 0, 0), rng)
+    assert sampled[0] == sampled[1] == alone
+    assert sampled[0] != evaluate(policy, episodes=1, seed=3).returns[0]
+
+
+def test_linear_policy_has_no_actions_to_sample():
+    policy = LinearPolicy(describe("CartPole-v1", hidden=()))
+    with pytest.raises(NotImplementedError, match="give it hidden layers"):
+        evaluate(policy, episodes=1, deterministic=False)
