@@ -37,6 +37,28 @@ async def test_workers_that_start_afterwards_find_modules_of_the_driver_imported
         assert not await before.is_imported(module)
 
 
+async def test_actor_finds_the_modules_of_its_option_imported_and_other_actors_do_not(module):
+    async with art.Runtime(cpus=2):
+        owner = await Witness.options(preload=(module, "colorsys")).spawn()
+        assert await art.gather(*(owner.is_imported(name) for name in (module, "colorsys"))) == [True, True]
+        assert await owner.number(module) == 7
+        for options in ({"isolation": "process"}, {"preload": "tabnanny"}, {}):
+            other = await Witness.options(**options).spawn()
+            assert not await other.is_imported(module)
+
+
+async def test_actor_starts_without_a_module_of_its_option_that_can_not_be_imported(capfd):
+    async with art.Runtime(cpus=2):
+        witness = await Witness.options(preload="no_such_module").spawn()
+        assert not await witness.is_imported("no_such_module")
+    assert "no_such_module is not preloaded: ModuleNotFoundError" in capfd.readouterr().err
+
+
+async def test_option_changes_nothing_in_local_mode():
+    async with art.Runtime(mode="local"):
+        assert not await (await Witness.options(preload="no_such_module").spawn()).is_imported("no_such_module")
+
+
 def test_processes_that_start_after_a_training_run_has_find_gymnasium_imported(tmp_path, monkeypatch):
     pytest.importorskip("gymnasium")
     from actorrt import rl

@@ -121,6 +121,34 @@ def test_forks_end_in_a_worker_or_a_typed_error_while_zygotes_are_killed(scenari
     assert scenario("zygote_killed_at_random") == {"count": 45, "others": [], "left": []}
 
 
+def test_forks_end_in_a_worker_or_a_typed_error_while_zygotes_of_a_set_are_killed(scenario):
+    expected = {"count": 45, "others": [], "left": [], "is_first_there": True}
+    assert scenario("zygote_of_a_set_killed_at_random") == expected
+
+
+def test_worker_finds_the_modules_of_its_set_imported_and_others_do_not(scenario):
+    found = scenario("modules_of_a_set")
+    missing = [facts["missing"] for facts in found["found"]]
+    assert missing == [
+        ["colorsys", "tabnanny", "no_such_module"],
+        ["no_such_module"],
+        *[["colorsys", "tabnanny", "no_such_module"]] * 2,
+    ]
+    assert {facts["threads"] for facts in found["found"]} == {1}
+    assert found["zygotes"] == 3
+
+
+def test_workers_learn_in_torch_that_their_zygote_imported(scenario):
+    pytest.importorskip("torch")
+    pytest.importorskip("gymnasium")
+    result = scenario("torch_in_a_set")
+    gradient = [64.0 * 82 * 82] * 8
+    assert result == {
+        "workers": [{"was_there": True, "threads": used, "used": used, "gradient": gradient} for used in (1, 2)],
+        "zygote_threads": 1,
+    }
+
+
 def test_zygote_that_cannot_start_fails_each_fork(scenario):
     message = "the zygote ended before it forked the worker; its own output says why"
     assert scenario("zygote_that_cannot_start") == [["ActorStartError", message]] * 2

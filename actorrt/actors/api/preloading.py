@@ -10,7 +10,8 @@ from actorrt.protocol.nodes import Preload
 def preload(*modules: str) -> Operation[None]:
     """Have the node import modules once, so that workers that start after this find them imported.
 
-    This is worth it for modules that take long to import and that many actors need. The order is sent at once, and the
+    This is worth it for modules that take long to import and that most actors need; if only some actors need them, give
+    these the option `preload` instead. The order is sent at once, and the
     operation ends when the node has it. If a module can't be imported, or starts threads, the node logs that, and
     workers import it themselves. They also do so on a node that was started apart: it serves other jobs, too, to which
     the same names may mean other modules.

@@ -128,6 +128,17 @@ def mapping(check: Check) -> Check:
     return checked
 
 
+def modules(option: str, value: Any) -> tuple[str, ...]:
+    """Check for the full name of a module, or the names of several."""
+    names = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+    for name in names:
+        if not isinstance(name, str):
+            _refuse(TypeError, option, value, "the full names of modules, such as ('torch', 'gymnasium.envs')")
+        if not all(part.isidentifier() for part in name.split(".")):
+            _refuse(ValueError, option, value, "modules by their full names, such as 'gymnasium.envs'")
+    return names
+
+
 def instance(cls: type) -> Check:
     """Make a check for an instance of `cls`; None takes its default."""
 

@@ -35,3 +35,4 @@ class OptionTypes(TypedDict, total=False):
     call_timeout_s: float | None
     placement: Any
     env_vars: Mapping[str, str]
+    preload: str | Collection[str]

@@ -73,6 +73,7 @@ class ActorOptions:
         call_timeout_s: the time limit of calls that give none; None: no limit.
         placement: reserved for the choice of a node; must be None.
         env_vars: environment variables of its process; an actor with any has a process of its own.
+        preload: modules that are imported before its process is forked; an actor with any has a process of its own.
 
     Raises:
         TypeError: a value of a wrong type.
@@ -102,6 +103,7 @@ class ActorOptions:
     call_timeout_s: float | None = None
     placement: Any = None
     env_vars: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for option, check in _CHECKS.items():
@@ -111,13 +113,11 @@ class ActorOptions:
                 f"snapshot_dir={self.snapshot_dir!r} goes with name=, by which a later actor finds its state, and with "
                 "snapshot_every="
             )
-        if self.isolation is Isolation.SHARED and (
-            self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
-        ):
+        if self.isolation is Isolation.SHARED and self._has_needs:
             raise ValueError(
                 f"isolation='shared' with cpus={self.cpus:g}, gpus={self.gpus:g}, env_vars={dict(self.env_vars)}, "
-                f"hang_timeout_s={self.hang_timeout_s}: these need a process of the actor's own; leave out either them "
-                "or isolation"
+                f"preload={self.preload}, hang_timeout_s={self.hang_timeout_s}: these need a process of "
+                "the actor's own; leave out either them or isolation"
             )
         if self.placement is not None:
             raise ValueError(f"placement={self.placement!r}: where an actor lives can't be chosen yet; leave it out")
@@ -141,8 +141,12 @@ class ActorOptions:
     @property
     def needs_own_process(self) -> bool:
         """Whether the actor gets a process of its own."""
-        has_needs = self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
-        return bool(self.isolation is Isolation.PROCESS or has_needs)
+        return self.isolation is Isolation.PROCESS or self._has_needs
+
+    @property
+    def _has_needs(self) -> bool:
+        """Whether an option needs a process of the actor's own."""
+        return bool(self.cpus or self.gpus or self.env_vars or self.preload or self.hang_timeout_s is not None)
 
     @property
     def is_light(self) -> bool:
@@ -189,6 +193,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "max_concurrency": checks.count(1),
     "call_timeout_s": checks.optional(checks.above_zero),
     "env_vars": checks.mapping(checks.any_text),
+    "preload": checks.modules,
 }
 OPTION_NAMES: Final = frozenset(f.name for f in fields(ActorOptions))
 _POLICY: Final = tuple(f.name for f in fields(ActorOptions) if f.name not in ("crash_on", "placement"))

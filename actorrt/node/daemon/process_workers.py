@@ -76,7 +76,8 @@ class ProcessWorkers:
             output = OutputReader(loop, worker.label, on_lines)
             try:
                 config = self._setting(worker).pack()
-                worker.pid = await self._processes.fork(config, output.stdout_fd, output.stderr_fd)
+                preload = worker.preload if self._may_preload else ()
+                worker.pid = await self._processes.fork(config, output.stdout_fd, output.stderr_fd, preload)
                 output.close_write_ends()
                 worker.process = self._processes.watch(worker.pid, lambda how: self._ended(worker, output, how))
             except BaseException:

@@ -29,6 +29,7 @@ class Worker:
     Attributes:
         endpoint: its endpoint; known before the worker listens there.
         ready: completes when the worker listens.
+        preload: modules that are imported before its process is forked.
         number: its place in the node's listings; 0 until it is listed.
         actors: the actors that were placed on it and have not gone, in the order of placement.
         burials_count: the number of orders to bury an actor that it has not answered; children may be ending there.
@@ -48,6 +49,7 @@ class Worker:
         self.job = job
         self.label = label
         self.env_vars = env_vars
+        self.preload: tuple[str, ...] = ()
         self.ready: Completion[None] = Completion()
         self.actors: dict[ActorId, None] = {}
         self.burials_count = 0

@@ -89,7 +89,7 @@ class WorkerChoice:
     def _new(self, record: ActorRecord, job: Job) -> Worker:
         if record.options.needs_own_process:
             worker = self._workers.launch(WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
-            worker.hang_timeout_s = record.options.hang_timeout_s
+            worker.hang_timeout_s, worker.preload = record.options.hang_timeout_s, record.options.preload
             return worker
         if record.is_supervisor:
             job.supervisors = self._workers.launch(WorkerKind.SUPERVISORS, job, "supervisors", {})

@@ -104,6 +104,7 @@ def _settle(config: dict[str, Any]) -> None:
         sys.path[:] = config["sys_path"]
     sys.argv = ["actorrt-worker"]
     _draw_seeds()
+    _set_threads()
 
 
 def _draw_seeds() -> None:
@@ -111,6 +112,13 @@ def _draw_seeds() -> None:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
+
+
+def _set_threads() -> None:
+    """Have torch follow the worker's `OMP_NUM_THREADS`, if the zygote imported it: it read the zygote's then."""
+    torch, count = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS", "")
+    if torch is not None and count.isdecimal() and 0 < int(count) != torch.get_num_threads():
+        torch.set_num_threads(int(count))
 
 
 def _entry(config: dict[str, Any]) -> Callable[[dict[str, Any]], None]:

@@ -1,4 +1,4 @@
-"""Pure: the modules that zygotes import for users, in addition to `zygote.PRELOAD`.
+"""Pure: the modules that successive zygotes import for users, in addition to `zygote.PRELOAD`.
 
 A module is given up, with a warning, if it can't be imported, if it starts threads, or if the zygote ends while it
 imports the module. Nothing else fails then: workers import the module themselves.
@@ -22,6 +22,17 @@ class Preloads:
         self._given_up: set[str] = set()
         self._unanswered: deque[str] = deque()
         self._culprit: tuple[str, str] | None = None
+
+    def copy(self) -> Preloads:
+        """Return the orders that were not given up, for other zygotes."""
+        copied = Preloads()
+        copied._sys_path_of.update(self._sys_path_of)
+        return copied
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the running zygote has not answered for a module."""
+        return bool(self._unanswered)
 
     def order(self, modules: Sequence[str], sys_path: Sequence[str]) -> list[dict[str, Any]]:
         """Order modules; return the requests to the running zygote for those that are new."""

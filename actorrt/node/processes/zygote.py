@@ -1,13 +1,14 @@
 """The zygote: a process that has imported everything once and forks workers.
 
 It forks twice for each worker. The parent of the worker ends at once, so the daemon, which is the nearest subreaper,
-adopts the worker: only a parent learns how a process ended. `after_fork` prepares the worker; `forker` is the daemon's
+adopts the worker: only a parent learns how a process ended. `after_fork` prepares the worker; `zygotes` is the daemon's
 side.
 
 Invariants:
-    * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So
-      the zygote has no ZeroMQ context, no torch, no user module that was not asked for, and Arrow's allocator without
-      its background thread. When a user's module starts a thread, the zygote ends, and the next one does not import it.
+    * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So the
+      zygote has no ZeroMQ context, no user module that was not asked for, and Arrow's allocator without its background
+      thread. Torch starts no thread in the zygote's environment, neither on import nor later. When a user's module
+      starts a thread, the zygote ends, and the next one does not import it.
     * The zygote answers a request, and so does the worker itself. When the daemon reads the end of the channel, no
       process is left that could answer, so a request without an answer has no worker.
     * The end of the channel means that the daemon is gone. The workers die with the daemon (`PR_SET_PDEATHSIG`).

@@ -1,6 +1,6 @@
 """The daemon's side of one zygote: its process, the daemon's end of the channel, and the packets not sent yet.
 
-`forker` decides when to start a zygote, and handles its answers; `zygote` is the code of the zygote itself.
+`zygotes` decides when to start a zygote, and handles its answers; `zygote` is the code of the zygote itself.
 
 Invariant: a zygote has ended when its channel ends, not when its process does. A worker that is being forked holds the
 other end of the channel too, so when the channel has ended, no process is left that could answer.
@@ -71,6 +71,11 @@ class ZygoteProcess:
                 self._end.close()
                 raise
         loop.add_reader(self._end.fileno(), self._readable)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has imported the modules that every zygote imports."""
+        return self._is_ready
 
     @property
     def is_reaped(self) -> bool:

@@ -21,7 +21,7 @@ from actorrt.rl.evolution.explorer_pool import ExplorerPool
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.loop import RunLoop
-from actorrt.rl.runs.role_supervisor import RoleSupervisor
+from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
 
@@ -85,6 +85,7 @@ class EvolutionLoop(RunLoop):
         plan = self._plan
         arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
         options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
+        options |= {"preload": imported_to_act(plan.policy)}
         return self._supervisor.start_child(art.Child(Explorer, *arguments, id=f"simulator-{index}", **options))
 
     def _stop(self, index: int) -> Any:

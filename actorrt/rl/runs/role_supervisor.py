@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
 from actorrt.rl.rollouts.environment import EnvMaker
 from actorrt.rl.runs.plan import Plan
 
 GYMNASIUM_OWN = "gymnasium.envs."
+WITH_TORCH = ("actorrt.rl.policies.torch_policy", "actorrt.rl.networks.torch_network")
+"""What the roles that need torch find imported; their processes are forked from a zygote of their own."""
 
 
 def imported_by_roles(env: EnvMaker) -> list[str]:
@@ -31,6 +34,11 @@ def imported_by_roles(env: EnvMaker) -> list[str]:
     if entry_point.startswith(GYMNASIUM_OWN):
         modules.append(entry_point.partition(":")[0])
     return modules
+
+
+def imported_to_act(spec: PolicySpec) -> tuple[str, ...]:
+    """Return the modules with which a role that acts is forked: those of torch, if the policy acts in torch."""
+    return () if spec.network == "mlp" else WITH_TORCH
 
 
 class RoleSupervisor(art.Supervisor):
@@ -54,6 +62,7 @@ class RoleSupervisor(art.Supervisor):
         plan = self._plan
         arguments = (plan.policy, self._server, plan.seed, plan.environment)
         options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": plan.settings.hang_timeout_s}
+        options |= {"preload": imported_to_act(plan.policy)}
         yield art.Child(Evaluator, *arguments, id="evaluator", **options)
 
     def _parameter_server(self) -> art.Child:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.foundation.failures import GroupLostError, is_from_user_code
+from actorrt.rl.networks.network import backend_of
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -23,7 +24,7 @@ from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.role_supervisor import RoleSupervisor
+from actorrt.rl.runs.role_supervisor import WITH_TORCH, RoleSupervisor, imported_to_act
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts new episodes when the run is resumed
@@ -61,6 +62,8 @@ class Learners(art.Supervisor):
             place = {"rank": rank, "count": plan.settings.learners}
             options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, "crash_on": GroupLostError}
             options |= self._reservation()
+            if backend_of(plan.policy, plan.settings.backend) == "torch":
+                options["preload"] = WITH_TORCH
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
 
     def _reservation(self) -> dict[str, Any]:
@@ -87,6 +90,7 @@ class Training(RoleSupervisor):
         plan = self._plan
         if plan.settings.inference_actor:
             options: dict[str, Any] = {"isolation": "process", "max_concurrency": 2 * plan.simulators}
+            options |= {"preload": imported_to_act(plan.policy)}
             yield art.Child(
                 Inference,
                 plan.policy,
@@ -117,6 +121,7 @@ class Training(RoleSupervisor):
                 id=f"simulator-{index}",
                 cpus=1,
                 hang_timeout_s=plan.settings.hang_timeout_s,
+                preload=() if plan.settings.inference_actor else imported_to_act(plan.policy),
             )
 
     def _lives(self, index: int) -> int:

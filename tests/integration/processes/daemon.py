@@ -25,6 +25,7 @@ from actorrt.node.processes.process_watch import set_subreaper
 from actorrt.node.processes.zygote import PRELOAD
 
 HERE = str(Path(__file__).parent)
+MODULES = ("colorsys", "tabnanny")
 LIGHT = ("msgpack", "actorrt.node.worker.printing")
 
 
@@ -37,10 +38,10 @@ class Worker:
         self.reader = OutputReader(asyncio.get_running_loop(), "worker", self.lines.extend)
         self.exit = asyncio.get_running_loop().create_future()
 
-    async def fork(self, entry, **config):
+    async def fork(self, entry, preload=(), **config):
         path = [HERE, *sys.path]
         config = {"entry": f"entries:{entry}", "sys_path": path, "sent_at": time.monotonic(), **config}
-        self.pid = await self.forker.fork(config, self.reader.stdout_fd, self.reader.stderr_fd)
+        self.pid = await self.forker.fork(config, self.reader.stdout_fd, self.reader.stderr_fd, preload)
         self.reader.close_write_ends()
         self.process = self.forker.watch(self.pid, self._ended)
         return self
@@ -58,9 +59,9 @@ class Worker:
         return self.lines[0].text
 
 
-async def run(forker, entry, **config):
+async def run(forker, entry, preload=(), **config):
     """Fork a worker and wait for its end."""
-    worker = await Worker(forker).fork(entry, **config)
+    worker = await Worker(forker).fork(entry, preload, **config)
     await worker.exit
     return worker
 
@@ -187,12 +188,27 @@ async def zygotes_killed_before_they_are_ready(forker):
     return (await fork).exit.result()
 
 
+def zygotes_left(forker):
+    """Return the children that are no zygote."""
+    return sorted(set(child_pids(os.getpid())) - {forker.zygote_pid, forker.zygote_pid_of(MODULES)})
+
+
 async def zygote_killed_at_random(forker):
     """Kill the zygote again and again while workers are forked: each fork ends in a worker or a typed error."""
+    return await killed_at_random(forker, (), lambda: forker.zygote_pid)
 
+
+async def zygote_of_a_set_killed_at_random(forker):
+    """The same, with the zygote of a set of modules."""
+    first = forker.zygote_pid
+    result = await killed_at_random(forker, MODULES, lambda: forker.zygote_pid_of(MODULES))
+    return {**result, "is_first_there": forker.zygote_pid == first and is_there(first)}
+
+
+async def killed_at_random(forker, preload, zygote_pid):
     async def one():
         try:
-            await run(forker, "nothing")
+            await run(forker, "nothing", preload)
         except ActorRtError as error:
             return type(error).__name__
         return "worker"
@@ -204,17 +220,39 @@ async def zygote_killed_at_random(forker):
         for round_number in range(6):
             await one()
             await asyncio.sleep(0.002 * round_number)
-            if forker.zygote_pid is not None:
-                os.kill(forker.zygote_pid, signal.SIGKILL)
+            if zygote_pid() is not None:
+                os.kill(zygote_pid(), signal.SIGKILL)
 
     outcomes = await asyncio.gather(many(), many(), many(), kill())
     names = [name for names in outcomes[:3] for name in names]
-    await run(forker, "nothing")
+    await run(forker, "nothing", preload)
     return {
         "count": len(names),
         "others": sorted(set(names) - {"worker", "ActorStartError"}),
-        "left": sorted(set(child_pids(os.getpid())) - {forker.zygote_pid}),
+        "left": zygotes_left(forker),
     }
+
+
+async def modules_of_a_set(forker):
+    """Workers of several sets; those of the first zygote find none of their modules."""
+    forker.preload(["fileinput"], sys.path)
+    names = [*MODULES, "no_such_module", "fileinput"]
+    found = []
+    for preload in ((), MODULES, ("no_such_module",), ("threaded",)):
+        worker = await run(forker, "describe_imports", preload, names=names)
+        found.append(json.loads(worker.texts()[0]))
+    pids = [forker.zygote_pid, forker.zygote_pid_of(MODULES), forker.zygote_pid_of(["no_such_module"])]
+    return {"found": found, "zygotes": len({pid for pid in pids if is_there(pid)})}
+
+
+async def torch_in_a_set(forker):
+    """Two workers learn in torch, which their zygote has imported; one is told to use two threads."""
+    preload = ("torch", "gymnasium")
+    told = [{"OMP_NUM_THREADS": count} for count in ("1", "2")]
+    workers = [await run(forker, "learn_in_torch", preload, env_vars=env_vars) for env_vars in told]
+    threads = os.listdir(f"/proc/{forker.zygote_pid_of(preload)}/task")
+    facts = [json.loads(worker.texts()[0]) for worker in workers]
+    return {"workers": facts, "zygote_threads": len(threads)}
 
 
 async def zygote_that_cannot_start(forker):
@@ -255,7 +293,7 @@ async def zygote_with_threads(forker):
 async def modules_preloaded(forker):
     """Some can be imported, the others fail each in a way of its own, while a fork waits for all of them."""
     warnings = []
-    logging.getLogger("actorrt.node.processes.forker").addFilter(lambda record: warnings.append(record.getMessage()))
+    logging.getLogger("actorrt.node.processes.zygotes").addFilter(lambda record: warnings.append(record.getMessage()))
     names = ["colorsys", "no_such_module", "leaving", "ending", "threaded", "fileinput"]
     forker.preload(names, [HERE, *sys.path])
     first = await run(forker, "describe_imports", names=names)

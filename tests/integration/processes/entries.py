@@ -117,3 +117,16 @@ def flood(config):
     install_output(lambda: "Flooder#1")
     for index in range(config["count"]):
         print(f"{index:099d}")
+
+
+def learn_in_torch(config):
+    """Print whether torch was there at the start, its threads, and the gradient of a convolution."""
+    was_there = "torch" in sys.modules
+    threads = len(os.listdir("/proc/self/task"))
+    import torch
+
+    layer = torch.nn.Conv2d(4, 8, 3)
+    layer(torch.ones(64, 4, 84, 84)).sum().backward()
+    gradient = layer.bias.grad.tolist()
+    facts = {"was_there": was_there, "threads": threads, "used": torch.get_num_threads(), "gradient": gradient}
+    print(json.dumps(facts), flush=True)

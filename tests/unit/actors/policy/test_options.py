@@ -48,6 +48,9 @@ def test_defaults_are_those_of_the_api() -> None:
         ({"resources": {"tpu": -1}}, ValueError, "option resources['tpu']=-1: give a number of at least 0"),
         ({"resources": ["tpu"]}, TypeError, "option resources=['tpu']: give a mapping from names to values"),
         ({"env_vars": {"A": 1}}, TypeError, "option env_vars['A']=1: give a string"),
+        ({"preload": 1}, TypeError, "option preload=1: give the full names of modules, such as ('torch',"),
+        ({"preload": ["a b"]}, ValueError, "option preload=['a b']: give modules by their full names"),
+        ({"isolation": "shared", "preload": "torch"}, ValueError, "preload=('torch',)"),
         ({"crash_on": (int,)}, TypeError, "give exception classes, such as (MemoryError, OSError)"),
         ({"backoff": 1}, TypeError, "option backoff=1: give a Backoff"),
         ({"isolation": "shared", "cpus": 1}, ValueError, "isolation='shared' with cpus=1, gpus=0, env_vars={}"),
@@ -71,6 +74,7 @@ def test_bad_option_is_refused_by_name_value_and_next_step(
         ({"gpus": 1}, True),
         ({"isolation": "process"}, True),
         ({"env_vars": {"OMP_NUM_THREADS": "2"}}, True),
+        ({"preload": "torch"}, True),
         ({"isolation": "shared"}, False),
         ({"resources": {"licence": 1}}, False),
     ],
@@ -116,6 +120,7 @@ def test_policy_survives_msgpack() -> None:
             "shutdown_s": None,
             "overflow": "drop_old",
             "env_vars": {"A": "b"},
+            "preload": ["torch", "gymnasium.envs"],
         }
     )
     packed = msgpack.packb(options.to_data())

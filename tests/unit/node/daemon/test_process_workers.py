@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Processes:
     def __init__(self) -> None:
         self.configs: list[dict[str, Any]] = []
         self.preloaded: list[Any] = []
+        self.preloaded_to_fork: Sequence[str] = ()
         self.on_exit: Callable[[ProcessExit], None] | None = None
         self.fork_error: Exception | None = None
         self.watch_error: Exception | None = None
@@ -54,8 +55,9 @@ class Processes:
     def preload(self, modules: Any, sys_path: Any) -> None:
         self.preloaded.append((modules, sys_path))
 
-    async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int) -> int:
+    async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int, preload: Sequence[str] = ()) -> int:
         self.configs.append(config)
+        self.preloaded_to_fork = preload
         self.while_forking()
         if self.fork_error is not None:
             raise self.fork_error
@@ -203,7 +205,7 @@ async def test_notes_on_the_calls_in_hand_are_taken_over(node: Node, monkeypatch
     assert taken == [worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX]
 
 
-def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself(
+async def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -211,6 +213,12 @@ def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself(
     for node in (alone, shared):
         node.factory.preload(["gymnasium", "json"], JOB)
     assert (alone.processes.preloaded, shared.processes.preloaded) == ([(["gymnasium", "json"], ["/code"])], [])
+    for node, expected in ((alone, ("torch",)), (shared, ())):
+        worker = node.worker()
+        worker.preload = ("torch",)
+        await node.factory.launch(worker)
+        assert node.processes.preloaded_to_fork == expected
+        node.processes.end(exit_status=0)
     assert caplog.messages == ["workers import gymnasium, json themselves: this node serves other jobs, too"]
 
 

@@ -67,10 +67,10 @@ async def test_actor_keeps_its_worker_until_that_is_unusable(node: Node) -> None
 
 
 async def test_actor_with_a_process_of_its_own_gets_a_new_worker_with_its_settings(node: Node) -> None:
-    actor = record({"cpus": 1, "env_vars": {"A": "b"}, "hang_timeout_s": 3.0, "name": "alone"})
+    actor = record({"cpus": 1, "env_vars": {"A": "b"}, "hang_timeout_s": 3.0, "preload": "json", "name": "alone"})
     worker = node.choice.worker_of(actor)
     assert (worker.kind, worker.label) == (WorkerKind.OWN, actor.label)
-    assert (worker.env_vars, worker.hang_timeout_s) == ({"A": "b"}, 3.0)
+    assert (worker.env_vars, worker.hang_timeout_s, worker.preload) == ({"A": "b"}, 3.0, ("json",))
     assert node.choice.worker_of(record({"isolation": "process"})) is not worker
     assert node.resources.reserved("cpus") == 1
 

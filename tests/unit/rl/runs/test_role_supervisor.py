@@ -6,7 +6,12 @@ import sys
 import gymnasium
 import pytest
 
-from actorrt.rl.runs.role_supervisor import imported_by_roles
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.runs.role_supervisor import WITH_TORCH, imported_by_roles
+from actorrt.rl.runs.training import Training
+from actorrt.rl.spaces.array_spaces import Box, Discrete
+from tests.unit.rl.runs.running import make_plan
 
 LIBRARY = ["actorrt.rl", "actorrt.rl.rollouts.sampler", "gymnasium"]
 
@@ -41,3 +46,31 @@ print(imported_by_roles("CartPole-v1"), "gymnasium" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "['actorrt.rl', 'actorrt.rl.rollouts.sampler'] False\n"
+
+
+def preloads_of(plan):
+    """Return what each role is forked with, by its id."""
+    children = list(Training(plan).children())
+    learners = next(child for child in children if child.id == "learners")
+    every = [*children, *learners.actor_class(*learners.args).children()]
+    return {child.id: child.options.preload for child in every if child.id != "learners"}
+
+
+def test_roles_that_act_or_learn_in_torch_are_forked_with_it_and_no_others():
+    image = Box((8, 8, 1), (0.0,) * 64, (255.0,) * 64, "uint8")
+    spec = PolicySpec("", image, Discrete(2), (4,), network="cnn")
+    roles = ("parameters", "simulator-0", "simulator-1", "evaluator", "learner-0")
+    assert preloads_of(make_plan(policy=spec)) == {role: () if role == "parameters" else WITH_TORCH for role in roles}
+    assert preloads_of(make_plan()) == dict.fromkeys(roles, ())
+
+
+def test_only_the_learner_is_forked_with_torch_if_only_it_needs_torch():
+    settings = A2CSettings.preset("", environments=2, horizon=4, backend="torch")
+    assert {role for role, modules in preloads_of(make_plan(settings=settings)).items() if modules} == {"learner-0"}
+
+
+def test_simulators_are_forked_without_torch_if_another_role_acts_for_them():
+    settings = A2CSettings.preset("", environments=2, horizon=4, inference_actor=True)
+    spec = PolicySpec("", Box((8, 8, 1), (0.0,) * 64, (255.0,) * 64, "uint8"), Discrete(2), (4,), network="cnn")
+    preloads = preloads_of(make_plan(settings=settings, policy=spec))
+    assert {role for role, modules in preloads.items() if modules} == {"learner-0", "inference", "evaluator"}
