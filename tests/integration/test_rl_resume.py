@@ -111,6 +111,61 @@ async def test_finished_run_goes_on_for_more_steps(tmp_path: Path) -> None:
     assert (policy.parameters == more.best.parameters).all()
 
 
+async def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        await trained(tmp_path, steps=512, max_lag=1)
+        changes: dict[str, Any] = {"horizon": 16, "environments": 8, "learning_rate": 1e-4, "evaluation_episodes": 3}
+        more = await rl.PPO.resume(tmp_path, simulators=4, **changes).start(steps=768)
+        assert [row["steps"] for row in more.rows] == [256, 512, 640, 768]
+        assert [len(fragment) for fragment in (more.progress.trained_on if more.progress else ())] == [3] * 4
+        back = await rl.PPO.resume(tmp_path, simulators=2, max_lag=0, order="completion").start(steps=896)
+        assert back.rows[-1]["steps"] == 896
+    settings = rl.PPO.resume(tmp_path).settings
+    kept = (settings.horizon, settings.learning_rate, settings.order, settings.epochs, settings.hidden)
+    assert kept == (16, 1e-4, "completion", 2, (8, 8))
+    assert rl.PPO.resume(tmp_path).simulators == 2
+
+
+async def test_settings_of_the_update_alone_leave_the_simulators_where_they_were(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        await trained(tmp_path, steps=512)
+        await rl.PPO.resume(tmp_path, learning_rate=1e-4).start(steps=768)
+        assert "not exactly where it was" not in caplog.text
+        await rl.PPO.resume(tmp_path, simulators=1).start(steps=1024)
+        assert "not exactly where it was" in caplog.text
+
+
+async def test_evolution_resumes_the_same_with_any_number_of_simulators(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"seed": 3, "directions": 4}
+    async with art.Runtime(mode="local", cpus=8):
+        for name in ("one", "three"):
+            await rl.ARS("CartPole-v1", directory=str(tmp_path / name), **options).start(steps=200)
+        await rl.ARS.resume(tmp_path / "one").start(steps=1_000)
+        await rl.ARS.resume(tmp_path / "three", simulators=3).start(steps=1_000)
+    first, second = (checkpoint.load(str(tmp_path / name))["weights"]["parameters"] for name in ("one", "three"))
+    assert (first == second).all()
+
+
+async def test_changes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        await trained(tmp_path, steps=256)
+    for change, message in (
+        (
+            {"hidden": (16,)},
+            r"a resumed run keeps hidden=\(8, 8\), since the checkpoint has the parameters of this netw",
+        ),
+        ({"network": "cnn"}, "keeps network='auto'"),
+        ({"seed": 4}, "a resumed run keeps its seed: leave out seed=4"),
+        ({"horizons": 4}, "PPO has no setting 'horizons'; did you mean horizon"),
+        ({"horizon": 0}, "horizon is at least 1"),
+        ({"simulators": 0}, "simulators is at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rl.PPO.resume(tmp_path, **change)
+
+
 async def test_second_start_of_a_resumed_run_goes_on_from_where_the_first_ended(tmp_path: Path) -> None:
     steps: list[int] = []
     async with art.Runtime(mode="local", cpus=8):

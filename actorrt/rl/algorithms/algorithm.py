@@ -25,6 +25,7 @@ from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of
 from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.runs import live
 from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
+from actorrt.rl.runs.continuation import fitted, require_resumable
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.run import Run
@@ -34,6 +35,8 @@ from actorrt.rl.spaces.normaliser import Normaliser
 from actorrt.rl.spaces.spaces import is_image
 
 A = TypeVar("A", bound="Algorithm")
+
+KEPT = ("seed", "native")  # arguments of a new run that a resumed run keeps
 
 
 class Algorithm:
@@ -102,21 +105,35 @@ class Algorithm:
         return spec
 
     @classmethod
-    def resume(cls: type[A], directory: str, *, env: EnvMaker | None = None, network: NetworkKind | None = None) -> A:
-        """Resume a run from its last checkpoint; call `start` to continue it.
+    def resume(
+        cls: type[A],
+        directory: str | os.PathLike[str],
+        *,
+        env: EnvMaker | None = None,
+        network: NetworkKind | None = None,
+        simulators: int | None = None,
+        **settings: Any,
+    ) -> A:
+        """Resume a run from its last checkpoint, with the same settings or with others; call `start` to continue it.
 
         In deterministic order, and with environments that replay, the resumed run equals the uninterrupted run bit for
-        bit. An environment that does not replay is logged.
+        bit. An environment that does not replay is logged. With another number of simulators or of environments, the
+        simulators begin new episodes; all else continues. ARS and ES do not depend on the number of simulators.
 
         Args:
             directory: the run's directory.
             env: the function that makes the environment, if the run had one: checkpoints hold no code.
             network: the function that makes the policy's network, if the run had one.
+            simulators: number of simulators; None keeps it.
+            **settings: settings to change. The others stay as they were.
 
         Raises:
             FileNotFoundError: there is no checkpoint in the directory.
-            ValueError: the file is not a checkpoint, or is of another algorithm; or `env` or `network` is missing.
+            ValueError: the file is not a checkpoint, or is of another algorithm; or `env` or `network` is missing; or a
+                setting does not exist, is out of range, or can't be changed, such as those of the network.
+            TypeError: a value has the wrong type.
         """
+        directory = os.fspath(directory)
         saved = checkpoint.load(directory)
         origin = saved["origin"]
         if origin["algorithm"] != cls.settings_class.algorithm:
@@ -127,18 +144,27 @@ class Algorithm:
         made = env or origin["env_id"]
         if not made:
             raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
-        data = origin["settings"] | ({} if network is None else {"network": network})
+        data = origin["settings"]
         if data["network"] is None:
-            raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
-        settings = cls.settings_class.from_data(data)
+            if network is None:
+                raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
+            data = {**data, "network": network}
+        elif network is not None:
+            settings["network"] = network
+        for name in KEPT:
+            if name in settings:
+                raise ValueError(f"a resumed run keeps its {name}: leave out {name}={settings[name]!r}")
+        before = cls.settings_class.from_data(data)
+        values = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
         algorithm = cls(
             made,
-            simulators=origin["simulators"],
+            simulators=origin["simulators"] if simulators is None else simulators,
             seed=origin["seed"],
             directory=directory,
             native=origin["native"],
-            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
+            **{**values, **settings},
         )
+        require_resumable(before, algorithm.settings)
         algorithm._checkpoint = saved
         return algorithm
 
@@ -209,7 +235,7 @@ class Algorithm:
         return explain(self._plan(self.settings.steps))
 
     def _plan(self, steps: int, stop_return: float | None = None) -> Plan:
-        return Plan(
+        plan = Plan(
             name=f"{self._name}-{os.urandom(3).hex()}",
             environment=self.environment,
             policy=self.policy,
@@ -221,8 +247,9 @@ class Algorithm:
             stop_return=stop_return,
             native=self.native,
             process_id=os.getpid(),
-            checkpoint=self._checkpoint,
         )
+        saved = self._checkpoint
+        return plan if saved is None else dataclasses.replace(plan, checkpoint=fitted(saved, plan))
 
     def _weights(self) -> Weights:
         """Return the policy's initial weights: the checkpoint's, or new ones."""
