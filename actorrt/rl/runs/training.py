@@ -279,6 +279,4 @@ class TrainingLoop(RunLoop):
                 raise outcome
         are_exact = [outcome is True for outcome in outcomes]  # an error means that the simulator starts new episodes
         if not all(are_exact) or len(told) < len(self._simulators):
-            logger.warning(
-                "the resumed run is not exactly where it was: environments that do not replay or were changed began new episodes"
-            )
+            logger.warning("the resumed run is not exactly where it was: some environments began new episodes")
