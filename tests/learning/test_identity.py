@@ -17,8 +17,8 @@ from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.networks.network import limit_threads
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
-from actorrt.rl.rollouts.environment import SeededEnvironments
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, ImageIdentityEnv, MaskedIdentityEnv
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.policies.protocols import Policy
-from actorrt.rl.rollouts.environment import Environments, Step
+from actorrt.rl.rollouts.stepping import Environments, Step
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import first_bad_row

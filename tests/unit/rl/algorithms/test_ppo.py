@@ -16,8 +16,9 @@ from actorrt.rl.networks.network import Network  # noqa: E402
 from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
-from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments  # noqa: E402
+from actorrt.rl.rollouts.environment import VectorEnvironments  # noqa: E402
 from actorrt.rl.rollouts.sampler import Sampler  # noqa: E402
+from actorrt.rl.rollouts.seeded_environments import SeededEnvironments  # noqa: E402
 from actorrt.rl.rollouts.transitions import Transitions, transitions  # noqa: E402
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete  # noqa: E402
 from actorrt.rl.spaces.leaves import column_count, leaves  # noqa: E402

@@ -22,8 +22,9 @@ from actorrt.rl.evolution.perturbation import direction
 from actorrt.rl.networks.network import make_network
 from actorrt.rl.networks.optimiser import to_array
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import SeededEnvironments, describe, episode_seed
+from actorrt.rl.rollouts.environment import describe, episode_seed
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.transitions import transitions
 from actorrt.rl.spaces.normaliser import Normaliser
 from tests.records_of_floats import Record

@@ -13,9 +13,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments
+from actorrt.rl.rollouts.environment import VectorEnvironments
 from actorrt.rl.rollouts.returns import generalised_advantages, next_values
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
 from actorrt.rl.spaces.normaliser import Normaliser

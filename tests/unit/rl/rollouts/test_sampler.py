@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments, episode_seed, make_environment
+from actorrt.rl.rollouts.environment import VectorEnvironments, episode_seed, make_environment
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
