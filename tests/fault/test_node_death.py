@@ -14,7 +14,7 @@ from actorrt.actors.refs import current
 from actorrt.node.driver import driver_connection, embedded_node
 from actorrt.node.driver import runtime as art_runtime
 from actorrt.store.connection import socket_channel
-from tests.integration.cast import Counter, Gate
+from tests.integration.cast import Counter, Echo, Gate
 from tests.running import (
     Node,
     Script,
@@ -133,6 +133,22 @@ def test_calls_that_carry_objects_and_results_that_stay_in_the_store_end_with_th
         gate.wait().result(10)
     art.shutdown()
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+def test_call_whose_result_waits_in_the_store_ends_with_the_node(directory):
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=1)
+    echo = Echo.options(isolation="process").spawn().result(10)
+    assert len(echo.ones(20_000).result(10)) == 20_000  # from now on the worker makes such results without asking
+    daemon = daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before])
+    os.kill(daemon, signal.SIGSTOP)  # so nobody hears that the next result is sealed
+    call = echo.ones(20_000)
+    awaiting = current.process_endpoint().arrivals._awaiting
+    wait_until(lambda: awaiting, "the result that is in the store")
+    os.kill(daemon, signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError, match="node_lost"):
+        call.result(10)
+    art.shutdown()
 
 
 class Severed(art.Actor):

@@ -1,4 +1,8 @@
-"""Opens the envelopes that end calls. An exception of the opening ends its call."""
+"""Opens the envelopes that end calls. An exception of the opening ends its call.
+
+A result may be in the store and not sealed yet. If the store goes meanwhile, the call waits for the loss of the node,
+which comes before or after that of the store, and ends with it as all other calls do.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ class Arrivals:
         self._routes = routes
         self._payloads = payloads
         self._scope = scope
+        self._awaiting: set[Reply[Any]] = set()  # results in the store, or the loss of the node
 
     def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Called when a REPLY has arrived."""
@@ -46,11 +51,12 @@ class Arrivals:
         try:
             stored = self._payloads.stored(body, buffers)
             if stored is not None:
-                self._scope.start(_take_stored(reply, stored), f"result of {reply.method}")
+                self._awaiting.add(reply)
+                self._scope.start(self._take_stored(reply, stored), f"result of {reply.method}")
                 return
             value = self._payloads.open_value(body, buffers)
         except Exception as error:  # whatever unpickling a user's value raises ends this one call
-            reply.set_error(as_executed(error))
+            self._not_opened(reply, error)
         else:
             reply.set_value(value)
 
@@ -70,10 +76,29 @@ class Arrivals:
         elif not call_id:
             self._routes.absent(peer, actor_id)
 
+    async def _take_stored(self, reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
+        """End a call with a result in the store, as soon as the result is sealed there."""
+        try:
+            value = await stored
+        except Exception as error:  # whatever unpickling a user's value raises ends this one call
+            self._not_opened(reply, error)
+        else:
+            self._awaiting.discard(reply)
+            reply.set_value(value)
 
-async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
-    """End a call with a result in the store, as soon as the result is sealed there."""
-    try:
-        reply.set_value(await stored)
-    except Exception as error:  # whatever unpickling a user's value raises ends this one call
-        reply.set_error(as_executed(error))
+    def _not_opened(self, reply: Reply[Any], error: Exception) -> None:
+        """Called when the result of a call can't be opened: end the call, or let it wait for the loss of the node."""
+        if isinstance(error, errors.ObjectLostError) and self._payloads.is_store_gone:
+            self._awaiting.add(reply)
+        else:
+            self._awaiting.discard(reply)
+            reply.set_error(as_executed(error))
+
+    def close(self, error: errors.ActorRtError) -> None:
+        """End every call whose result has not come out of the store with `error`."""
+        awaiting, self._awaiting = self._awaiting, set()
+        for reply in awaiting:
+            try:
+                reply.set_error(error)
+            except Exception as defect:  # of a callback: the other calls end nevertheless
+                self._scope.fail(defect)

@@ -263,6 +263,7 @@ class ActorEndpoint:
         """Fail everything that waits with `error`; everything that is asked later is refused."""
         self.threads.closed_by = error
         self.pending.close(error, self.refusal())
+        self.arrivals.close(error)
         self.routes.close(error)
         self.control.close(error, self.refusal())
 

@@ -52,6 +52,11 @@ class Payloads:
         self._store = store
         self._owner = owner
 
+    @property
+    def is_store_gone(self) -> bool:
+        """Whether this process has lost its store, and so its node."""
+        return self._store is not None and self._store.is_gone
+
     def capture_call(
         self,
         args: tuple[Any, ...],

@@ -117,6 +117,11 @@ class StoreClient(WritingClient):
     def is_attached(self) -> bool:
         return self._connection.events_loop.loop is not None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the store has ended, or was found gone: its node is lost for this process, or will be soon."""
+        return self._conversation.has_ended or self._conversation.channel.is_gone
+
     def close(self) -> None:
         """Release everything, on the attached loop if there is one. Remaining refs fail. Idempotent."""
         self._end(RuntimeStateError, "the object store client of this process is closed")

@@ -42,6 +42,7 @@ class SocketChannel:
         self._peer = peer
         self._clock = clock
         self._on_gone = on_gone
+        self.is_gone = False
         self._serial = 0
         self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
         self._stale: list[tuple[Op, tuple[Any, ...], StoreReply]] = []
@@ -158,6 +159,7 @@ class SocketChannel:
         return ObjectLostError(f"the node's object store is gone: {error}")
 
     def _tell_gone(self) -> None:
+        self.is_gone = True
         if self._on_gone is not None:
             self._on_gone()
 

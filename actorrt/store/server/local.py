@@ -151,6 +151,7 @@ class LocalChannel:
     """The channel between a client and a `LocalStore`."""
 
     is_apart = False
+    is_gone = False  # a store of this process ends after everything that uses it
 
     def __init__(self, store: LocalStore, peer: PeerId) -> None:
         self._store = store

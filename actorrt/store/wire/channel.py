@@ -34,6 +34,8 @@ class Channel(Protocol):
     capacity_bytes: int
     is_apart: bool
     """Whether the store is another process, so that a request takes long."""
+    is_gone: bool
+    """Whether the store was found gone, so that its node is lost for this process, or will be soon."""
 
     def request(self, op: Op, *arguments: Any) -> StoreReply:
         """Ask and wait for the answer.

@@ -152,8 +152,10 @@ def test_a_store_that_ends_or_talks_nonsense_is_lost(store: PlayedStore, packet:
 
     store.play(script)
     channel = store.connect()
+    assert not channel.is_gone
     with pytest.raises(ObjectLostError, match="the node's object store is gone: "):
         channel.request(Op.STATS)
+    assert channel.is_gone == (packet is None)  # the connection to a store that talks nonsense stands
     channel.close()
 
 
