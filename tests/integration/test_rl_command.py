@@ -84,6 +84,23 @@ def test_every_algorithm_trains_and_resumes(algorithm: str, tmp_path: Path) -> N
     assert rl.load_policy(str(tmp_path / "best.policy")).spec.env_id == "CartPole-v1"
 
 
+def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -> None:
+    settings = ("--hidden", "8,8", "--horizon", "16", "--orthogonal", "false", "--max-grad-norm", "inf")
+    begun = train("ppo", "CartPole-v1", "--directory", str(tmp_path), "--steps", "256", *settings)
+    assert begun.returncode == 0, begun.stderr
+    more = ("--simulators", "1", "--learning-rate", "1e-4", "--evaluation-episodes", "3", "--steps", "512")
+    resumed = train("ppo", "--resume", str(tmp_path), *more)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "simulators 1/1 alive" in resumed.stderr
+    assert "over 3 episodes on fresh seeds" in resumed.stdout
+    origin = checkpoint.load(str(tmp_path))["origin"]
+    names = ("hidden", "horizon", "orthogonal", "max_grad_norm", "learning_rate", "evaluation_episodes")
+    assert [origin["settings"][name] for name in names] == [[8, 8], 16, False, float("inf"), 1e-4, 3]
+    refused = train("ppo", "--resume", str(tmp_path), "--hidden", "16")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("actorrt train: a resumed run keeps hidden=(8, 8)")
+
+
 def test_unreached_return_is_said(tmp_path: Path) -> None:
     done = train(
         "ppo",
@@ -138,10 +155,11 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--envs", "0"), "environments is at least 1: environments=0"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere"), "there is no checkpoint in /nowhere"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed can't be combined with --resume"),
-        (
-            ("ppo", "CartPole-v1", "--resume", "/nowhere", "--evaluation-episodes", "5"),
-            "--evaluation-episodes can't be combined with --resume",
-        ),
+        (("ppo", "CartPole-v1", "--resume", "/nowhere", "--envs", "5"), "--envs can't be combined with --resume"),
+        (("ppo",), "give the environment, as in: actorrt train ppo CartPole-v1"),
+        (("ppo", "CartPole-v1", "--horizon", "many"), "horizon is a whole number: horizon='many'"),
+        (("ppo", "CartPole-v1", "--hidden", "8,x"), "hidden has the units of each hidden layer"),
+        (("ars", "CartPole-v1", "--clip-range", "0.2"), "ARS has no setting 'clip_range'"),
         (("ppo", "CartPole-v1", "--evaluation-episodes", "0"), "evaluation_episodes is at least 1"),
         (("ppo", "CartPole-v1", "--directory", "/proc/x"), "directory='/proc/x' can't be written to"),
     ],

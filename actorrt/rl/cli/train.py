@@ -15,6 +15,7 @@ import actorrt as art
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
+from actorrt.rl.cli.setting_options import add_setting_options, given_settings
 from actorrt.rl.foundation.extras import MissingPackageError, require
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
@@ -33,7 +34,9 @@ EXAMPLES = """examples:
   actorrt train ppo CartPole-v1 --stop-return 475
   actorrt train ars Swimmer-v5 --simulators 4 --seed 1 --directory swimmer
   actorrt train ppo my_package:MyEnvironment-v0 --steps 1000000
-  actorrt train ppo CartPole-v1 --resume runs/ppo-CartPole-v1-0-... --steps 200000
+  actorrt train ppo CartPole-v1 --hidden 128,128 --learning-rate 3e-4 --horizon 64
+  actorrt train ppo --resume runs/ppo-CartPole-v1-0-... --steps 200000
+  actorrt train ppo --resume runs/ppo-CartPole-v1-0-... --simulators 4 --learning-rate 1e-4
 
 Ctrl-C pauses the run with a checkpoint, and prints how to resume it. A second Ctrl-C ends the run at once."""
 
@@ -44,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     count: dict[str, Any] = {"type": int, "metavar": "N"}
     parser.add_argument("algorithm", help=f"the algorithm: {', '.join(ALGORITHMS)}")
-    parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
+    parser.add_argument(
+        "environment",
+        nargs="?",
+        help="Gymnasium id of the environment, such as CartPole-v1; with --resume it may be left out",
+    )
     parser.add_argument("--simulators", **count, help="simulator processes (default: 2)")
     parser.add_argument("--seed", **count, help="seed of the run (default: 0)")
     parser.add_argument("--steps", **count, help="largest number of environment steps (default: the preset's)")
@@ -54,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MEAN",
         help="end when a policy reaches this mean return in its evaluations",
     )
-    parser.add_argument("--evaluation-episodes", **count, help="episodes of an evaluation (default: 20)")
     parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, divided)")
     parser.add_argument(
         "--directory", metavar="DIR", help="directory for the policy, the curve and the metrics (default: runs/...)"
@@ -62,12 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="DIR",
-        help="resume an earlier run from its checkpoint; give --steps and --stop-return again",
+        help="resume an earlier run from its checkpoint; give --steps and --stop-return again, and what you change: "
+        "--simulators, or settings",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard's event files, beside the policy")
     parser.add_argument(
         "--chaos", action="store_true", help="kill a simulator in the middle of the run, and check that it comes back"
     )
+    add_setting_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         algorithm.require_startable(arguments.steps)
     except MissingPackageError as error:
         return _fail(str(error), EXIT_FAILURE)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         return _fail(str(error), EXIT_USAGE)
     line = ProgressLine(sys.stderr)
     try:
@@ -115,25 +123,30 @@ def _in_one_line(error: Exception) -> str:
 def _algorithm(arguments: argparse.Namespace) -> Algorithm:
     if arguments.steps is not None and arguments.steps < 1:
         raise ValueError(f"a run has at least 1 step: --steps {arguments.steps}")
-    kind = ALGORITHMS[arguments.algorithm]
+    kind, settings = ALGORITHMS[arguments.algorithm], given_settings(arguments)
     if arguments.resume is not None:
-        return _resumed(kind, arguments)
+        return _resumed(kind, settings, arguments)
+    if arguments.environment is None:
+        raise ValueError(f"give the environment, as in: actorrt train {arguments.algorithm} CartPole-v1")
     simulators = 2 if arguments.simulators is None else arguments.simulators
-    options: dict[str, Any] = {"simulators": simulators, "seed": arguments.seed or 0}
     if arguments.envs is not None:
-        options["environments"] = arguments.envs * simulators
-    if arguments.evaluation_episodes is not None:
-        options["evaluation_episodes"] = arguments.evaluation_episodes
-    return kind(arguments.environment, directory=arguments.directory, **options)
+        settings["environments"] = arguments.envs * simulators
+    return kind(
+        arguments.environment,
+        simulators=simulators,
+        seed=arguments.seed or 0,
+        directory=arguments.directory,
+        **settings,
+    )
 
 
-def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
-    """Resume a run; its settings can't be changed any more."""
-    for name in ("simulators", "seed", "envs", "evaluation-episodes", "directory"):
-        if getattr(arguments, name.replace("-", "_")) is not None:
-            raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps its settings")
-    algorithm = kind.resume(arguments.resume)
-    if algorithm.policy.env_id != arguments.environment:
+def _resumed(kind: type[Algorithm], settings: dict[str, Any], arguments: argparse.Namespace) -> Algorithm:
+    """Resume a run, with the settings that were given in place of its own."""
+    for name, instead in (("seed", ""), ("directory", ""), ("envs", "; --environments counts those of all simulators")):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps it{instead}")
+    algorithm = kind.resume(arguments.resume, simulators=arguments.simulators, **settings)
+    if arguments.environment not in (None, algorithm.policy.env_id):
         raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
     return algorithm
 

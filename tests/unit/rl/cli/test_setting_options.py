@@ -1,0 +1,37 @@
+"""Settings as options of the command line: their names, and what their values mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import pytest
+
+from actorrt.rl.algorithms.catalogue import KINDS
+from actorrt.rl.cli.setting_options import add_setting_options, given_settings, parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7), ("3e-4", 3e-4), ("-1.5", -1.5), ("inf", math.inf), ("true", True), ("False", False), ("none", None)],
+)
+def test_texts_stand_for_values(text, value):
+    assert parsed(text) == value
+    assert type(parsed(text)) is type(value)
+
+
+def test_every_setting_of_every_algorithm_has_an_option():
+    parser = argparse.ArgumentParser()
+    add_setting_options(parser)
+    known = {name for kind in KINDS for name in kind.settings_class.__dataclass_fields__ if name != "steps"}
+    options = [text for name in sorted(known) for text in (f"--{name.replace('_', '-')}", "1")]
+    assert set(given_settings(parser.parse_args(options))) == known
+
+
+def test_given_settings_have_their_types_and_the_others_are_left_out():
+    parser = argparse.ArgumentParser()
+    add_setting_options(parser)
+    given = parser.parse_args(["--hidden", "64,32", "--learning-rate-schedule", "linear", "--batch-steps", "none"])
+    assert given_settings(given) == {"hidden": (64, 32), "learning_rate_schedule": "linear", "batch_steps": None}
+    assert given_settings(parser.parse_args(["--hidden", "8"])) == {"hidden": (8,)}
+    assert given_settings(parser.parse_args([])) == {}
