@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 
 import pytest
@@ -23,7 +24,7 @@ def test_texts_stand_for_values(text, value):
 def test_every_setting_of_every_algorithm_has_an_option():
     parser = argparse.ArgumentParser()
     add_setting_options(parser)
-    known = {name for kind in KINDS for name in kind.settings_class.__dataclass_fields__ if name != "steps"}
+    known = {field.name for kind in KINDS for field in dataclasses.fields(kind.settings_class)} - {"steps"}
     options = [text for name in sorted(known) for text in (f"--{name.replace('_', '-')}", "1")]
     assert set(given_settings(parser.parse_args(options))) == known
 
