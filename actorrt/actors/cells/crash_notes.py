@@ -27,7 +27,7 @@ _SLOT: Final = struct.Struct("=16sQ")  # the caller's endpoint, its number for t
 SLOTS_COUNT: Final = 128
 _COUNT: Final = struct.Struct("=Q")
 _COUNT_OFFSET: Final = SLOTS_COUNT * _SLOT.size
-_FILE_BYTES: Final = _COUNT_OFFSET + _COUNT.size
+FILE_BYTES: Final = _COUNT_OFFSET + _COUNT.size
 
 
 class Notes(NamedTuple):
@@ -46,16 +46,11 @@ class CrashNotes:
     """The notes of one process.
 
     Args:
-        path: the file, made anew; its reader removes it.
+        memory: `FILE_BYTES` of zeros, which outlive the process.
     """
 
-    def __init__(self, path: str) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(fd, _FILE_BYTES)
-            self._map = mmap.mmap(fd, _FILE_BYTES)
-        finally:
-            os.close(fd)
+    def __init__(self, memory: mmap.mmap | bytearray) -> None:
+        self._map = memory
         self._free = list(range(SLOTS_COUNT))
         self._slots: dict[Message, int] = {}
         self._begun_count = 0
@@ -86,9 +81,15 @@ class CrashNotes:
         """Write no more, in a forked child: the notes are its parent's."""
         self._free, self._slots, self._is_abandoned = [], {}, True
 
-    def close(self) -> None:
-        """Note nothing more. Idempotent."""
-        self._map.close()
+
+def open_notes(path: str) -> CrashNotes:
+    """Return the notes of this process, in a file that is made anew; its reader removes it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(fd, FILE_BYTES)
+        return CrashNotes(mmap.mmap(fd, FILE_BYTES))
+    finally:
+        os.close(fd)
 
 
 def _remove(path: str) -> None:
@@ -109,8 +110,13 @@ def take(path: str) -> Notes:
         logger.warning("the calls that a process had in hand when it ended can't be read: %s", error)
         _remove(path)
         return Notes([], None)
-    if len(notes) < _FILE_BYTES:
+    if len(notes) < FILE_BYTES:
         return Notes([], 0)  # it ended while it made the file
+    return read(notes)
+
+
+def read(notes: bytes | bytearray) -> Notes:
+    """Return what a process noted in its memory for notes."""
     slots = _SLOT.iter_unpack(notes[:_COUNT_OFFSET])
     in_hand = [CallInHand(PeerId(peer), call_id) for peer, call_id in slots if call_id]
     return Notes(in_hand, _COUNT.unpack_from(notes, _COUNT_OFFSET)[0])

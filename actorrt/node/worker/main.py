@@ -15,18 +15,17 @@ from typing import Any, NoReturn
 import uvloop
 
 from actorrt import forks
-from actorrt.actors.cells.crash_notes import CrashNotes
+from actorrt.actors.cells.crash_notes import open_notes
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
-from actorrt.protocol.nodes import AttachWorker
-from actorrt.protocol.processes import Leave, WorkerSetting
+from actorrt.node.worker.serving import serve_until_told_to_leave
+from actorrt.protocol.processes import WorkerSetting
 from actorrt.store.client.client import StoreClient
 from actorrt.transport.unix.transport import UnixTransport
 
@@ -78,20 +77,14 @@ async def _serve(setting: WorkerSetting) -> None:
         job=setting.job,
         namespace=setting.namespace,
     )
-    endpoint.crash_notes = CrashNotes(setting.crash_notes)
+    endpoint.crash_notes = open_notes(setting.crash_notes)
     store.owner, store.node_of = endpoint, endpoint.transport.node_of
     endpoint.on_crash = _end_at_once
     await endpoint.start()
-    current.set_process_endpoint(endpoint)
     returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
-    leave: asyncio.Event = asyncio.Event()
-    endpoint.control.handle(Leave.by(lambda *_: leave.set()))
     faulthandler.register(STACK_SIGNAL, file=2)
-    await endpoint.control.request(endpoint.node, AttachWorker(pid=os.getpid()))
-    await leave.wait()
-    await _send_waiting_messages(endpoint)
-    await endpoint.close()
+    await serve_until_told_to_leave(endpoint, os.getpid())
     store.close()
     forks.forget(returning)
 
@@ -125,15 +118,6 @@ def _end_without_store() -> None:
     """
     logger.error("the connection to the node's object store ended, and this worker ends with it")
     _end_at_once()
-
-
-async def _send_waiting_messages(endpoint: ActorEndpoint) -> None:
-    """Wait at most `FLUSH_TIMEOUT_S` until messages whose receivers had no room are sent."""
-    try:
-        async with asyncio.timeout(FLUSH_TIMEOUT_S):
-            await endpoint.routes.drained()
-    except TimeoutError:
-        logger.warning("a worker ended with messages for which their receivers had no room")
 
 
 def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.actors.cells.crash_notes import SLOTS_COUNT, CrashNotes, take
+from actorrt.actors.cells.crash_notes import SLOTS_COUNT, open_notes, take
 from actorrt.ids import PeerId
 
 PEER = PeerId(b"p" * 16)
@@ -30,9 +30,9 @@ def path(tmp_path):
 
 @pytest.fixture
 def notes(path):
-    notes = CrashNotes(path)
+    notes = open_notes(path)
     yield notes
-    notes.close()
+    notes._map.close()
 
 
 def test_notes_hold_what_is_in_hand_and_nothing_else(notes, path):

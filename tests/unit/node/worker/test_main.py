@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -39,21 +38,6 @@ def test_output_is_labelled_with_the_actor_whose_message_is_in_hand() -> None:
         assert main._label_of_current_actor() == "Sim-1234"
     finally:
         current.message.reset(token)
-
-
-@pytest.mark.parametrize("waits", [False, True], ids=["nothing waits", "a receiver has no room"])
-async def test_worker_leaves_when_all_it_sent_has_left_or_after_a_while(
-    waits: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(main, "FLUSH_TIMEOUT_S", 0.01)
-
-    async def drained() -> None:
-        if waits:
-            await asyncio.Event().wait()
-
-    endpoint: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
-    await main._send_waiting_messages(endpoint)
-    assert caplog.messages == ["a worker ended with messages for which their receivers had no room"] * waits
 
 
 async def test_child_of_users_code_is_ended_in_the_thread_of_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
