@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt.actors.refs.waiting import wait
+from actorrt.background import in_background
 from actorrt.config import CALL_REPORT_AFTER_S
 from actorrt.protocol.authorities import ActorState, AskState
 from actorrt.protocol.hosts import CallState, ExplainCall
@@ -85,7 +86,7 @@ class SlowCalls:
     def _watch(self) -> None:
         """Called when there are pending calls: look at them from time to time."""
         self._pending.is_watched = True
-        self._scope.after(self.report_after_s / LOOKS_COUNT, self._look_again)
+        in_background(self._scope.after, self.report_after_s / LOOKS_COUNT, self._look_again)
 
     def _look_again(self) -> None:
         if not len(self._pending):

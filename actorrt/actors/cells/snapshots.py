@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cells.saved import find, load, save
 from actorrt.actors.wire.failures import users_traceback
+from actorrt.background import in_background
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId
 from actorrt.interrupts import let_through
@@ -105,7 +106,7 @@ class Snapshots:
         """Called when the incarnation begins to handle messages."""
         self._taken_at, self._is_due = 0, False
         if self._messages is None:
-            self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+            self._timer = in_background(self._cell.host.loop.call_later, self._period_s, self._period_over)
 
     def end(self) -> None:
         """Called when the incarnation has ended, or stops. Idempotent."""
@@ -124,7 +125,7 @@ class Snapshots:
         return (handled_count // self._messages + 1) * self._messages
 
     def _period_over(self) -> None:
-        self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+        self._timer = in_background(self._cell.host.loop.call_later, self._period_s, self._period_over)
         cell = self._cell
         if cell.handled_count == self._taken_at:
             return  # nothing was handled since

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from actorrt.background import in_background
 from actorrt.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class DeadLetters:
 
     def _pause_logging(self) -> None:
         self._is_paused = True
-        self._after(LOG_EVERY_S, self._log_rest)
+        in_background(self._after, LOG_EVERY_S, self._log_rest)
 
     def _log_rest(self) -> None:
         self._is_paused = False

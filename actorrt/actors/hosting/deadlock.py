@@ -18,6 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.refs.message_waits import waited_for
+from actorrt.background import in_background
 from actorrt.errors import ActorRtError, DeadlockError
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.hosts import BlockedCall, FindCycle
@@ -144,7 +145,7 @@ class Deadlocks:
             self._crowded[cell] = 0.0
             if not self._is_looking:
                 self._is_looking = True
-                self._scope.after(LOOK_EVERY_S, self._look)
+                in_background(self._scope.after, LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         now = self._clock.now()
@@ -163,7 +164,7 @@ class Deadlocks:
             self._crowded[cell] = probe_at  # behind those that were not looked at
         self._is_looking = bool(self._crowded)
         if self._is_looking:
-            self._scope.after(LOOK_EVERY_S, self._look)
+            in_background(self._scope.after, LOOK_EVERY_S, self._look)
 
     async def _probe(self, cell: Cell) -> None:
         found = await self._probes.behind(cell, cell.actor_id, {cell.actor_id})

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from actorrt.background import in_background
 from actorrt.clock import Clock
 from actorrt.ids import PeerId
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
@@ -68,7 +69,7 @@ class HangDetector:
             worker.process.outlived(oom_kills_count)
             self._look_at(worker)
         next_look_s = min((watch.next_look_s for watch in self._watches.values()), default=LOOK_EVERY_S)
-        self._scope.after(next_look_s, self._look_at_all)
+        in_background(self._scope.after, next_look_s, self._look_at_all)
 
     def _look_at(self, worker: Worker) -> None:
         now = self._clock.now()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from actorrt.background import in_background
 from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
@@ -63,7 +64,7 @@ class LinkHeartbeat:
     def wake(self) -> None:
         """Start the beats if a peer is watched or the receiver has `peer_silent`. Called when a link begins to wait."""
         if self._timer is None and (self._watched or self._has_listener):
-            self._timer = self._loop.call_later(HEARTBEAT_S, self._beat)
+            self._timer = in_background(self._loop.call_later, HEARTBEAT_S, self._beat)
 
     def close(self) -> None:
         """Stop the beats. Idempotent."""
