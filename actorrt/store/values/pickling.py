@@ -18,7 +18,8 @@ import pickle
 import struct
 import sys
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import accumulate
 from types import CodeType
@@ -215,6 +216,23 @@ def _unpack(packed: memoryview, large: Any) -> tuple[memoryview, list[memoryview
 _class_by_id: WeakValueDictionary[bytes, type] = WeakValueDictionary()
 _sent_by_class: WeakKeyDictionary[type, tuple[bytes, bytes]] = WeakKeyDictionary()
 """The identity and pickle of every class that this process sent or received by value."""
+_new_identity: Callable[[int], bytes] = os.urandom
+
+
+@contextmanager
+def no_classes_sent(new_identity: Callable[[int], bytes]) -> Iterator[None]:
+    """Let this process be one that has sent and received no class by value, while the body runs.
+
+    Args:
+        new_identity: returns a number of bytes that name nothing yet.
+    """
+    global _class_by_id, _sent_by_class, _new_identity
+    before = _class_by_id, _sent_by_class, _new_identity
+    _class_by_id, _sent_by_class, _new_identity = WeakValueDictionary(), WeakKeyDictionary(), new_identity
+    try:
+        yield
+    finally:
+        _class_by_id, _sent_by_class, _new_identity = before
 
 
 def _rebuild_class(identity: bytes, pickled: bytes) -> type:
@@ -266,7 +284,7 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
                 return reduced
             file = io.BytesIO()
             type(self)(file, None, (*self._within, cls)).dump(cls)
-            sent = (os.urandom(16), file.getvalue())
+            sent = (_new_identity(16), file.getvalue())
             # Two classes that name each other: the inner one's pickle has part of the outer one in it.
             if not self._within:
                 _class_by_id[sent[0]] = cls
