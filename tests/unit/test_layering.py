@@ -21,7 +21,7 @@ MODULES = {
 }
 FOUNDATION = {
     *("errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks", "texts", "interrupts"),
-    "invariants",
+    *("invariants", "background"),
 }
 MAY_IMPORT = {
     "foundation": {"foundation"},
@@ -46,6 +46,7 @@ PACKAGES = {
     "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),
+    "testing": ("virtual", "shells", "world"),
     "rl": (
         *("foundation", "spaces", "networks", "policies", "rollouts", "settings", "presets", "roles", "records"),
         *("views", "runs", "evolution", "algorithms", "cli"),

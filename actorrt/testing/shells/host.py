@@ -1,0 +1,121 @@
+"""What the processes of one host share, and how an endpoint is made in each of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
+from actorrt.clock import Clock
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
+from actorrt.store.client.client import StoreClient
+from actorrt.store.server.local import LocalStore
+from actorrt.testing.shells.chance import Chance, SeededIds
+from actorrt.testing.shells.journal import Journal
+from actorrt.testing.shells.network import SimulatedNetwork
+from actorrt.testing.shells.store import SimulatedChannel
+from actorrt.testing.shells.transport import SCHEME, SimulatedTransport
+from actorrt.testing.virtual.loop import VirtualLoop
+from actorrt.testing.virtual.processes import SimulatedProcess
+
+STORE_BYTES = 256 << 20
+
+
+class LoopClock:
+    """The clock of every process: the loop's time.
+
+    Args:
+        loop: the loop.
+    """
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.now = loop.time
+
+
+class Host:
+    """One simulated machine.
+
+    Args:
+        loop: the world's loop.
+        network: the world's network.
+        seed: the run's seed.
+        journal: gets what happens.
+        defect: called with a process and an exception that left the runtime's own code there.
+
+    Attributes:
+        processes: the processes that have not been reaped, by number.
+        endpoints: the endpoint of each process that has one.
+        nodes: the address of each daemon.
+        store: the object store of the host.
+    """
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        network: SimulatedNetwork,
+        seed: int,
+        journal: Journal,
+        defect: Callable[[SimulatedProcess, BaseException], None],
+    ) -> None:
+        self.loop = loop
+        self.network = network
+        self.journal = journal
+        self.clock: Clock = LoopClock(loop)
+        self.chance = Chance(seed, "processes")
+        self.defect = defect
+        self.processes: dict[int, SimulatedProcess] = {}
+        self.endpoints: dict[SimulatedProcess, ActorEndpoint] = {}
+        self.nodes: dict[SimulatedProcess, PeerAddress] = {}
+        self.store = LocalStore(STORE_BYTES, self.clock)
+        self._seed = seed
+
+    def new_process(self, name: str) -> SimulatedProcess:
+        """Return a new process."""
+        process = self.loop.new_process(name)
+        self.processes[process.number] = process
+        self.journal.note(f"process {process.number} is {name}")
+        process.on_crash.append(lambda: self._gone(process))
+        return process
+
+    def _gone(self, process: SimulatedProcess) -> None:
+        self.processes.pop(process.number, None)
+        self.endpoints.pop(process, None)
+        self.journal.note(f"process {process.name} is gone")
+
+    def ids(self, process: SimulatedProcess) -> IdSource:
+        """Return the identities that a process makes."""
+        return SeededIds(Chance(self._seed, f"ids of process {process.number}"))
+
+    def new_endpoint(
+        self,
+        process: SimulatedProcess,
+        peer: PeerId,
+        *,
+        ids: IdSource,
+        node: PeerAddress,
+        job: JobId,
+        namespace: str,
+    ) -> ActorEndpoint:
+        """Return an endpoint of a process, which starts it; its `store` is attached to the loop."""
+        loop, network = self.loop, self.network
+        channel = SimulatedChannel(self.store, peer, loop, process, network.latency_s)
+        store = StoreClient(channel, peer, ids=ids, clock=self.clock)
+        store.attach(loop)
+        endpoint = ActorEndpoint(
+            SimulatedTransport(network, process, peer, f"{SCHEME}{process.name}", node=node.packed()),
+            store=store,
+            clock=self.clock,
+            ids=ids,
+            random=random.random,
+            node=node,
+            job=job,
+            namespace=namespace,
+        )
+        store.owner, store.node_of = endpoint, endpoint.transport.node_of
+        self.endpoints[process] = endpoint
+        return endpoint
+
+    def crashed(self, process: SimulatedProcess, error: BaseException) -> None:
+        """Called when the runtime of a process has failed: the process ends at once."""
+        self.defect(process, error)
+        process.crash()

@@ -1,0 +1,158 @@
+"""Workers that are simulated processes: they start after a while or not at all, and die at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from signal import SIGKILL
+from typing import Final
+
+from actorrt.actors.cells import crash_notes
+from actorrt.actors.cells.crash_notes import CrashNotes
+from actorrt.errors import ActorStartError
+from actorrt.ids import IdSource, PeerAddress
+from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.processes.process_watch import ProcessExit
+from actorrt.node.worker.serving import serve_until_told_to_leave
+from actorrt.reasons import ExitReason
+from actorrt.scopes import Scope
+from actorrt.testing.shells.host import Host
+from actorrt.testing.shells.transport import SCHEME
+from actorrt.testing.virtual.processes import SimulatedProcess
+
+MIN_FORK_S: Final = 0.003
+MAX_FORK_S: Final = 0.05
+MAX_REAP_S: Final = 0.005
+"""How long the daemon takes to notice the end of a process."""
+EXIT_CRASHED: Final = 70
+
+
+class SimulatedWorkers:
+    """The worker factory of a simulated daemon.
+
+    Args:
+        host: the machine.
+        daemon: the daemon's process.
+        on_exit: called with a worker whose process is gone.
+
+    Attributes:
+        spawn_fails: returns whether the next worker gets no process.
+    """
+
+    def __init__(self, host: Host, daemon: SimulatedProcess, on_exit: Callable[[Worker, ExitReason], None]) -> None:
+        self._host = host
+        self._daemon = daemon
+        self._on_exit = on_exit
+        self._count = 0
+        self._live: dict[Worker, WorkerProcess] = {}
+        self.spawn_fails: Callable[[], bool] = lambda: False
+
+    def new_peer_address(self, ids: IdSource) -> PeerAddress:
+        """Return the endpoint of a new worker."""
+        self._count += 1
+        return PeerAddress(ids.peer(), f"{SCHEME}{self._daemon.name}/worker-{self._count}")
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Do nothing: all processes share their modules."""
+
+    async def launch(self, worker: Worker) -> None:
+        """Make the worker's process; see `WorkerFactory.launch`."""
+        await asyncio.sleep(self._host.chance.between(MIN_FORK_S, MAX_FORK_S))
+        if self.spawn_fails():
+            self._host.journal.note(f"no descriptor is left for the process of {worker.label}")
+            raise ActorStartError(f"{worker.label} got no process: [Errno 24] Too many open files")
+        process = self._host.new_process(worker.peer_address.address.removeprefix(SCHEME))
+        self._host.journal.note(f"{process.name} is for {worker.label}")
+        worker.pid = process.number
+        self._live[worker] = made = WorkerProcess(self._host, worker, process)
+        process.on_crash.append(lambda: self._ended(worker, made))
+        self._host.loop.call_in(process, made.begin, self._daemon)
+        if worker.is_leaving:
+            self.kill(worker)
+
+    def kill(self, worker: Worker) -> None:
+        """End the worker at once."""
+        made = self._live.get(worker)
+        if made is not None:
+            made.kill(by_us=True)
+
+    def kill_process(self, process: SimulatedProcess) -> bool:
+        """Send SIGKILL to a process, as another program would; return whether it is a worker."""
+        made = next((made for made in self._live.values() if made.process is process), None)
+        if made is not None:
+            made.kill(by_us=False)
+        return made is not None
+
+    def processes(self) -> list[SimulatedProcess]:
+        """Return the processes of the workers that live."""
+        return [made.process for made in self._live.values() if made.process.is_alive]
+
+    def _ended(self, worker: Worker, made: WorkerProcess) -> None:
+        """Called at the end of a process: the daemon notices after a while."""
+        loop = self._host.loop
+        loop.call_in_at(self._daemon, loop.time() + self._host.chance.between(0.0, MAX_REAP_S), self._reap, worker)
+
+    def _reap(self, worker: Worker) -> None:
+        made = self._live.pop(worker)
+        worker.in_hand, worker.begun_count = crash_notes.read(made.notes)
+        is_expected = worker.is_leaving or made.how.was_killed_by_us
+        self._on_exit(worker, made.how.to_reason("" if is_expected else made.last_line))
+
+
+class WorkerProcess:
+    """One worker's process.
+
+    Args:
+        host: the machine.
+        worker: the worker.
+        process: the process.
+
+    Attributes:
+        how: how it ended.
+        last_line: the last line that it printed.
+        notes: the calls that it has in hand.
+    """
+
+    def __init__(self, host: Host, worker: Worker, process: SimulatedProcess) -> None:
+        self._host = host
+        self._worker = worker
+        self.process = process
+        self.how = ProcessExit(process.number, signal=SIGKILL)
+        self.last_line = ""
+        self.notes = bytearray(crash_notes.FILE_BYTES)
+
+    def begin(self, daemon: SimulatedProcess) -> None:
+        """Run the worker's main function. Called in the process."""
+        Scope(self.process.name, self._failed).start(self._serve(daemon), "main")
+
+    async def _serve(self, daemon: SimulatedProcess) -> None:
+        worker, host = self._worker, self._host
+        job = worker.job
+        endpoint = host.new_endpoint(
+            self.process,
+            worker.peer,
+            ids=host.ids(self.process),
+            node=host.nodes[daemon],
+            job=job.job_id,
+            namespace=job.setting.namespace,
+        )
+        endpoint.crash_notes = CrashNotes(self.notes)
+        endpoint.on_crash = self._failed
+        await endpoint.start()
+        await serve_until_told_to_leave(endpoint, self.process.number)
+        assert endpoint.store is not None
+        endpoint.store.close()
+        self.how = ProcessExit(self.process.number, exit_status=0, was_killed_by_us=self.how.was_killed_by_us)
+        self.process.crash()
+
+    def _failed(self, error: BaseException) -> None:
+        if self.process.is_alive:
+            self.last_line = repr(error)
+            self.how = ProcessExit(self.process.number, exit_status=EXIT_CRASHED)
+            self._host.crashed(self.process, error)
+
+    def kill(self, *, by_us: bool) -> None:
+        """Send SIGKILL."""
+        if self.process.is_alive:
+            self.how = ProcessExit(self.process.number, signal=SIGKILL, was_killed_by_us=by_us)
+            self.process.crash()

@@ -1,0 +1,294 @@
+"""An asyncio event loop in virtual time, for several simulated processes in one thread.
+
+Time moves when something runs, by a little, and jumps to the next timer when nothing can run. Of the processes that
+have something to run, the seed chooses one, and how many of its callbacks run in turn. Inside a process the order is
+asyncio's: first scheduled, first run. The seed also says when cyclic garbage is collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import heapq
+import random
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from struct import Struct
+from typing import Any, Final, NoReturn
+
+from actorrt.background import IS_BACKGROUND
+from actorrt.testing.virtual.processes import PROCESS, ExceptionHandler, SimulatedProcess
+from actorrt.testing.virtual.refusal import refused
+
+START_S: Final = 1_000.0
+"""The time at which a run begins."""
+STEP_S: Final = 1e-6
+"""How long one callback takes."""
+MAX_TURN_COUNT: Final = 16
+"""How many callbacks of a process run before another process has its turn, at most."""
+STUCK_AFTER_S: Final = 60.0
+"""For how long there must be nothing but background work, before a run counts as stuck. Background work may end a wait:
+a heartbeat finds a silent peer."""
+_COLLECTION_COUNT: Final = 20_000
+_CANCELLED_COUNT: Final = 1_000
+_TURN: Final = Struct("=dI")
+
+
+class VirtualTimer(asyncio.TimerHandle):
+    """A timer that knows its process, and whether it is background work."""
+
+    __slots__ = ("is_background", "process")
+
+    process: SimulatedProcess
+    is_background: bool
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """The loop.
+
+    Args:
+        seed: chooses what runs next.
+
+    Attributes:
+        outside: the process that belongs to nobody: what makes the processes and the faults runs in it.
+        present: the process whose callback runs.
+        processes: all processes, the dead ones too.
+        step_count: how many callbacks have run.
+        on_switch: called with the process that has run and the one that runs next.
+        on_step: called after each turn of a process.
+        on_stuck: called when nothing but background work is left; raises.
+        on_late: called when the time is past `deadline`; raises.
+        deadline: the time at which the run ends with `TimeoutError`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(f"schedule {seed}").random
+        self._now = START_S
+        self._runnable: list[SimulatedProcess] = []
+        self._timers: list[tuple[float, int, VirtualTimer]] = []
+        self._timers_count = 0
+        self._cancelled_count = 0
+        self._foreground_count = 0
+        self._last_foreground = START_S
+        self._next_collection = _COLLECTION_COUNT
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.processes: list[SimulatedProcess] = []
+        self.outside = self.present = self.new_process("outside")
+        self.step_count = 0
+        self.on_switch: Callable[[SimulatedProcess, SimulatedProcess], None] = lambda *_: None
+        self.on_step: Callable[[], None] = lambda: None
+        self.on_stuck: Callable[[], NoReturn] = self._stuck
+        self.on_late: Callable[[], NoReturn] = self._late
+        self.deadline = float("inf")
+        self.set_task_factory(self._new_task)
+
+    # Processes
+
+    def new_process(self, name: str) -> SimulatedProcess:
+        """Return a new process, which has nothing to run yet."""
+        process = SimulatedProcess(name, len(self.processes) + 1)
+        self.processes.append(process)
+        return process
+
+    def call_in(self, process: SimulatedProcess, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback` soon in another process, unless that is dead."""
+        context = process.new_context(is_background=IS_BACKGROUND.get())
+        self._put(process, asyncio.Handle(callback, args, self, context))
+
+    def call_in_at(
+        self, process: SimulatedProcess, when: float, callback: Callable[..., object], *args: Any
+    ) -> asyncio.TimerHandle:
+        """Call `callback` at a time in another process, unless that is dead then."""
+        return self.call_at(when, callback, *args, context=process.new_context(is_background=IS_BACKGROUND.get()))
+
+    def freeze(self, process: SimulatedProcess) -> None:
+        """Let nothing of a process run until `thaw`; its timers and messages wait."""
+        process.is_frozen = True
+
+    def thaw(self, process: SimulatedProcess) -> None:
+        """Let a frozen process run again."""
+        process.is_frozen = False
+        if process.ready and not process.is_queued:
+            process.is_queued = True
+            self._runnable.append(process)
+
+    def _put(self, process: SimulatedProcess, handle: asyncio.Handle) -> None:
+        if process.is_alive:
+            process.ready.append(handle)
+            if not process.is_queued and not process.is_frozen:
+                process.is_queued = True
+                self._runnable.append(process)
+
+    # What asyncio asks of a loop
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        process = self.present if context is None else context.get(PROCESS, self.present)
+        handle = asyncio.Handle(callback, args, self, copy_context() if context is None else context)
+        self._put(process, handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)  # there is one thread
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> VirtualTimer:
+        if context is None:
+            context = copy_context()
+        timer = VirtualTimer(when, callback, args, self, context)
+        timer.process = context.get(PROCESS, self.present)
+        timer.is_background = context.get(IS_BACKGROUND, False)
+        timer._scheduled = True  # type: ignore[attr-defined]
+        self._foreground_count += not timer.is_background
+        self._timers_count += 1
+        heapq.heappush(self._timers, (when, self._timers_count, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: VirtualTimer) -> None:
+        if not handle._scheduled:  # type: ignore[attr-defined]
+            return  # it is due already
+        self._foreground_count -= not handle.is_background
+        self._cancelled_count += 1
+        if self._cancelled_count > _CANCELLED_COUNT and self._cancelled_count * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
+            heapq.heapify(self._timers)
+            self._cancelled_count = 0
+
+    def _new_task(
+        self, _: asyncio.AbstractEventLoop, coroutine: Any, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        process = self.present
+        if context is not None:
+            if PROCESS not in context:
+                context.run(PROCESS.set, process)
+            process = context[PROCESS]
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, context=context)
+        process.tasks.add(task)
+        return task
+
+    def get_exception_handler(self) -> ExceptionHandler | None:
+        return self.present.exception_handler
+
+    def set_exception_handler(self, handler: ExceptionHandler | None) -> None:
+        self.present.exception_handler = handler
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self._exception_handler = self.present.exception_handler
+        super().call_exception_handler(context)
+
+    def run_in_executor(self, *_: Any) -> NoReturn:  # type: ignore[override]
+        refused("run_in_executor() or asyncio.to_thread()")
+
+    def add_reader(self, *_: Any) -> NoReturn:  # type: ignore[override]
+        refused("add_reader()")
+
+    def add_writer(self, *_: Any) -> NoReturn:  # type: ignore[override]
+        refused("add_writer()")
+
+    def add_signal_handler(self, *_: Any) -> NoReturn:  # type: ignore[override]
+        refused("add_signal_handler()")
+
+    def __del__(self) -> None:
+        """Do nothing, in the place of a warning: a loop that was not closed has nothing open."""
+
+    def _write_to_self(self) -> None:
+        """Do nothing: there is no selector to wake."""
+
+    # Running
+
+    def record(self, label: bytes) -> None:
+        """Add an event to the digest, at the present time."""
+        self._hash.update(label)
+
+    def digest(self) -> str:
+        """Return a hex string that is equal for runs in which the same has happened at the same times."""
+        return self._hash.hexdigest()
+
+    def _run_once(self) -> None:
+        runnable = self._runnable
+        while not self._stopping:  # type: ignore[attr-defined]
+            if self._timers and self._timers[0][0] <= self._now:
+                self._take_due()
+            if not runnable:
+                self._jump()
+                continue
+            index = int(self._random() * len(runnable))
+            process = runnable[index]
+            self._turn(process)
+            if not process.ready or process.is_frozen:
+                process.is_queued = False
+                runnable[runnable.index(process)] = runnable[-1]
+                runnable.pop()
+            if self._now > self.deadline:
+                self.on_late()
+
+    def _turn(self, process: SimulatedProcess) -> None:
+        """Run some callbacks of one process."""
+        if process is not self.present:
+            self.on_switch(self.present, process)
+            self.present = process
+        ready = process.ready
+        self._hash.update(_TURN.pack(self._now, process.number))
+        count = min(len(ready), 1 + int(self._random() * MAX_TURN_COUNT))
+        for _ in range(count):
+            if not ready or process.is_frozen or self._stopping:  # type: ignore[attr-defined]
+                return
+            handle: Any = ready.popleft()
+            if handle._cancelled:
+                continue
+            self._now += STEP_S
+            if not handle._context.get(IS_BACKGROUND):
+                self._last_foreground = self._now
+            handle._run()
+        self.step_count += count
+        if self.step_count >= self._next_collection:
+            self._next_collection = self.step_count + int(self._random() * 2 * _COLLECTION_COUNT)
+            gc.collect()
+        self.on_step()
+
+    def _take_due(self) -> None:
+        """Move the timers that are due to the callbacks of their processes."""
+        timers = self._timers
+        while timers and timers[0][0] <= self._now:
+            timer: Any = heapq.heappop(timers)[2]
+            if timer._cancelled:
+                self._cancelled_count -= 1
+                continue
+            timer._scheduled = False
+            self._foreground_count -= not timer.is_background
+            self._put(timer.process, timer)
+
+    def _jump(self) -> None:
+        """Jump to the next timer, since nothing can run."""
+        timers = self._timers
+        while timers and (timers[0][2]._cancelled or not timers[0][2].process.is_alive):
+            timer: Any = heapq.heappop(timers)[2]
+            if timer._cancelled:
+                self._cancelled_count -= 1
+            else:
+                timer._scheduled = False
+                self._foreground_count -= not timer.is_background
+        if not timers:
+            self.on_stuck()
+        when = timers[0][0]
+        if when > self.deadline:
+            self._now = self.deadline
+            self.on_late()
+        if not self._foreground_count and when - self._last_foreground > STUCK_AFTER_S:
+            self.on_stuck()
+        self._now = max(self._now, when)
+
+    def _stuck(self) -> NoReturn:
+        raise RuntimeError("nothing can happen any more")
+
+    def _late(self) -> NoReturn:
+        raise TimeoutError(f"not over at {self._now - START_S:.3f} s of virtual time")

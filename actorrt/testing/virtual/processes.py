@@ -1,0 +1,99 @@
+"""A simulated process: the callbacks that wait for the loop, and what a crash, a freeze and a thaw do to them.
+
+    alive ── freeze ──▶ frozen ── thaw ──▶ alive
+      └──── crash ────▶ dead ◀── crash ──┘
+
+A crash is what SIGKILL is: no callback runs any more, so no `finally` and no message of farewell. The tasks of a dead
+process are kept until the end of the run, because Python would run their `finally` blocks when it frees them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final
+from weakref import WeakSet
+
+from actorrt.background import IS_BACKGROUND
+
+MAX_AWAITS_COUNT: Final = 100
+"""How many awaits in `finally` blocks of one dead task are ended, at most."""
+
+ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+
+
+class SimulatedProcess:
+    """One process of a simulation.
+
+    Args:
+        name: its name in stories.
+        number: its number in the digest; also its process id.
+
+    Attributes:
+        context: the context variables of its first callback.
+        ready: its callbacks that can run, in order.
+        is_queued: whether the loop will choose it.
+        tasks: its tasks.
+        exception_handler: the handler that `set_exception_handler` was given in this process.
+        endpoint: what serves its code that belongs to no actor; opaque here.
+        on_crash: called when it has crashed, in the order in which they were added.
+    """
+
+    def __init__(self, name: str, number: int) -> None:
+        self.name = name
+        self.number = number
+        self.context = copy_context()
+        self.context.run(PROCESS.set, self)
+        self.context.run(IS_BACKGROUND.set, False)
+        self.ready: deque[asyncio.Handle] = deque()
+        self.is_queued = False
+        self.is_frozen = False
+        self.is_alive = True
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.exception_handler: ExceptionHandler | None = None
+        self.endpoint: Any = None
+        self.on_crash: list[Callable[[], None]] = []
+        self._remains: list[Any] = []
+
+    def new_context(self, *, is_background: bool) -> Context:
+        """Return the context of a callback that another process causes here."""
+        context = self.context.copy()
+        if is_background:
+            context.run(IS_BACKGROUND.set, True)
+        return context
+
+    def crash(self) -> None:
+        """End the process at once: nothing of it runs any more. Idempotent."""
+        if self.is_alive:
+            self.is_alive = False
+            self._remains += [*self.tasks, *self.ready]
+            self.ready.clear()
+            for callback in self.on_crash:
+                callback()
+
+    def bury(self) -> None:
+        """Close the coroutines of a dead process; what their `finally` blocks do has no effect."""
+        for remains in self._remains:
+            if isinstance(remains, asyncio.Task):
+                remains._log_destroy_pending = False  # type: ignore[attr-defined]
+                _close(remains)
+        self._remains.clear()
+
+    def __repr__(self) -> str:
+        return f"<process {self.name}>"
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    coroutine: Any = task.get_coro()
+    for _ in range(MAX_AWAITS_COUNT):  # a `finally` block may await; each of its awaits is ended in turn
+        try:
+            coroutine.close()
+            return
+        except (Exception, asyncio.CancelledError):
+            continue  # user code that fails while it is torn down, in a process that is dead
+
+
+PROCESS: Final[ContextVar[SimulatedProcess]] = ContextVar("actorrt_simulated_process")
+"""The process that a callback belongs to."""

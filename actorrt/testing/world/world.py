@@ -1,0 +1,187 @@
+"""A world: a host with a node and a driver, in this process, in virtual time, from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn, TypeVar
+
+from actorrt.actors.refs import current
+from actorrt.actors.refs.ref import ActorRef
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.errors import RuntimeStateError
+from actorrt.node.driver.runtime import refuse_to_block
+from actorrt.scopes import Scope
+from actorrt.testing.shells.chance import Chance
+from actorrt.testing.shells.driver import SimulatedConnection, SimulatedRuntime
+from actorrt.testing.shells.host import Host
+from actorrt.testing.shells.journal import Journal
+from actorrt.testing.shells.network import SimulatedNetwork
+from actorrt.testing.shells.node import SimulatedNode
+from actorrt.testing.virtual.fences import fenced
+from actorrt.testing.virtual.loop import START_S, VirtualLoop
+from actorrt.testing.virtual.processes import SimulatedProcess
+from actorrt.testing.virtual.stuck import Stuck
+from actorrt.testing.world.story import who_waits
+
+T = TypeVar("T")
+
+Main = Callable[..., Coroutine[Any, Any, T]]
+
+CLOSE_WITHIN_S: Final = 300.0
+"""How long the world may take to end after `timeout_s`."""
+
+
+class World:
+    """A node and a driver in this process, in virtual time.
+
+    The daemon's core, workers, drivers, actors, supervision and the store's core are the real ones. Network, processes,
+    identities, time and chance are fakes that follow the seed. A world runs once.
+
+    Args:
+        seed: decides everything that chance decides.
+        hosts: the number of hosts; one, for now.
+        cpus: the CPUs of each host, which actors can reserve.
+
+    Raises:
+        ValueError: an argument has a value that is not supported.
+    """
+
+    def __init__(self, seed: int, *, hosts: int = 1, cpus: int = 4) -> None:
+        if hosts != 1:
+            raise ValueError(f"hosts={hosts!r}: a World has one host, for now")
+        self._seed = seed
+        self._loop = loop = VirtualLoop(seed)
+        self._journal = Journal(loop.time, START_S)
+        self._defects: list[BaseException] = []
+        network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
+        self._host = Host(loop, network, seed, self._journal, self._defect)
+        self._node = SimulatedNode(self._host, "node", cpus)
+        self._has_run = False
+
+    def run(self, main: Main[T], *args: Any, timeout_s: float = 86_400) -> T:
+        """Run the coroutine function `main(*args)` in a driver on the world's host, as `actorrt.run` does.
+
+        Inside, `time.*` and the global `random` follow the seed. Threads, real sockets, blocking sleeps and the
+        operating system's entropy are refused.
+
+        Returns:
+            The result of `main`.
+
+        Raises:
+            Stuck: only the runtime's own periodic timers are left; the text says who waits for what.
+            TimeoutError: `main` has not ended after `timeout_s` seconds of virtual time.
+            RuntimeStateError: this world has run.
+            What `main` raises; and the first exception that left the runtime's own code.
+        """
+        if not asyncio.iscoroutinefunction(main):
+            raise TypeError(f"run({main!r}): give a coroutine function, then its arguments")
+        if self._has_run:
+            raise RuntimeStateError("a World runs once: make another one, of the same seed to see the same again")
+        self._has_run = True
+        loop = self._loop
+        loop.deadline = START_S + timeout_s
+        loop.on_stuck, loop.on_late, loop.on_switch = self._stuck, self._late, _switch
+        outcome: Completion[T] = Completion()
+        before = current.process_endpoint()
+        set_blocking_rule(refuse_to_block)
+        try:
+            with fenced(loop, self._seed):
+                try:
+                    loop.run_until_complete(self._live(main, args, outcome))
+                finally:
+                    self._bury()
+        finally:
+            set_blocking_rule(None)
+            current.set_process_endpoint(before)
+            loop.close()
+        if self._defects:
+            raise self._defects[0]
+        return outcome.value()
+
+    async def _live(self, main: Main[T], args: tuple[Any, ...], outcome: Completion[T]) -> None:
+        """Start the node, run `main` in a driver, and stop the node."""
+        host, node, loop = self._host, self._node, self._loop
+        node.start()
+        await node.up
+        driver = host.new_process("driver")
+        ended: Completion[None] = Completion()
+
+        async def drive() -> None:
+            try:
+                async with SimulatedRuntime(SimulatedConnection(host, node, driver)):
+                    value = await main(*args)
+            except (Exception, asyncio.CancelledError) as error:
+                if driver.is_alive:
+                    outcome.set_error(error)
+            else:
+                outcome.set_value(value)
+            loop.deadline += CLOSE_WITHIN_S
+            loop.call_in(loop.outside, ended.set_value, None)
+
+        loop.call_in(driver, lambda: Scope("driver", lambda error: self._defect(driver, error)).start(drive(), "main"))
+        await ended
+        driver.crash()
+        node.stop()
+        await node.ended
+
+    def _bury(self) -> None:
+        """End what is left, so that nothing of this run runs later."""
+        for process in self._loop.processes:
+            process.crash()
+        with warnings.catch_warnings(action="ignore"):  # `finally` blocks of dead processes await nothing any more
+            for process in self._loop.processes:
+                process.bury()
+            gc.collect()
+        self._host.store.close()
+
+    # Ends
+
+    def _defect(self, process: SimulatedProcess, error: BaseException) -> None:
+        self._journal.note(f"a defect of the runtime in {process.name}: {error!r}")
+        self._defects.append(error)
+
+    def _stuck(self) -> NoReturn:
+        raise Stuck(f"nothing can happen any more at {self.now():.3f} s:\n  {who_waits(self._loop, self._host)}")
+
+    def _late(self) -> NoReturn:
+        raise TimeoutError(f"not over at {self.now():.3f} s:\n  {who_waits(self._loop, self._host)}")
+
+    # Faults
+
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call `action()` at a time, in virtual seconds since the start. It belongs to no process of the world."""
+        context = self._loop.outside.new_context(is_background=False)
+        self._loop.call_at(START_S + seconds, action, context=context)
+
+    def kill(self, ref: ActorRef[Any]) -> None:
+        """Kill the process in which an actor runs, as SIGKILL does; light actors beside it die too.
+
+        Raises:
+            ValueError: the actor runs in no worker now.
+        """
+        process = next((p for p, e in self._host.endpoints.items() if e.population.cell(ref._actor_id)), None)
+        if process is None or not self._node.workers.kill_process(process):
+            raise ValueError(f"{ref!r} runs in no process that could be killed")
+
+    # What happened
+
+    def now(self) -> float:
+        """Return the virtual seconds since the start."""
+        return self._loop.time() - START_S
+
+    def trace(self) -> list[str]:
+        """Return who sent what to whom, when, and what failed: a line each, oldest first."""
+        return self._journal.lines()
+
+    def digest(self) -> str:
+        """Return a hex string that is equal for equal seeds and programs."""
+        return self._loop.digest()
+
+
+def _switch(old: SimulatedProcess, new: SimulatedProcess) -> None:
+    """Give the process that runs next its own process-wide state."""
+    old.endpoint = current.process_endpoint()
+    current.set_process_endpoint(new.endpoint)
