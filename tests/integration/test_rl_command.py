@@ -86,7 +86,8 @@ def test_every_algorithm_trains_and_resumes(algorithm: str, tmp_path: Path) -> N
 
 def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -> None:
     settings = ("--hidden", "8,8", "--horizon", "16", "--orthogonal", "false", "--max-grad-norm", "inf")
-    begun = train("ppo", "CartPole-v1", "--directory", str(tmp_path), "--steps", "256", *settings)
+    kwargs = ("--env-kwargs", "max_episode_steps=9")
+    begun = train("ppo", "CartPole-v1", "--directory", str(tmp_path), "--steps", "256", *settings, *kwargs)
     assert begun.returncode == 0, begun.stderr
     more = ("--simulators", "1", "--learning-rate", "1e-4", "--evaluation-episodes", "3", "--steps", "512")
     resumed = train("ppo", "--resume", str(tmp_path), *more)
@@ -96,6 +97,8 @@ def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -> None
     origin = checkpoint.load(str(tmp_path))["origin"]
     names = ("hidden", "horizon", "orthogonal", "max_grad_norm", "learning_rate", "evaluation_episodes")
     assert [origin["settings"][name] for name in names] == [[8, 8], 16, False, float("inf"), 1e-4, 3]
+    assert origin["env_kwargs"] == {"max_episode_steps": 9}
+    assert rl.evaluate(rl.load_policy(str(tmp_path / "best.policy")), episodes=3).returns.max() <= 9.0
     refused = train("ppo", "--resume", str(tmp_path), "--hidden", "16")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("actorrt train: a resumed run keeps hidden=(8, 8)")
@@ -156,6 +159,11 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--resume", "/nowhere"), "there is no checkpoint in /nowhere"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed can't be combined with --resume"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere", "--envs", "5"), "--envs can't be combined with --resume"),
+        (("ppo", "CartPole-v1", "--env-kwargs", "g"), "--env-kwargs takes NAME=VALUE or one JSON object, not 'g'"),
+        (
+            ("ppo", "CartPole-v1", "--env-kwargs", "g=1"),
+            "CartPoleEnv.__init__() got an unexpected keyword argument 'g'",
+        ),
         (("ppo",), "give the environment, as in: actorrt train ppo CartPole-v1"),
         (("ppo", "CartPole-v1", "--horizon", "many"), "horizon is a whole number: horizon='many'"),
         (("ppo", "CartPole-v1", "--hidden", "8,x"), "hidden has the units of each hidden layer"),

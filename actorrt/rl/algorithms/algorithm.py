@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
@@ -21,7 +21,7 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
-from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of
+from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of, with_kwargs
 from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.runs import live
 from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
@@ -50,6 +50,7 @@ class Algorithm:
             `runs/` and the run's name.
         native: whether to use the environment's own vector form, which pays from about 12 environments for each
             simulator on.
+        env_kwargs: arguments of `gymnasium.make` for an id, plain values. The policy and checkpoints keep them.
         **settings: fields of the algorithm's settings, which replace the environment's preset.
 
     Raises:
@@ -69,9 +70,11 @@ class Algorithm:
         seed: int = 0,
         directory: str | os.PathLike[str] | None = None,
         native: bool = False,
+        env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         require_maker(env)
+        env = with_kwargs(env, env_kwargs)
         self.settings: Any = self.settings_class.preset(name_of(env), **settings)
         require_whole("simulators", simulators, 1)
         require_whole("seed", seed, 0)
@@ -112,6 +115,7 @@ class Algorithm:
         env: EnvMaker | None = None,
         network: NetworkKind | None = None,
         simulators: int | None = None,
+        env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> A:
         """Resume a run from its last checkpoint, with the same settings or with others; call `start` to continue it.
@@ -125,6 +129,8 @@ class Algorithm:
             env: the function that makes the environment, if the run had one: checkpoints hold no code.
             network: the function that makes the policy's network, if the run had one.
             simulators: number of simulators; None keeps it.
+            env_kwargs: arguments of `gymnasium.make` for an id; None keeps them. In another environment, the best
+                policy so far is forgotten, since its score was reached in the earlier one.
             **settings: settings to change. The others stay as they were.
 
         Raises:
@@ -134,27 +140,17 @@ class Algorithm:
             TypeError: a value has the wrong type.
         """
         directory = os.fspath(directory)
-        saved = checkpoint.load(directory)
-        origin = saved["origin"]
-        if origin["algorithm"] != cls.settings_class.algorithm:
-            raise ValueError(
-                f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
-                f"use rl.{origin['algorithm']}.resume, or actorrt train {origin['algorithm'].lower()} --resume"
-            )
-        made = env or origin["env_id"]
-        if not made:
-            raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
-        data = origin["settings"]
-        if data["network"] is None:
-            if network is None:
-                raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
-            data = {**data, "network": network}
-        elif network is not None:
-            settings["network"] = network
         for name in KEPT:
             if name in settings:
                 raise ValueError(f"a resumed run keeps its {name}: leave out {name}={settings[name]!r}")
-        before = cls.settings_class.from_data(data)
+        saved = checkpoint.load(directory)
+        origin = saved["origin"]
+        before = cls._settings_of(origin, directory, network)
+        made = env or origin["env_id"]
+        if not made:
+            raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
+        if env_kwargs is None and made == origin["env_id"]:
+            env_kwargs = origin.get("env_kwargs")  # older checkpoints do not have it
         values = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
         algorithm = cls(
             made,
@@ -162,11 +158,31 @@ class Algorithm:
             seed=origin["seed"],
             directory=directory,
             native=origin["native"],
-            **{**values, **settings},
+            env_kwargs=env_kwargs,
+            **{**values, **({} if network is None else {"network": network}), **settings},
         )
         require_resumable(before, algorithm.settings)
         algorithm._checkpoint = saved
         return algorithm
+
+    @classmethod
+    def _settings_of(cls, origin: dict[str, Any], directory: str, network: NetworkKind | None) -> AlgorithmSettings:
+        """Return the settings of the run that a checkpoint is of; `network` is its function that makes the network.
+
+        Raises:
+            ValueError: the run is of another algorithm, or the function is missing.
+        """
+        if origin["algorithm"] != cls.settings_class.algorithm:
+            raise ValueError(
+                f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
+                f"use rl.{origin['algorithm']}.resume, or actorrt train {origin['algorithm'].lower()} --resume"
+            )
+        data = origin["settings"]
+        if data["network"] is None:
+            if network is None:
+                raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
+            data = {**data, "network": network}
+        return cls.settings_class.from_data(data)
 
     def start(
         self,

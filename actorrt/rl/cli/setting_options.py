@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from actorrt.rl.algorithms.catalogue import KINDS
@@ -38,6 +40,26 @@ def parsed(text: str) -> Any:
         with contextlib.suppress(ValueError):
             return kind(text)
     return WORDS.get(text.lower(), text)
+
+
+def pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values of `name=value` texts by name, or of one text that is a JSON object.
+
+    Raises:
+        ValueError: a text is neither; the message names the option.
+    """
+    if len(texts) == 1 and texts[0].lstrip().startswith("{"):
+        try:
+            return dict(json.loads(texts[0]))
+        except ValueError as error:
+            raise ValueError(f"{option} {texts[0]!r} is no JSON object: {error}") from None
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"{option} takes NAME=VALUE or one JSON object, not {text!r}")
+        values[name] = parsed(value)
+    return values
 
 
 def _names() -> dict[str, list[str]]:

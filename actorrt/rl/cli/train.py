@@ -15,7 +15,7 @@ import actorrt as art
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
-from actorrt.rl.cli.setting_options import add_setting_options, given_settings
+from actorrt.rl.cli.setting_options import add_setting_options, given_settings, pairs
 from actorrt.rl.foundation.extras import MissingPackageError, require
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   actorrt train ppo CartPole-v1 --stop-return 475
   actorrt train ars Swimmer-v5 --simulators 4 --seed 1 --directory swimmer
   actorrt train ppo my_package:MyEnvironment-v0 --steps 1000000
+  actorrt train ppo LunarLander-v3 --env-kwargs gravity=-5 enable_wind=true
   actorrt train ppo CartPole-v1 --hidden 128,128 --learning-rate 3e-4 --horizon 64
   actorrt train ppo --resume runs/ppo-CartPole-v1-0-... --steps 200000
   actorrt train ppo --resume runs/ppo-CartPole-v1-0-... --simulators 4 --learning-rate 1e-4
@@ -60,6 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="MEAN",
         help="end when a policy reaches this mean return in its evaluations",
+    )
+    parser.add_argument(
+        "--env-kwargs",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="arguments of the environment, as in --env-kwargs gravity=-5 continuous=true; or one JSON object",
     )
     parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, divided)")
     parser.add_argument(
@@ -136,6 +143,7 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
         simulators=simulators,
         seed=arguments.seed or 0,
         directory=arguments.directory,
+        env_kwargs=_env_kwargs(arguments),
         **settings,
     )
 
@@ -145,10 +153,15 @@ def _resumed(kind: type[Algorithm], settings: dict[str, Any], arguments: argpars
     for name, instead in (("seed", ""), ("directory", ""), ("envs", "; --environments counts those of all simulators")):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps it{instead}")
-    algorithm = kind.resume(arguments.resume, simulators=arguments.simulators, **settings)
+    changes = {"simulators": arguments.simulators, "env_kwargs": _env_kwargs(arguments), **settings}
+    algorithm = kind.resume(arguments.resume, **changes)
     if arguments.environment not in (None, algorithm.policy.env_id):
         raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
     return algorithm
+
+
+def _env_kwargs(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    return None if arguments.env_kwargs is None else pairs("--env-kwargs", arguments.env_kwargs)
 
 
 def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLine) -> int:

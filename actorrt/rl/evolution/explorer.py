@@ -25,7 +25,7 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, make_environment
+from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, make_environment, own_environment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
@@ -65,7 +65,7 @@ class Explorer(EnvStepper):
     ) -> None:
         self._policy = make_policy(policy)
         self._deviation, self._seed, self._index = deviation, seed, index
-        self._env = env or policy.env_id
+        self._env = env or own_environment(policy)
         self._step_count = 0
 
     async def on_start(self) -> None:

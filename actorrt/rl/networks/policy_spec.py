@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +31,7 @@ class PolicySpec:
             as `leaves.output_count` says, and values, (batch,).
         orthogonal: whether the initial weights are orthogonal; otherwise they are uniform within 1 / sqrt(inputs).
         log_std: initial logarithm of the standard deviations of continuous actions.
+        env_kwargs: arguments with which Gymnasium makes the environment of this id.
 
     Raises:
         ValueError: a layer has no units, or there is no activation or network of this name.
@@ -44,6 +45,7 @@ class PolicySpec:
     network: NetworkKind = "mlp"
     orthogonal: bool = True
     log_std: float = 0.0
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if any(units < 1 for units in self.hidden):

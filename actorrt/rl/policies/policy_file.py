@@ -26,6 +26,7 @@ def save_policy(policy: StorablePolicy, path: str) -> None:
         "architecture": policy.architecture,
         "version": policy.version,
         "env_id": policy.spec.env_id,
+        "env_kwargs": dict(policy.spec.env_kwargs),
         "observation": policy.spec.observation.to_data(),
         "action": policy.spec.action.to_data(),
         "hidden": list(policy.spec.hidden),
@@ -75,6 +76,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
 def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
     return PolicySpec(
         env_id=header["env_id"],
+        env_kwargs=header.get("env_kwargs", {}),  # older files do not have it
         observation=space_from_data(header["observation"]),
         action=space_from_data(header["action"]),
         hidden=tuple(map(int, header["hidden"])),

@@ -12,7 +12,7 @@ from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import resolve
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
-from actorrt.rl.rollouts.environment import EnvMaker, episode_seed
+from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, own_environment
 from actorrt.rl.rollouts.evaluation import Evaluation, Player
 
 SEED_KEY = 1_000_001  # spawn keys of its seeds begin with it; those of simulators begin with their index
@@ -42,7 +42,7 @@ class Evaluator(art.Actor):
     ) -> None:
         self._policy = make_policy(policy)
         self._params, self._seed = params, seed
-        self._player = Player(env or policy.env_id, steps, deterministic=deterministic)
+        self._player = Player(env or own_environment(policy), steps, deterministic=deterministic)
 
     async def on_start(self) -> None:
         """Find the parameter server."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium, spaces_of
 EnvMaker: TypeAlias = str | Callable[[], Any]
 """A Gymnasium id, or a function that makes an environment."""
 
+WITHOUT_ID = "the policy was trained in an environment without an id: give a function that makes one as env="
+
 EVALUATION_KEY = 1_000_003  # spawn keys of evaluations begin with it; those of simulators begin with their index
 
 
@@ -32,6 +35,63 @@ def episode_seed(run_seed: int, *key: int) -> int:
         key: the numbers that identify the episode: simulator, incarnation, environment and episode.
     """
     return int(np.random.SeedSequence(run_seed, spawn_key=key).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A Gymnasium id with arguments for `gymnasium.make`, in the place of a plain id."""
+
+    env_id: str
+    kwargs: Mapping[str, Any] = field(hash=False)
+
+    def __call__(self) -> Any:
+        """Make the environment."""
+        return make_environment(self)
+
+    @property
+    def __name__(self) -> str:
+        return self.env_id
+
+
+def with_kwargs(env: EnvMaker, env_kwargs: Mapping[str, Any] | None) -> EnvMaker:
+    """Return what makes an environment with these arguments of `gymnasium.make`; None and `{}` mean none.
+
+    Raises:
+        ValueError: there are arguments, and `env` is a function: it can pass them itself.
+        TypeError: the arguments are no dictionary of plain values, which checkpoints and policies' files can hold.
+    """
+    if not env_kwargs:
+        return env
+    if not isinstance(env, str):
+        raise ValueError(
+            f"env_kwargs are for a Gymnasium id, and env is {name_of(env)}, a function: let it pass them itself"
+        )
+    try:
+        kept = json.loads(json.dumps(dict(env_kwargs)))
+    except (TypeError, ValueError):
+        kept = None
+    if kept is None or list(kept) != list(env_kwargs):
+        raise TypeError(
+            "env_kwargs is a dictionary of plain values, since checkpoints keep it; for other values, give a function "
+            f"that makes the environment: env_kwargs={env_kwargs!r}"
+        )
+    return Registered(env, kept)
+
+
+def own_environment(spec: PolicySpec, env_kwargs: Mapping[str, Any] | None = None) -> EnvMaker:
+    """Return what makes the environment that a policy was trained in; `env_kwargs` change its arguments.
+
+    Raises:
+        ValueError: a function made that environment, so the policy does not know it.
+    """
+    if not spec.env_id:
+        raise ValueError(WITHOUT_ID)
+    return with_kwargs(spec.env_id, {**spec.env_kwargs, **(env_kwargs or {})})
+
+
+def id_of(env: EnvMaker) -> str:
+    """Return the Gymnasium id of an environment; an empty string if a function makes it."""
+    return env if isinstance(env, str) else env.env_id if isinstance(env, Registered) else ""
 
 
 def make_environment(env: EnvMaker, **options: Any) -> Any:
@@ -48,6 +108,9 @@ def make_environment(env: EnvMaker, **options: Any) -> Any:
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
     """
     environment_checks.require_maker(env)
+    if isinstance(env, Registered):
+        options = {**env.kwargs, **options}
+        env = env.env_id
     if callable(env):
         return environment_checks.made_by(env)
     require("gymnasium")
@@ -90,7 +153,8 @@ def describe(env: EnvMaker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> 
         observation, action = spaces_of(environment)
     finally:
         environment.close()
-    return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden, **more)
+    kwargs = env.kwargs if isinstance(env, Registered) else {}
+    return PolicySpec(id_of(env), observation, action, hidden, env_kwargs=kwargs, **more)
 
 
 @dataclass(frozen=True)
@@ -212,7 +276,8 @@ def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: boo
     import gymnasium
 
     make_environment(env).close()  # for an unknown id, raises the error of `make_environment`
-    if not isinstance(env, str) or gymnasium.spec(env).vector_entry_point is None:
+    env_id, kwargs = id_of(env), env.kwargs if isinstance(env, Registered) else {}
+    if not env_id or gymnasium.spec(env_id).vector_entry_point is None:
         raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
-    vector = gymnasium.make_vec(env, num_envs=count, vectorization_mode="vector_entry_point")
+    vector = gymnasium.make_vec(env_id, num_envs=count, vectorization_mode="vector_entry_point", **kwargs)
     return VectorEnvironments(vector, seed_of(0, 0))

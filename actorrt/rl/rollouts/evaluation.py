@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,16 @@ import numpy as np
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.protocols import Evaluable
 from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, EnvMaker, episode_seed, make_environment, name_of
+from actorrt.rl.rollouts.environment import (
+    EVALUATION_KEY,
+    WITHOUT_ID,
+    EnvMaker,
+    episode_seed,
+    make_environment,
+    name_of,
+    own_environment,
+    with_kwargs,
+)
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from actorrt.rl.spaces.spaces import Space
@@ -60,6 +69,7 @@ def evaluate(
     *,
     steps: int | None = None,
     deterministic: bool = True,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Play episodes with a policy.
 
@@ -67,20 +77,23 @@ def evaluate(
 
     Args:
         policy: the policy that acts.
-        env: Gymnasium id, or a function that makes an environment; None takes the policy's own id.
+        env: Gymnasium id, or a function that makes an environment; None takes the id and the arguments of the
+            environment that the policy was trained in.
         episodes: how many, at least 1.
         seed: 0 or larger; evaluations with the same seed play the same episodes.
         steps: largest number of steps of all episodes together, at least one for each; None sets no limit. Each episode
             gets an equal share. An episode that is longer is cut off: its return is that of the steps which were
             played, and it counts as `unfinished`.
         deterministic: whether the policy takes its most likely actions; otherwise they are sampled, as in training.
+        env_kwargs: arguments of `gymnasium.make` for the id; without `env`, they are added to the policy's own.
 
     Raises:
         ValueError: there is no such environment; or the policy has no id of one; or the policy is for other
             observations or actions; or `episodes` is less than 1, or larger than `steps`.
         NotImplementedError: sampled actions are wanted of a linear policy, which has none.
     """
-    with contextlib.closing(Player(env or policy.spec.env_id, steps, deterministic=deterministic)) as player:
+    made = own_environment(policy.spec, env_kwargs) if env is None else with_kwargs(env, env_kwargs)
+    with contextlib.closing(Player(made, steps, deterministic=deterministic)) as player:
         *_, evaluation = player.play(policy, episodes, seed)
     assert evaluation is not None
     return evaluation
@@ -120,9 +133,7 @@ class Player:
 
     def __init__(self, env: EnvMaker, steps: int | None = None, *, deterministic: bool = True) -> None:
         if not env:
-            raise ValueError(
-                "the policy was trained in an environment without an id: give a function that makes one as env="
-            )
+            raise ValueError(WITHOUT_ID)
         self._env, self._steps, self._is_deterministic = env, steps, deterministic
         self._environments: list[Any] = []
         self._at = ""  # which episode was stepped or reset last, for error notes

@@ -38,8 +38,9 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Return a checkpoint without the parts that do not fit a plan which differs from the one that made it.
 
     If nothing changed, all parts stay, and the run continues exactly. Simulators that step other environments, or
-    another number of them, begin new episodes in a new life. Fragments that were collected ahead are dropped if batches
-    are made in another way.
+    another number of them, begin new episodes in a new life. Fragments that were collected ahead are dropped if
+    batches are made in another way. In another environment, the best policy is forgotten, since its score was reached
+    in the earlier one.
     """
     origin = checkpoint["origin"]
     settings = plan.settings.from_data({**origin["settings"], "network": plan.settings.network})
@@ -47,17 +48,25 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
         plan, settings=settings, simulators=origin["simulators"], native=origin["native"], checkpoint=None
     )
     kept = {**checkpoint, "selection": _next_evaluation_by(checkpoint, plan)}
+    is_elsewhere = _place(origin) != _place(plan.origin())
+    if is_elsewhere:
+        kept["selection"]["best"] = None
     if "simulators" not in checkpoint:  # an evolutionary algorithm's, whose simulators have no state
         return kept
-    if _sampling(before) != _sampling(plan):
+    if is_elsewhere or _sampling(before) != _sampling(plan):
         more = plan.simulators - len(checkpoint["lives"])
         lives = [
             life + (state is not None) for life, state in zip(checkpoint["lives"], _padded(checkpoint), strict=True)
         ]
         kept |= {"simulators": [None] * plan.simulators, "lives": lives + [1] * more}
-    if _batching(before) != _batching(plan):
+    if is_elsewhere or _batching(before) != _batching(plan):
         kept |= {"ahead": [], "turn": 0}
     return kept
+
+
+def _place(origin: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what says which environment a run is in; a function that makes one is taken for the same as before."""
+    return origin["env_id"], origin.get("env_kwargs", {})
 
 
 def _sampling(plan: Plan) -> tuple[Any, ...]:

@@ -39,7 +39,8 @@ def explain(plan: Plan) -> Explanation:
 
 def _run(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "algorithm", plan.settings.algorithm
-    yield "environment", name_of(plan.environment)
+    kwargs = ", ".join(f"{name}={value!r}" for name, value in plan.policy.env_kwargs.items())
+    yield "environment", name_of(plan.environment) + (f" with {kwargs}" if kwargs else "")
     yield "steps", f"{plan.steps:,}" + ("" if plan.checkpoint is None else ", those before the checkpoint included")
     if plan.stop_return is not None:
         yield (

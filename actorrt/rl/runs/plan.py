@@ -63,6 +63,7 @@ class Plan:
         return {
             "algorithm": self.settings.algorithm,
             "env_id": self.policy.env_id,  # "" if a function makes the environment
+            "env_kwargs": dict(self.policy.env_kwargs),
             "settings": self.settings.to_data(),
             "simulators": self.simulators,
             "seed": self.seed,

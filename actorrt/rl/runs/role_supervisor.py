@@ -10,7 +10,7 @@ import actorrt as art
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
-from actorrt.rl.rollouts.environment import EnvMaker
+from actorrt.rl.rollouts.environment import EnvMaker, id_of
 from actorrt.rl.runs.plan import Plan
 
 GYMNASIUM_OWN = "gymnasium.envs."
@@ -29,7 +29,7 @@ def imported_by_roles(env: EnvMaker) -> list[str]:
     if gymnasium is None:
         return modules
     modules.append("gymnasium")
-    known = gymnasium.registry.get(env) if isinstance(env, str) else None
+    known = gymnasium.registry.get(id_of(env))
     entry_point = "" if known is None else str(known.entry_point)
     if entry_point.startswith(GYMNASIUM_OWN):
         modules.append(entry_point.partition(":")[0])

@@ -16,7 +16,14 @@ import numpy as np
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, EnvMaker, episode_seed, make_environment
+from actorrt.rl.rollouts.environment import (
+    EVALUATION_KEY,
+    EnvMaker,
+    episode_seed,
+    id_of,
+    make_environment,
+    own_environment,
+)
 from actorrt.rl.spaces.array_spaces import Array
 
 MAX_FRAMES = 1_000
@@ -71,12 +78,8 @@ def film(
         raise ValueError(f"a film is written as {' or '.join(WRITERS)}, not as {path}")
     package, write = WRITERS[form]
     require(package)
-    made = env or policy.spec.env_id
-    if not made:
-        raise ValueError(
-            "the policy was trained in an environment without an id: give a function that makes one as env="
-        )
-    environment = make_environment(made, **({"render_mode": "rgb_array"} if isinstance(made, str) else {}))
+    made = env or own_environment(policy.spec)
+    environment = make_environment(made, **({"render_mode": "rgb_array"} if id_of(made) else {}))
     try:
         frames, total = _play(policy, environment, episode_seed(seed, EVALUATION_KEY, 0, 0), max_frames)
         hz = environment.metadata.get("render_fps") or DEFAULT_HZ

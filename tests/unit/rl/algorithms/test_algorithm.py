@@ -206,6 +206,19 @@ def test_environment_that_a_function_made_is_asked_for(tmp_path):
     assert rl.A2C.resume(str(tmp_path), env=make_env).environment is make_env
 
 
+def test_arguments_of_the_environment_are_kept_and_may_change(tmp_path):
+    original = rl.A2C("CartPole-v1", hidden=(8,), env_kwargs={"max_episode_steps": 50})
+    assert original.policy.env_kwargs == {"max_episode_steps": 50}
+    assert original.settings.horizon == rl.A2C("CartPole-v1").settings.horizon  # the preset is that of the id
+    save(tmp_path, original)
+    kept = rl.A2C.resume(str(tmp_path))
+    assert kept.environment == original.environment
+    assert "CartPole-v1 with max_episode_steps=50" in kept.explain()
+    changed = rl.A2C.resume(str(tmp_path), env_kwargs={"max_episode_steps": 60})
+    assert changed.policy.env_kwargs == {"max_episode_steps": 60}
+    assert rl.A2C.resume(str(tmp_path), env_kwargs={}).environment == "CartPole-v1"
+
+
 def test_network_of_a_users_own_is_asked_for(tmp_path):
     pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ import math
 import pytest
 
 from actorrt.rl.algorithms.catalogue import KINDS
-from actorrt.rl.cli.setting_options import add_setting_options, given_settings, parsed
+from actorrt.rl.cli.setting_options import add_setting_options, given_settings, pairs, parsed
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,30 @@ def test_given_settings_have_their_types_and_the_others_are_left_out():
     assert given_settings(given) == {"hidden": (64, 32), "learning_rate_schedule": "linear", "batch_steps": None}
     assert given_settings(parser.parse_args(["--hidden", "8"])) == {"hidden": (8,)}
     assert given_settings(parser.parse_args([])) == {}
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (
+            ["g=9.81", "render_mode=rgb_array", "windy=true", "a=b=c"],
+            {"g": 9.81, "render_mode": "rgb_array", "windy": True, "a": "b=c"},
+        ),
+        (['{"g": 9.81, "shape": [2, 3]}'], {"g": 9.81, "shape": [2, 3]}),
+        (["{}"], {}),
+    ],
+)
+def test_pairs_and_objects_are_arguments(texts, values):
+    assert pairs("--env-kwargs", texts) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CartPole-v1", "--env-kwargs takes NAME=VALUE or one JSON object, not 'CartPole-v1'"),
+        ("{g: 1}", "is no JSON object"),
+    ],
+)
+def test_other_texts_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        pairs("--env-kwargs", [text])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import tracemalloc
 from typing import Any
 
@@ -13,7 +15,16 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import VectorEnvironments
+from actorrt.rl.rollouts.environment import (
+    VectorEnvironments,
+    describe,
+    id_of,
+    make_environment,
+    make_environments,
+    name_of,
+    own_environment,
+    with_kwargs,
+)
 from actorrt.rl.rollouts.returns import generalised_advantages, next_values
 from actorrt.rl.rollouts.sampler import Sampler
 from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
@@ -258,3 +269,56 @@ def test_state_of_a_sampler_stays_as_it_was_told() -> None:
     state = sampler.state()
     sampler.collect()
     assert (state["return"].tolist(), state["length"].tolist()) == ([3.0], [2])
+
+
+def test_arguments_of_an_environment_reach_it_in_every_form():
+    light = with_kwargs("Pendulum-v1", {"g": 1.5})
+    environment = make_environment(light)
+    assert environment.unwrapped.g == 1.5
+    environment.close()
+    assert (name_of(light), id_of(light)) == ("Pendulum-v1", "Pendulum-v1")
+    spec = describe(light)
+    assert (spec.env_id, spec.env_kwargs) == ("Pendulum-v1", {"g": 1.5})
+    assert own_environment(spec) == light
+    assert own_environment(spec, {"g": 2.5}) == with_kwargs("Pendulum-v1", {"g": 2.5})
+    assert pickle.loads(pickle.dumps(light)) == light
+    native = make_environments(
+        with_kwargs("CartPole-v1", {"max_episode_steps": 3}), 2, lambda k, episode: 0, native=True
+    )
+    native.reset()
+    assert [native.step(np.zeros(2, np.int64)).truncated.tolist() for _ in range(3)][-1] == [True, True]
+    native.close()
+
+
+def test_no_arguments_are_a_plain_id():
+    assert with_kwargs("CartPole-v1", None) == with_kwargs("CartPole-v1", {}) == "CartPole-v1"
+    assert describe("CartPole-v1").env_kwargs == {}
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "error", "message"),
+    [
+        (
+            dict,
+            {"g": 1},
+            ValueError,
+            "env_kwargs are for a Gymnasium id, and env is dict, a function: let it pass them",
+        ),
+        (
+            "CartPole-v1",
+            {"g": object()},
+            TypeError,
+            "env_kwargs is a dictionary of plain values, since checkpoints keep",
+        ),
+        ("CartPole-v1", {1: 2}, TypeError, "env_kwargs is a dictionary of plain values"),
+        ("CartPole-v1", 7, TypeError, "env_kwargs is a dictionary of plain values.*env_kwargs=7"),
+    ],
+)
+def test_arguments_that_cannot_be_kept_are_refused(env, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        with_kwargs(env, kwargs)
+
+
+def test_policy_without_an_id_has_no_environment_of_its_own():
+    with pytest.raises(ValueError, match="the policy was trained in an environment without an id"):
+        own_environment(dataclasses.replace(describe("CartPole-v1"), env_id=""))

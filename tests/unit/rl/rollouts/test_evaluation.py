@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed, with_kwargs
 from actorrt.rl.rollouts.evaluation import Player, evaluate
 from tests.unit.rl.counting import CountingEnv
 
@@ -193,3 +193,13 @@ def test_linear_policy_has_no_actions_to_sample():
     policy = LinearPolicy(describe("CartPole-v1", hidden=()))
     with pytest.raises(NotImplementedError, match="give it hidden layers"):
         evaluate(policy, episodes=1, deterministic=False)
+
+
+def test_policy_is_evaluated_in_the_environment_that_it_was_trained_in():
+    policy = MlpPolicy(describe(with_kwargs("CartPole-v1", {"max_episode_steps": 7})))
+    assert evaluate(policy, episodes=2).returns.max() <= 7.0
+    assert evaluate(policy, episodes=2, env_kwargs={"max_episode_steps": 3}).returns.tolist() == [3.0, 3.0]
+    assert (
+        evaluate(policy, "CartPole-v1", episodes=2, env_kwargs={"max_episode_steps": 2}).returns.tolist() == [2.0] * 2
+    )
+    assert evaluate(policy, "CartPole-v1", episodes=2).returns.min() > 7.0

@@ -90,6 +90,15 @@ def test_simulator_that_was_restarting_has_its_new_life_already() -> None:
     assert fitted(checkpoint, changed(plan, simulators=3))["lives"] == [2, 2, 1]
 
 
+def test_another_environment_begins_episodes_and_forgets_the_best_policy() -> None:
+    plan = make_plan(settings=BEFORE)
+    moved = dataclasses.replace(plan, policy=dataclasses.replace(plan.policy, env_kwargs={"g": 9.81}))
+    kept = fitted(saved(plan), moved)
+    assert kept["selection"] == {"next_at": 1_000, "count": 1, "best": None}
+    assert (kept["simulators"], kept["lives"], kept["ahead"]) == ([None, None], [2, 3], [])
+    assert fitted(saved(moved), moved) == saved(moved)
+
+
 def test_next_evaluation_comes_within_the_new_period() -> None:
     plan = make_plan(settings=BEFORE)
     assert fitted(saved(plan), changed(plan, evaluate_every=100))["selection"]["next_at"] == 600
