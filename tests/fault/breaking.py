@@ -1,4 +1,4 @@
-"""Proxies whose connections are reset when the test says so, or after a time drawn by chance: on TCP, or on a path."""
+"""Proxies on TCP or on a socket path whose connections are reset by the test, or after a random time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHUNK_BYTES = 1 << 14
 
 
 class BreakingProxy:
-    """Stands between clients and `tcp://127.0.0.1:port`.
+    """A proxy between clients and `tcp://127.0.0.1:port`.
 
     Args:
-        random: says after which time each connection is reset.
-        most_s: at most that long; None resets none by itself.
+        random: draws the time after which each connection is reset.
+        most_s: the longest of these times; with None the proxy resets no connection by itself.
 
     Attributes:
         resets_count: how many connections were reset.
@@ -44,14 +44,14 @@ class BreakingProxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self._step_aside()
+        self._restore_address()
         self.reset()
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._server.wait_closed()
 
-    def _step_aside(self) -> None:
-        """Give back the place where it listened."""
+    def _restore_address(self) -> None:
+        """Return the address to the endpoint."""
 
     def reset(self) -> None:
         """Reset all connections."""
@@ -66,7 +66,7 @@ class BreakingProxy:
         try:
             await self._forward(reader, writer)
         except OSError:
-            pass  # reset by one side or by us: what the proxy is for
+            pass  # reset by one side or by this proxy, which is its purpose
         finally:
             _reset(writer)
             self._writers.discard(writer)
@@ -90,10 +90,10 @@ class BreakingProxy:
 
 
 class InterposedProxy(BreakingProxy):
-    """Steps between an endpoint at `unix://path` and whoever connects to it from now on, who can't tell.
+    """A proxy between an endpoint at `unix://path` and its later clients, which can't detect it.
 
     Args:
-        address: the endpoint's.
+        address: that of the endpoint.
         random, most_s: as for `BreakingProxy`.
     """
 
@@ -104,13 +104,13 @@ class InterposedProxy(BreakingProxy):
         self._real = self._path.with_suffix(".real")
 
     async def _listen(self) -> asyncio.Server:
-        self._path.rename(self._real)  # a socket that is bound goes by its inode
+        self._path.rename(self._real)  # a bound socket is identified by its inode
         return await asyncio.start_unix_server(self._serve, self._path)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(self._real)
 
-    def _step_aside(self) -> None:
+    def _restore_address(self) -> None:
         self._real.rename(self._path)
 
 

@@ -1,8 +1,8 @@
-"""A producer at full rate against a slow consumer: what each process's memory comes to, and a ping beside it.
+"""Producers at full rate against a slow consumer: the memory of each process, and the time of pings meanwhile.
 
-One process tells as fast as it is let, another one keeps a thousand asks in flight. The consumer takes a millisecond
-over eight messages at a time, a fraction of what either could send. An actor beside the consumer, on its loop, is
-pinged from the driver and from beside the one who asks, over the same link.
+One process sends tells as fast as it may, another keeps a thousand asks in flight. The consumer handles eight messages
+at a time and takes a millisecond for them, a fraction of the rate of either producer. An actor on the loop of the
+consumer is pinged from the driver, and from the process of the asks over the same link.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ IN_FLIGHT = 1_000
 
 
 class Beside(art.Actor):
-    """On the loop of the actor that spawned it."""
+    """An actor on the loop of its parent."""
 
     def ping(self) -> None:
         return None
 
     async def measure(self, other: art.ActorRef[Beside], seconds: float) -> array[float]:
-        """Ping another, and return how long each ping took, in seconds."""
+        """Ping another actor, and return the seconds that each ping took."""
         return await measure(other, seconds)
 
 
 class Consumer(art.Actor):
-    """Takes its time."""
+    """Handles messages slowly."""
 
     async def on_start(self) -> None:
         self.taken = 0
@@ -56,7 +56,7 @@ class Consumer(art.Actor):
 
 
 class Teller(art.Actor):
-    """Tells as much as it is let."""
+    """Sends as many tells as it may."""
 
     async def flood(self, consumer: art.ActorRef[Consumer], seconds: float) -> int:
         sent_count = 0
@@ -90,13 +90,13 @@ class Asker(art.Actor):
 
 @dataclass
 class Outcome:
-    """What a flood came to.
+    """The result of a flood.
 
     Attributes:
-        sent_count, taken_count: messages that the producers could send, and that the consumer took.
+        sent_count, taken_count: the messages that the producers sent, and that the consumer handled.
         queued_count: how many messages were in the consumer's mailbox half-way.
-        memory_bytes: of each process, by name: what it had of its own at each sample.
-        pings_s: how long each ping took, by where it came from.
+        memory_bytes: for each process, by name, its anonymous memory at each sample.
+        pings_s: how long each ping took, by its origin.
         warm_up_s: how long memory may still grow.
     """
 
@@ -111,7 +111,7 @@ class Outcome:
         return self.memory_bytes[process][round(self.warm_up_s / SAMPLE_EVERY_S) :]
 
     def growth_bytes(self, process: str) -> int:
-        """Return by how much the process grew after the warm-up, at its largest."""
+        """Return the largest growth of the process after the warm-up."""
         samples = self._after_warm_up(process)
         return max(samples) - samples[0]
 
@@ -121,14 +121,14 @@ class Outcome:
         return linear_regression(range(len(samples)), samples).slope * 60 / SAMPLE_EVERY_S
 
     def ping_s(self, origin: str, share: float) -> float:
-        """Return the time in which that share of the pings from there were back."""
+        """Return the time within which that share of the pings from `origin` returned."""
         pings = sorted(self.pings_s[origin])
         return pings[min(len(pings) - 1, int(len(pings) * share))]
 
 
 async def measure(other: art.ActorRef[Beside], seconds: float) -> array[float]:
-    """Ping an actor a hundred times a second at most; return how long each ping took."""
-    times = array("d")  # a list of floats would be what grows most
+    """Ping an actor at most a hundred times a second; return how long each ping took."""
+    times = array("d")  # a list of floats would grow more than the memory that is measured
     end = time.monotonic() + seconds
     while (began := time.monotonic()) < end:
         await other.ping()
@@ -138,7 +138,7 @@ async def measure(other: art.ActorRef[Beside], seconds: float) -> array[float]:
 
 
 async def flood(seconds: float, warm_up_s: float) -> Outcome:
-    """Flood a slow consumer on a node of our own."""
+    """Flood a slow consumer on an embedded node."""
     outcome = Outcome(warm_up_s)
     before = set(children_of(os.getpid()))
     async with art.Runtime(cpus=2, store_bytes=64 << 20) as runtime:
@@ -185,5 +185,5 @@ async def _sample(pids: dict[str, int], seconds: float) -> dict[str, list[int]]:
 
 
 def _own_bytes(pid: int) -> int:
-    """Return the memory that a process shares with no file (proc(5), status)."""
+    """Return the anonymous memory of a process (proc(5), status)."""
     return int(Path(f"/proc/{pid}/status").read_text().partition("RssAnon:")[2].split()[0]) << 10

@@ -1,8 +1,8 @@
-"""A node whose actors, objects and failures come and go: what each process that stays keeps of them.
+"""A soak of a node with short-lived actors, objects and failures: the memory growth of the long-lived processes.
 
 The workload starts and ends actors of each kind, kills processes, publishes, fills the store until puts are refused,
 cancels, streams, monitors and fails. Everything that an operation makes is gone when it ends, so memory that grows with
-the count of operations is what the runtime forgot to forget.
+the number of operations is a leak of the runtime.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from actorrt.config import MIB
 from tests.running import children_of, descendants_of
 
 STORE_BYTES = 64 * MIB
-LARGE_COUNT = 200_000  # of float64: 1.6 MB, which goes by the store
+LARGE_COUNT = 200_000  # of float64: 1.6 MB, which goes through the store
 HOARD_COUNT = 12
 USERS_COUNT = 4
 SAMPLE_EVERY_S = 1.0
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Guest(art.Actor):
-    """Comes and goes."""
+    """A short-lived actor."""
 
     def on_down(self, down: art.Down) -> None:
         self.heard = down
@@ -49,10 +49,10 @@ class Guest(art.Actor):
         return value
 
     def fail(self) -> None:
-        raise LookupError("what was looked for is not here")
+        raise LookupError("not found, on purpose")
 
     def crash(self) -> None:
-        raise SystemExit("at its own wish")
+        raise SystemExit("on purpose")
 
     async def wait(self) -> None:
         await asyncio.Event().wait()
@@ -65,7 +65,7 @@ class Guest(art.Actor):
 
 
 class Hall(art.Supervisor):
-    """Stays, while its children come and go."""
+    """A long-lived supervisor of short-lived children."""
 
     max_restarts, period_s = 1_000_000, 1.0
 
@@ -75,11 +75,11 @@ class Hall(art.Supervisor):
 
 @dataclass
 class Growth:
-    """What a soak found.
+    """The result of a soak.
 
     Attributes:
-        operations: how many of each kind were done.
-        errors: how many of them ended with an error that the workload allows for, by its type.
+        operations: how many operations of each kind were done.
+        errors: how many of them ended with an allowed error, by its type.
         samples: for each process, (operations done, bytes of anonymous memory), one each second.
         seconds: how long it took.
     """
@@ -96,7 +96,7 @@ class Growth:
         return linear_regression(counts, sizes).slope
 
     def growth_bytes(self, process: str) -> int:
-        """Return by how much more memory the last fifth of the second half took than its first fifth, in the median."""
+        """Return the median of the last fifth of the second half minus the median of its first fifth."""
         sizes = [size for _, size in self._late(process)]
         part = max(1, len(sizes) // 5)
         return sorted(sizes[-part:])[part // 2] - sorted(sizes[:part])[part // 2]
@@ -107,7 +107,7 @@ class Growth:
 
 
 class _Workload:
-    """What the users of the node do, each an operation after the other."""
+    """The operations of the users of the node, each of which does one after the other."""
 
     def __init__(self, hall: art.ActorRef[Hall], keeper: art.ActorRef[Guest], chance: random.Random) -> None:
         self.hall = hall
@@ -240,7 +240,7 @@ async def _until_answered(guest: art.ActorRef[Guest]) -> None:
 
 
 def _anonymous_bytes(pid: int) -> int:
-    """Return how much memory of its own a process has; the store's is shared, and counts for nobody."""
+    """Return the anonymous memory of a process, which does not include the shared memory of the store."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
@@ -248,7 +248,7 @@ def _anonymous_bytes(pid: int) -> int:
 
 
 async def _processes(keeper: art.ActorRef[Guest], hall: art.ActorRef[Hall]) -> dict[str, int]:
-    """Name the processes that stay from the beginning to the end."""
+    """Return the ids of the long-lived processes by name."""
     [node] = [pid for pid in children_of(os.getpid()) if "--embedded-fd" in Path(f"/proc/{pid}/cmdline").read_text()]
     runtime = await (await hall.child("stays")).pid()
     zygote = next(pid for pid in descendants_of(node) if "zygote" in Path(f"/proc/{pid}/cmdline").read_text())
@@ -256,12 +256,12 @@ async def _processes(keeper: art.ActorRef[Guest], hall: art.ActorRef[Hall]) -> d
 
 
 async def grow(seconds: float, seed: int, tell: Callable[[Growth], None] = lambda growth: None) -> Growth:
-    """Do operations at random for so many seconds.
+    """Do random operations for some seconds.
 
     Args:
         seconds: how long.
-        seed: of the choice of operations.
-        tell: called about once a minute with what there is so far.
+        seed: the seed of the choice of operations.
+        tell: called about once a minute with the results so far.
 
     Raises:
         TimeoutError: an operation did not end.
@@ -287,13 +287,13 @@ async def grow(seconds: float, seed: int, tell: Callable[[Growth], None] = lambd
                 growth.operations[kind] += 1
 
         async def sample() -> None:
-            told = started
+            reported_at = started
             while (now := time.monotonic()) < end:
                 done_count = growth.operations.total()
                 for name, pid in processes.items():
                     growth.samples[name].append((done_count, _anonymous_bytes(pid)))
-                if now - told > 60:
-                    told = now
+                if now - reported_at > 60:
+                    reported_at = now
                     tell(growth)
                 await asyncio.sleep(SAMPLE_EVERY_S)
 

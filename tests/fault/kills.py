@@ -1,8 +1,8 @@
-"""Kills processes of a busy node at random, and says what became of the calls and of what the node holds.
+"""Kills random processes of a busy node, and reports the outcomes of the calls and the resources that the node holds.
 
-The workload has one of everything: actors alone and supervised, light and in processes of their own, parents with
-children, large values through the store, puts and pins under way. A kill may come while what the one before hit is
-being restarted. Every call must end, with its value or with a typed error.
+The workload has actors with and without a supervisor, light and in their own processes, parents with children, large
+values through the store, and puts and pins in progress. A kill may hit while actors restart after the previous kill.
+Every call must end, with its value or with a typed error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from actorrt.node.processes.process_watch import STACK_SIGNAL
 from tests.running import children_of, descendants_of, state_of
 
 CALL_TIMEOUT_S = 30.0
-VALUE_COUNT = 20_000  # 160 kB: goes by the store
+VALUE_COUNT = 20_000  # 160 kB, which go through the store
 VALUES_BETWEEN_KILLS = 10
 EMPTY_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 2 * CALL_TIMEOUT_S
@@ -33,7 +33,7 @@ NEVER = 1_000_000
 
 
 class Worker(art.Actor):
-    """Gives back twice what it gets."""
+    """Returns twice its argument."""
 
     async def double(self, array):
         return array * 2
@@ -43,7 +43,7 @@ class Worker(art.Actor):
 
 
 class Owner(art.Actor):
-    """Has a child in a process of its own, and one beside it."""
+    """Has one child in the same process and one in its own process."""
 
     async def on_start(self):
         self.workers = [await Worker.spawn(), await Worker.options(isolation="process").spawn()]
@@ -58,7 +58,7 @@ class Owner(art.Actor):
 
 
 class Hoarder(art.Actor):
-    """Puts and pins all the time, and keeps the newest few."""
+    """Puts and pins objects all the time, and keeps the newest three."""
 
     def __init__(self):
         self.pinned = deque()
@@ -74,7 +74,7 @@ class Hoarder(art.Actor):
 
     async def on_stop(self, reason):
         for ref in self.pinned:
-            art.free(ref)  # pins are the process's, which goes on
+            art.free(ref)  # pins belong to the process, which survives
 
     def double(self, array):
         return array * 2
@@ -84,7 +84,7 @@ class Hoarder(art.Actor):
 
 
 class Family(art.Supervisor):
-    """Children of both kinds."""
+    """A supervisor of light children and of children in their own process."""
 
     max_restarts = NEVER
 
@@ -96,21 +96,21 @@ class Family(art.Supervisor):
 
 
 class Crew(Family):
-    """Fails as one."""
+    """A family whose children restart together."""
 
     strategy = "one_for_all"
 
 
 @dataclass
 class Outcome:
-    """What a run of kills came to.
+    """The result of a run of kills.
 
     Attributes:
         calls: how often each outcome of a call was seen: `value`, or the name of its error.
         kinds: how many processes of each kind were killed.
-        zombies, strangers: processes that nobody waited for, and children of the node that are no workers.
-        objects: what the store still holds: bytes, state, holders and line of each.
-        used_bytes: what it accounts for them.
+        zombies, strangers: processes that were not reaped, and descendants of the node that are no workers.
+        objects: the objects that the store still holds: bytes, state, holders and line of each.
+        used_bytes: the memory that the store accounts for them.
         driver_fds, node_fds: descriptors open before the kills, and after.
     """
 
@@ -125,7 +125,7 @@ class Outcome:
 
 
 async def kill_at_random(count: int, seed: int) -> Outcome:
-    """Kill `count` processes of a node of our own, one after the other, while calls go on."""
+    """Kill `count` processes of an embedded node, one after the other, while calls are made."""
     chance = random.Random(seed)
     outcome = Outcome()
     before = set(children_of(os.getpid()))
@@ -136,7 +136,7 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
         fds = _fd_count(os.getpid()), _fd_count(node_pid)
         is_over = asyncio.Event()
         calls = [_call(ref, families, is_over, chance, outcome) for ref in [*refs, *refs]]
-        callers = [asyncio.ensure_future(call) for call in calls]  # beside the kills; awaited when those are over
+        callers = [asyncio.ensure_future(call) for call in calls]  # beside the kills; awaited after them
         try:
             for _ in range(count):
                 await _kill_one(runtime, chance, outcome)
@@ -145,7 +145,7 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
             await asyncio.gather(*callers)
         await _settle(refs, families)
         await art.gather(*[hoarder.stop() for hoarder in hoarders])
-        await _look(runtime, node_pid, fds, outcome)
+        await _record_resources(runtime, node_pid, fds, outcome)
     return outcome
 
 
@@ -160,7 +160,7 @@ async def _spawn():
 
 
 async def _call(ref, families, is_over, chance, outcome):
-    """Call until it is over; every second call goes to a child of a family."""
+    """Make calls until `is_over` is set; about half of them go to a child of a family."""
     array = np.ones(VALUE_COUNT)
     while not is_over.is_set():
         try:
@@ -177,7 +177,7 @@ async def _call(ref, families, is_over, chance, outcome):
 
 
 async def _kill_one(runtime, chance, outcome):
-    """Kill one process, and return when it is gone and calls get through again; one time in three, at once."""
+    """Kill one process, and wait until it has ended and calls succeed again; one time in three, return at once."""
     stage = "a process is killed"
     try:
         async with asyncio.timeout(STALL_TIMEOUT_S):
@@ -187,7 +187,7 @@ async def _kill_one(runtime, chance, outcome):
             stage = f"process {pid} is seen to end"
             while pid in [other["pid"] for other in (await runtime.status())["workers"]]:
                 pass
-            stage = "calls get through"
+            stage = "calls succeed again"
             enough = outcome.calls["value"] + VALUES_BETWEEN_KILLS
             while outcome.calls["value"] < enough:
                 await runtime.status()
@@ -198,7 +198,7 @@ async def _kill_one(runtime, chance, outcome):
 
 
 async def _stalled(runtime, outcome):
-    """Say what can be said of a node on which nothing goes on; its processes print their stacks."""
+    """Return the state of a node that makes no progress; its processes print their stacks."""
     lines = [f"{outcome.kinds.total()} killed; calls: {dict(outcome.calls)}"]
     try:
         async with asyncio.timeout(STATUS_TIMEOUT_S):
@@ -226,11 +226,11 @@ async def _kill_any(runtime, chance, outcome):
                 outcome.kinds[worker["kind"]] += 1
                 return worker["pid"]
         except ProcessLookupError:
-            continue  # it had ended with the owner of its actor
+            continue  # it has ended with the owner of its actor
 
 
 async def _settle(refs, families):
-    """Return when every actor answers."""
+    """Wait until every actor answers."""
     patient = {"retries": 1000, "timeout_s": CALL_TIMEOUT_S}
     for ref in refs:
         await ref.ping.options(**patient)()
@@ -240,8 +240,8 @@ async def _settle(refs, families):
             await child.ping.options(**patient)()
 
 
-async def _look(runtime, node_pid, fds_before, outcome):
-    """Look at what the node holds when nothing goes on any more."""
+async def _record_resources(runtime, node_pid, fds_before, outcome):
+    """Record the resources that the node holds when no call runs."""
     with suppress(TimeoutError):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):
             while art.store_stats()["objects_count"]:
@@ -250,7 +250,7 @@ async def _look(runtime, node_pid, fds_before, outcome):
     outcome.used_bytes = art.store_stats()["used_bytes"]
     with suppress(TimeoutError):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):
-            while len(await _strangers(runtime, node_pid)) > 1 or _zombies(node_pid):  # others are just ending
+            while len(await _strangers(runtime, node_pid)) > 1 or _zombies(node_pid):  # some may be about to end
                 pass
     outcome.strangers = await _strangers(runtime, node_pid)
     outcome.zombies = _zombies(node_pid)
@@ -259,7 +259,7 @@ async def _look(runtime, node_pid, fds_before, outcome):
 
 
 async def _strangers(runtime, node_pid):
-    """Return the descendants of the node that are none of its workers."""
+    """Return the descendants of the node that are not its workers; the zygote is one."""
     workers = {worker["pid"] for worker in (await runtime.status())["workers"]}
     return sorted(set(descendants_of(node_pid)) - workers)
 
@@ -269,7 +269,7 @@ def _zombies(node_pid):
 
 
 def _fd_count(pid):
-    """Return how many descriptors are open, segments of the store apart: those come and go with its load."""
+    """Return the number of open descriptors without the segments of the store, which vary with its load."""
     folder = Path(f"/proc/{pid}/fd")
     count = 0
     for entry in os.listdir(folder):

@@ -1,4 +1,4 @@
-"""Processes of actors that die: who is told, how soon, with what reason, and who comes back."""
+"""Deaths of the processes of actors: the errors of callers, their delays and reasons, and the restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.running import is_running, wait_for_answer, wait_until_none_runs
 
 
 class Victim(Faulty):
-    """Dies in many ways."""
+    """An actor that can end its process in many ways."""
 
     async def hang(self):
         await asyncio.Event().wait()
@@ -34,22 +34,22 @@ class Victim(Faulty):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def alive(ref):
-    """Return the process of an actor as soon as it answers, over restarts."""
+async def answering_pid(ref):
+    """Return the process id of an actor when it answers, after restarts too."""
     return await ref.pid.options(retries=20)()
 
 
-async def test_permanent_actor_killed_is_back_under_its_ref_in_a_new_process(node_runtime):
+async def test_killed_permanent_actor_is_restarted_under_its_ref_in_a_new_process(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent").spawn()
     old = await victim.pid()
     os.kill(old, signal.SIGKILL)
-    new = await alive(victim)
+    new = await answering_pid(victim)
     assert new != old
     assert await victim.incarnation() == 2
     assert not is_running(old)
 
 
-async def test_callers_of_a_killed_actor_that_restarts_are_told_within_a_second(node_runtime):
+async def test_callers_of_a_killed_actor_that_restarts_get_an_error_within_a_second(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent", max_concurrency=10).spawn()
     pid = await victim.pid()
     replies = [victim.hang() for _ in range(5)]
@@ -60,14 +60,14 @@ async def test_callers_of_a_killed_actor_that_restarts_are_told_within_a_second(
             await reply
         assert caught.value.executed == "maybe"
     assert time.monotonic() - began < 1
-    assert await alive(victim) != pid
+    assert await answering_pid(victim) != pid
 
 
-async def test_callers_of_a_killed_temporary_actor_are_told_the_signal(node_runtime):
+async def test_callers_of_a_killed_temporary_actor_get_an_error_with_the_signal(node_runtime):
     victim = await Victim.options(isolation="process").spawn()
     hanging, queued = victim.hang(), victim.pid()
     down = art.monitor(victim)
-    os.kill(await_pid(await node_runtime.status(), "Victim"), signal.SIGKILL)
+    os.kill(pid_of(await node_runtime.status(), "Victim"), signal.SIGKILL)
     for reply in (hanging, queued):
         with pytest.raises(art.ActorDiedError) as caught:
             await reply
@@ -79,8 +79,8 @@ async def test_callers_of_a_killed_temporary_actor_are_told_the_signal(node_runt
     assert caught.value.executed == "no"
 
 
-def await_pid(status, label):
-    """Return the process of the actor whose label begins so."""
+def pid_of(status, label):
+    """Return the process id of the actor whose label begins with `label`."""
     (pid,) = [actor["pid"] for actor in status["actors"] if actor["label"].startswith(label)]
     return pid
 
@@ -92,17 +92,17 @@ async def test_retries_send_a_call_again_to_the_next_incarnation(node_runtime):
     assert await victim.tolerate.options(retries=3)() == "alive"
 
 
-async def test_monitor_with_restarts_speaks_of_each_and_without_only_of_the_end(node_runtime):
+async def test_monitor_reports_each_restart_if_asked_and_otherwise_only_the_end(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent").spawn()
     final = art.monitor(victim)
     for incarnation in (1, 2):
-        pid = await alive(victim)
+        pid = await answering_pid(victim)
         down = art.monitor(victim, restarts=True)
-        await victim.is_alive()  # the monitor was asked for before
+        await victim.is_alive()  # the monitor has arrived before this answer
         os.kill(pid, signal.SIGKILL)
         heard = await down
         assert (heard.incarnation, heard.is_final, heard.reason.signal) == (incarnation, False, signal.SIGKILL)
-        assert await alive(victim) != pid
+        assert await answering_pid(victim) != pid
     assert not final.done()
     await victim.stop()
     assert (await final).reason.kind is art.ExitKind.SHUTDOWN
@@ -111,15 +111,15 @@ async def test_monitor_with_restarts_speaks_of_each_and_without_only_of_the_end(
 async def test_intensity_exceeded_by_kills_ends_the_actor(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent", max_restarts=1).spawn()
     down = art.monitor(victim)
-    os.kill(await alive(victim), signal.SIGKILL)
-    os.kill(await alive(victim), signal.SIGKILL)
+    os.kill(await answering_pid(victim), signal.SIGKILL)
+    os.kill(await answering_pid(victim), signal.SIGKILL)
     assert (await down).reason.kind is art.ExitKind.INTENSITY
     with pytest.raises(art.ActorDiedError) as caught:
         await victim.pid()
     assert caught.value.reason.kind is art.ExitKind.INTENSITY
 
 
-async def test_exit_status_and_last_line_are_told(node_runtime):
+async def test_exit_status_and_last_line_are_in_the_reason(node_runtime):
     victim = await Victim.options(isolation="process").spawn()
     with pytest.raises(art.ActorDiedError) as caught:
         await victim.print_and_exit("out of luck", 7)
@@ -137,7 +137,7 @@ async def test_segmentation_fault_leaves_its_stack_in_the_reason(node_runtime):
     assert "in crash" in (await down).detail
 
 
-async def test_system_exit_ends_the_actor_not_silently(node_runtime):
+async def test_system_exit_ends_the_actor_with_a_reason(node_runtime):
     victim = await Victim.options(isolation="process").spawn()
     with pytest.raises(art.ActorDiedError) as caught:
         await victim.exit(3)
@@ -157,10 +157,10 @@ async def test_kill_of_an_actor_by_its_ref_ends_its_process(node_runtime):
     assert not await victim.is_alive()
 
 
-async def test_stop_of_a_process_that_is_stuck_kills_it_after_shutdown_s(node_runtime):
+async def test_stop_of_a_stuck_process_kills_it_after_shutdown_s(node_runtime):
     class Stuck(art.Actor):
         def block(self):
-            time.sleep(60)  # the fault itself: a process that hears nothing
+            time.sleep(60)  # the fault that is tested: a process that does not react
 
         def pid(self):
             return os.getpid()
@@ -176,7 +176,7 @@ async def test_stop_of_a_process_that_is_stuck_kills_it_after_shutdown_s(node_ru
         await blocked
 
 
-async def test_process_that_dies_while_it_restarts_is_tried_again_until_intensity(node_runtime, tmp_path):
+async def test_process_that_dies_while_it_restarts_is_restarted_again_up_to_the_intensity(node_runtime, tmp_path):
     class Relapsing(art.Actor):
         def __init__(self, path):
             if os.path.exists(path):
@@ -197,7 +197,7 @@ async def test_process_that_dies_while_it_restarts_is_tried_again_until_intensit
     assert (await down).reason.kind is art.ExitKind.INTENSITY
 
 
-async def test_shared_worker_killed_every_actor_of_it_is_decided_once(node_runtime):
+async def test_death_of_a_shared_worker_decides_once_on_each_of_its_actors(node_runtime):
     permanent = await Counter.options(restart="permanent").spawn_many(8)
     temporary = await Counter.spawn_many(8)
     pids = await permanent.pid()
@@ -208,14 +208,14 @@ async def test_shared_worker_killed_every_actor_of_it_is_decided_once(node_runti
     for ref, pid in zip(permanent, pids, strict=True):
         incarnation = await ref.incarnation.options(retries=5)()
         assert incarnation == (2 if pid == killed else 1)
-        assert await alive(ref) != killed
+        assert await answering_pid(ref) != killed
     for ref, pid in fate.items():
         assert (await ref.is_alive()) is (pid != killed)
         if pid == killed:
             assert (await downs[ref]).reason.signal == signal.SIGKILL
 
 
-async def test_shared_worker_killed_counts_once_for_a_supervisor(node_runtime):
+async def test_death_of_a_shared_worker_counts_once_for_a_supervisor(node_runtime):
     class Many(art.Supervisor):
         max_restarts = 1
 
@@ -232,7 +232,7 @@ async def test_shared_worker_killed_counts_once_for_a_supervisor(node_runtime):
     assert await many.is_alive()
 
 
-async def test_supervisors_process_killed_takes_its_children_and_comes_back_if_permanent(node_runtime):
+async def test_death_of_the_process_of_a_supervisor_ends_its_children_and_restarts_it_if_permanent(node_runtime):
     class Pair(art.Supervisor):
         def children(self):
             yield art.Child(Counter, 1, id="light")
@@ -252,7 +252,7 @@ async def test_supervisors_process_killed_takes_its_children_and_comes_back_if_p
     wait_until_none_runs([own_pid], within_s=5)
 
 
-async def test_process_stopped_and_continued_is_not_taken_for_dead(node_runtime):
+async def test_stopped_and_continued_process_is_not_declared_dead(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent").spawn()
     pid = await victim.pid()
     os.kill(pid, signal.SIGSTOP)
@@ -264,7 +264,7 @@ async def test_process_stopped_and_continued_is_not_taken_for_dead(node_runtime)
     assert await victim.incarnation() == 1
 
 
-async def test_caller_that_is_killed_has_its_running_calls_cancelled(node_runtime):
+async def test_running_calls_of_a_killed_caller_are_cancelled(node_runtime):
     class Caller(art.Actor):
         async def call(self, gate):
             await gate.wait()
@@ -282,7 +282,7 @@ async def test_caller_that_is_killed_has_its_running_calls_cancelled(node_runtim
     await wait_for_answer(gate.counts, lambda counts: counts == (1, 1), "the call in the gate is cancelled")
 
 
-async def test_tells_to_a_dying_actor_hang_nobody(node_runtime):
+async def test_tells_to_a_dying_actor_do_not_block_their_sender(node_runtime):
     recorder = await Recorder.options(isolation="process", restart="permanent").spawn()
     pid = await recorder.pid()
     for n in range(200):
@@ -293,7 +293,7 @@ async def test_tells_to_a_dying_actor_hang_nobody(node_runtime):
     assert items == sorted(items)
 
 
-async def test_names_of_killed_actors_are_free_when_the_down_is_there(node_runtime):
+async def test_names_of_killed_actors_are_free_when_the_down_arrives(node_runtime):
     for _ in range(3):
         victim = await Victim.options(isolation="process", name="once").spawn()
         down = art.monitor(victim)
@@ -301,29 +301,29 @@ async def test_names_of_killed_actors_are_free_when_the_down_is_there(node_runti
         await down
 
 
-async def test_kill_while_it_starts_again_leads_to_one_process(node_runtime):
+async def test_kill_while_an_actor_restarts_leads_to_one_process(node_runtime):
     victim = await Victim.options(isolation="process", restart="permanent", max_restarts=50).spawn()
     for _ in range(10):
-        os.kill(await alive(victim), signal.SIGKILL)
-    pid = await alive(victim)
+        os.kill(await answering_pid(victim), signal.SIGKILL)
+    pid = await answering_pid(victim)
     workers = [worker for worker in (await node_runtime.status())["workers"] if worker["kind"] == "own"]
     assert [worker["pid"] for worker in workers] == [pid]
 
 
-def test_kill_in_plain_code(node_session):
+def test_kill_works_in_plain_code(node_session):
     victim = Victim.options(isolation="process", restart="permanent").spawn().result(10)
     pid = victim.pid().result(10)
     os.kill(pid, signal.SIGKILL)
     assert victim.pid.options(retries=3)().result(10) != pid
 
 
-async def test_messages_beyond_the_credit_of_a_killed_actor_find_the_next_incarnation(node_runtime):
+async def test_messages_beyond_the_credit_of_a_killed_actor_reach_the_next_incarnation(node_runtime):
     recorder = await Recorder.options(isolation="process", restart="permanent", mailbox_messages=FIRST_MESSAGES).spawn()
     os.kill(await recorder.pid(), signal.SIGKILL)
-    for n in range(FIRST_MESSAGES + 10):  # all in one go: the last ones wait for credit that nobody is left to give
+    for n in range(FIRST_MESSAGES + 10):  # the last ones need credit that the killed process can't grant
         recorder.note.tell(n)
     items = await recorder.all.options(retries=5)()
-    assert len(items) in (10, 11)  # the credit for the first call may have come by then
+    assert len(items) in (10, 11)  # the credit for the first call may have arrived by then
     assert items == list(range(items[0], FIRST_MESSAGES + 10))
 
 
@@ -332,9 +332,9 @@ async def test_calls_that_wait_for_room_end_when_their_actors_process_is_killed(
     pid = await victim.pid()
     hanging = victim.hang()
     waiting = [victim.pid() for _ in range(1000)]
-    told = [victim.tolerate.tell() for _ in range(10)]
+    tells = [victim.tolerate.tell() for _ in range(10)]
     os.kill(pid, signal.SIGKILL)
-    results = await art.gather(hanging, *waiting, *told, return_exceptions=True)
+    results = await art.gather(hanging, *waiting, *tells, return_exceptions=True)
     assert {type(error) for error in results} == {art.ActorDiedError}
     assert results[-11].executed == "no"
 
@@ -350,7 +350,7 @@ async def test_calls_that_wait_for_room_go_to_the_next_process(node_runtime):
     assert [result for result in results if result == 2] == results[-results.count(2) :]
 
 
-async def test_what_a_killed_process_had_told_is_handled_nevertheless(node_runtime, tmp_path):
+async def test_tells_that_a_killed_process_had_sent_are_handled(node_runtime, tmp_path):
     class Teller(art.Actor):
         async def tell(self, recorder, count):
             for n in range(count):
@@ -367,12 +367,12 @@ async def test_what_a_killed_process_had_told_is_handled_nevertheless(node_runti
     await busy.pid()
     holding = busy.hold(str(tmp_path / "open"))
     telling = teller.tell(busy, 10)
-    await wait_for_answer(node_runtime.statistics, lambda told: _queued(told, "Busy") >= 11, "11 messages are queued")
-    os.kill(await_pid(await node_runtime.status(), "Teller"), signal.SIGKILL)
+    await wait_for_answer(node_runtime.statistics, lambda seen: _queued(seen, "Busy") >= 11, "11 messages are queued")
+    os.kill(pid_of(await node_runtime.status(), "Teller"), signal.SIGKILL)
     with pytest.raises(art.ActorDiedError):
         await telling
-    await wait_for_answer(  # its ask is withdrawn, its tells are not
-        node_runtime.statistics, lambda told: _queued(told, "Busy") <= 10, "the ask of the dead caller is withdrawn"
+    await wait_for_answer(  # its ask is withdrawn, but its tells are not
+        node_runtime.statistics, lambda seen: _queued(seen, "Busy") <= 10, "the ask of the dead caller is withdrawn"
     )
     (tmp_path / "open").touch()
     await holding
@@ -380,5 +380,5 @@ async def test_what_a_killed_process_had_told_is_handled_nevertheless(node_runti
 
 
 def _queued(statistics, label):
-    """Return how many messages wait in the mailbox of the actor whose label begins so."""
+    """Return how many messages are in the mailbox of the actor whose label begins with `label`."""
     return sum(a["queued"] for here in statistics.values() for a in here["actors"] if a["label"].startswith(label))

@@ -1,4 +1,4 @@
-"""The death of the daemon is the death of the node."""
+"""The death of the daemon ends all processes of its node."""
 
 import json
 import os
@@ -13,7 +13,7 @@ PROCESSES = ROOT / "tests/integration/processes"
 
 
 def running(pids):
-    """Return those that run; a zombie has only not been waited for yet."""
+    """Return the processes that run; a zombie has ended and is only not reaped yet."""
     states = {}
     for pid in pids:
         try:
@@ -30,7 +30,7 @@ def wait_until_none_runs(pids, within_s):
     return left
 
 
-def test_daemon_killed_takes_its_zygote_its_workers_and_what_they_started():
+def test_death_of_the_daemon_ends_its_zygote_its_workers_and_their_processes():
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{PROCESSES}"}
     command = [sys.executable, PROCESSES / "daemon.py", "wait_to_be_killed"]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A defect of the runtime itself: whoever waits is told, in every kind of process, and nothing hangs."""
+"""Defects of the runtime itself: in every kind of process, callers that wait get an error and nothing hangs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FAILED = "the actor runtime of this process failed"
 
 
 def _defect() -> Callable[[], None]:
-    """Return a callback of the runtime's own that raises: nothing that a peer can send looks like this."""
+    """Return a callback of the runtime that raises; no message of a peer could cause the same."""
     endpoint = current_endpoint()
     return lambda: endpoint.control.received(endpoint.node.peer, [REQUEST])
 
 
 class Breaker(art.Actor):
-    """Brings defects about where it runs."""
+    """Causes defects in its own process."""
 
     async def pid(self) -> int:
         return os.getpid()
@@ -50,7 +50,7 @@ class Breaker(art.Actor):
 
 
 @pytest.mark.parametrize("defect", ["defect_in_a_callback", "defect_in_a_timer"])
-async def test_defect_in_a_worker_ends_it_and_its_callers_are_told(node_runtime: art.Runtime, defect: str) -> None:
+async def test_defect_in_a_worker_ends_it_and_fails_the_calls_to_it(node_runtime: art.Runtime, defect: str) -> None:
     breaker = await Breaker.options(cpus=1, restart="permanent", max_concurrency=2).spawn()
     pid = await breaker.pid()
     waiting = breaker.wait()
@@ -60,7 +60,7 @@ async def test_defect_in_a_worker_ends_it_and_its_callers_are_told(node_runtime:
     assert await asyncio.wait_for(breaker.pid(), 20) != pid
 
 
-async def test_worker_whose_message_the_node_can_not_take_in_is_ended_and_its_callers_are_told(
+async def test_worker_whose_message_raises_a_defect_in_the_node_is_ended_and_the_calls_to_it_fail(
     node_runtime: art.Runtime,
 ) -> None:
     neighbour = await Breaker.options(cpus=1).spawn()
@@ -75,7 +75,7 @@ async def test_worker_whose_message_the_node_can_not_take_in_is_ended_and_its_ca
     assert await neighbour.pid() == neighbours_pid
 
 
-async def test_what_a_callback_of_a_users_own_raises_ends_nothing(node_runtime: art.Runtime) -> None:
+async def test_exception_of_a_user_callback_ends_no_process(node_runtime: art.Runtime) -> None:
     breaker = await Breaker.options(cpus=1).spawn()
     pid = await breaker.pid()
     assert await breaker.defect_in_a_callback_of_its_own() == "goes on"
@@ -94,24 +94,24 @@ def test_defect_of_a_worker_in_local_mode_ends_that_worker_as_in_a_process() -> 
     art.run(main, mode="local")
 
 
-def test_defect_in_a_callback_in_local_mode_is_told_to_everybody_who_waits_and_to_those_to_come() -> None:
+def test_defect_in_a_callback_in_local_mode_fails_pending_and_later_calls() -> None:
     async def main() -> list[str]:
         breaker = await Breaker.options(max_concurrency=2).spawn()
         waiting, operation = breaker.wait(), art.lookup("nobody", timeout_s=60)
         await breaker.defect_in_a_callback.tell()
-        told = []
+        errors = []
         for pending in (waiting, operation, breaker.pid(), Breaker.spawn()):
             with pytest.raises(art.RuntimeStateError) as raised:
                 await asyncio.wait_for(pending, 20)
-            told.append(str(raised.value))
-        return told
+            errors.append(str(raised.value))
+        return errors
 
-    told = art.run(main, mode="local")
-    assert len(told) == 4
-    assert [text for text in told if not text.startswith(FAILED)] == []
+    errors = art.run(main, mode="local")
+    assert len(errors) == 4
+    assert [text for text in errors if not text.startswith(FAILED)] == []
 
 
-def test_defect_in_a_driver_is_told_to_its_plain_threads_and_shutdown_ends(node: Node) -> None:
+def test_defect_in_a_driver_fails_the_calls_of_its_plain_threads_and_shutdown_returns(node: Node) -> None:
     runtime = art.init(address=node.url)
     try:
         breaker = Breaker.options(cpus=1).spawn().result(20)

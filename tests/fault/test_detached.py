@@ -1,4 +1,4 @@
-"""Detached actors outlive their driver as whole trees, and their workers live as long as they do."""
+"""Detached actors survive their driver with their whole trees, and their workers end with them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def node():
 
 @pytest.fixture(params=ENDS)
 async def left_behind(request, node, tmp_path):
-    """A runtime connected to the node, after the driver of the tree has ended; and the pids of its actors by name."""
+    """A runtime that connects to the node after the end of the tree's driver, and the pids of its actors by name."""
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
     with Script(TREE.format(end=ENDS[request.param]), tmp_path, directory) as script:
         word, *pids = script.line().split()
@@ -76,13 +76,13 @@ async def left_behind(request, node, tmp_path):
     if request.param == "shutdown":
         assert float(rest) < 10
     async with art.Runtime(address=node.url) as runtime:
-        while len((await runtime.status())["jobs"]) > 1:  # until nothing but detached actors is left of the other one
+        while len((await runtime.status())["jobs"]) > 1:  # until only detached actors are left of the other job
             await asyncio.sleep(0)
         yield runtime, dict(zip(NAMES, map(int, pids), strict=True))
 
 
 async def end_tree(runtime, pids):
-    """Stop the tops; every worker of the job ends then."""
+    """Stop the top actors, and check that every worker of the job ends."""
     workers = [worker["pid"] for worker in (await runtime.status())["workers"]]
     for name in ("outer", "parent", "alone"):
         await (await art.lookup(name)).stop()
@@ -90,7 +90,7 @@ async def end_tree(runtime, pids):
     assert (await runtime.status())["actors"] == []
 
 
-async def test_whole_trees_outlive_their_driver_with_their_state(left_behind):
+async def test_detached_trees_survive_their_driver_with_their_state(left_behind):
     runtime, pids = left_behind
     with pytest.raises(art.NameNotFoundError):
         await art.lookup("attached")
@@ -101,7 +101,7 @@ async def test_whole_trees_outlive_their_driver_with_their_state(left_behind):
     await end_tree(runtime, pids.values())
 
 
-async def test_children_and_actors_are_restarted_though_the_driver_is_gone(left_behind):
+async def test_detached_children_and_actors_are_restarted_after_the_driver_has_ended(left_behind):
     runtime, pids = left_behind
     for pid in {pids["own"], pids["light"], pids["alone"]}:
         os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""However a driver ends, its daemon, zygote and workers end with it, and nothing of them stays."""
+"""Ends of a driver of every kind: its daemon, zygote and workers end with it and leave nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def directory():
 
 
 def started(script):
-    """Return the processes of a script that says it is ready: daemon, zygote, workers."""
+    """Wait until the script is ready, and return its processes: the daemon, the zygote and the workers."""
     word, *workers = script.line().split()
     assert word == "ready"
     pids = descendants_of(script.pid)
@@ -72,7 +72,7 @@ def started(script):
 
 
 @pytest.mark.parametrize("code", STYLES.values(), ids=STYLES)
-def test_ctrl_c_ends_everything(code, tmp_path, directory):
+def test_ctrl_c_ends_the_script_and_all_its_processes(code, tmp_path, directory):
     with Script(code, tmp_path, directory) as script:
         pids = started(script)
         script.interrupt()
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_everything(code, tmp_path, directory):
 
 
 @pytest.mark.parametrize("code", STYLES.values(), ids=STYLES)
-def test_sigterm_ends_everything(code, tmp_path, directory):
+def test_sigterm_ends_the_script_and_all_its_processes(code, tmp_path, directory):
     with Script(code, tmp_path, directory) as script:
         pids = started(script)
         script.send(signal.SIGTERM)
@@ -93,7 +93,7 @@ def test_sigterm_ends_everything(code, tmp_path, directory):
 
 
 @pytest.mark.parametrize("code", STYLES.values(), ids=STYLES)
-def test_sigkill_ends_everything(code, tmp_path, directory):
+def test_sigkill_of_the_script_ends_all_its_processes(code, tmp_path, directory):
     with Script(code, tmp_path, directory) as script:
         pids = started(script)
         script.send(signal.SIGKILL)
@@ -120,7 +120,7 @@ def test_async_script_that_ends_by_itself_leaves_nothing(run, end, status, tmp_p
     assert ("ValueError: mine" in script.stderr) == (status == 1)
 
 
-def test_driver_that_forked_a_child_of_its_own_ends_without_it(tmp_path, directory):
+def test_driver_that_forked_a_child_ends_without_waiting_for_it(tmp_path, directory):
     end = "import subprocess; child = subprocess.Popen(['sleep', '0.2']); print('forked')"
     with Script(PLAIN.format(end=end), tmp_path, directory) as script:
         script.finish()
@@ -170,7 +170,7 @@ def test_ctrl_c_while_the_node_starts_leaves_nothing(tmp_path, directory):
     assert script.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
-def test_local_mode_takes_ctrl_c(tmp_path, directory):
+def test_ctrl_c_ends_a_script_in_local_mode(tmp_path, directory):
     code = """
     import asyncio
     import actorrt as art
@@ -192,7 +192,7 @@ def test_local_mode_takes_ctrl_c(tmp_path, directory):
     assert script.process.returncode in (1, 130, -signal.SIGINT)
 
 
-def test_two_inits_in_two_processes_do_not_meet(tmp_path, directory):
+def test_two_inits_in_two_processes_start_two_nodes(tmp_path, directory):
     code = PLAIN.format(end="art.shutdown()")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

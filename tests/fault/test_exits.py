@@ -1,4 +1,4 @@
-"""How the death of a process is explained, and how often it counts."""
+"""The reason of the death of a process, and how often the death counts for a supervisor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 import actorrt as art
 
-MEMORY_GROUPS = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"  # cgroup v1; v2 has them in one tree
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"  # cgroup v1; v2 has all controllers in one tree
 MEMORY_GROUPS_V2 = Path("/sys/fs/cgroup"), "memory.max"
 SPARE_BYTES = 64 << 20
 
 
 class Mortal(art.Actor):
-    """Dies in every way."""
+    """An actor that can end its process in many ways."""
 
     def segfault(self):
         ctypes.string_at(0)
@@ -33,7 +33,7 @@ class Mortal(art.Actor):
         return [bytearray(1 << 20) for _ in range(1 << 20)]  # 1 TiB, written
 
     def block(self, seconds):
-        time.sleep(seconds)  # the fault itself: a method that blocks its loop
+        time.sleep(seconds)  # the fault that is tested: a method that blocks its loop
 
     def pid(self):
         return os.getpid()
@@ -54,7 +54,7 @@ async def death_of(mortal, method, *args):
     return (await exit).reason
 
 
-async def test_segmentation_fault_is_told_with_its_signal_and_stack(node_runtime):
+async def test_segmentation_fault_is_reported_with_its_signal_and_stack(node_runtime):
     mortal = await Mortal.options(isolation="process").spawn()
     reason = await death_of(mortal, "segfault")
     assert (reason.kind, reason.signal) == (art.ExitKind.CRASHED, signal.SIGSEGV)
@@ -62,7 +62,7 @@ async def test_segmentation_fault_is_told_with_its_signal_and_stack(node_runtime
     assert "in segfault" in reason.traceback
 
 
-async def test_exit_status_and_last_words_are_told(node_runtime):
+async def test_exit_status_and_last_output_are_reported(node_runtime):
     mortal = await Mortal.options(isolation="process").spawn()
     reason = await death_of(mortal, "exit", 7)
     assert (reason.kind, reason.exit_status) == (art.ExitKind.CRASHED, 7)
@@ -71,7 +71,7 @@ async def test_exit_status_and_last_words_are_told(node_runtime):
 
 @contextmanager
 def memory_limit(pid, limit_bytes):
-    """Have the kernel kill a process that takes more memory than this, from now on."""
+    """Let the kernel kill a process that takes more memory than this, until the block ends."""
     root, limit = MEMORY_GROUPS if MEMORY_GROUPS[0].is_dir() else MEMORY_GROUPS_V2
     group = root / f"actorrt-test-{os.getpid()}"
     try:
@@ -88,7 +88,7 @@ def memory_limit(pid, limit_bytes):
         group.rmdir()
 
 
-async def test_process_killed_for_want_of_memory_is_told_from_one_that_somebody_killed(node_runtime):
+async def test_process_killed_for_lack_of_memory_is_told_apart_from_a_process_killed_by_a_user(node_runtime):
     keeper = await Keeper.spawn()
     mortal = await keeper.child("mortal")
     with memory_limit(await mortal.pid(), SPARE_BYTES):
@@ -134,11 +134,11 @@ async def test_death_of_a_shared_worker_counts_once_for_a_supervisor_of_several(
     assert [info.restarts for info in await many.children_info()] == [int(pid == pids[0]) for pid in pids]
 
 
-async def test_kill_of_an_actor_whose_loop_is_blocked_takes_its_process(node_runtime):
+async def test_kill_of_an_actor_whose_loop_is_blocked_kills_its_process(node_runtime):
     mortal = await Mortal.spawn()
     pid = await mortal.pid()
     blocked = mortal.block(600)
-    with pytest.raises(art.CallTimeoutError):  # so it has begun to
+    with pytest.raises(art.CallTimeoutError):  # so that it has begun to block
         await mortal.pid.options(timeout_s=0.2)()
     started = time.monotonic()
     await mortal.kill()

@@ -1,4 +1,4 @@
-"""Back-pressure from end to end: full rate against a slow consumer costs no memory, and delays nobody else."""
+"""Back-pressure from end to end: senders at full rate need bounded memory and do not delay other actors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def flooded(seconds: float, warm_up_s: float) -> Outcome:
     assert set(outcome.memory_bytes) == PROCESSES
     assert 0 < outcome.taken_count < seconds * TAKEN_TOGETHER / TAKE_S
     assert outcome.sent_count >= outcome.taken_count
-    assert outcome.queued_count > SHARE / 2  # the teller sends as much as it is let
+    assert outcome.queued_count > SHARE / 2  # the teller uses its whole share
     return outcome
 
 
@@ -32,7 +32,7 @@ async def test_ten_seconds_at_full_rate_against_a_slow_consumer_stay_bounded() -
 
 @pytest.mark.soak
 @pytest.mark.timeout(120)
-async def test_a_minute_at_full_rate_leaves_memory_flat_and_a_ping_quick() -> None:
+async def test_minute_at_full_rate_keeps_memory_flat_and_a_ping_fast() -> None:
     outcome = await flooded(60.0, warm_up_s=10.0)
     rates = {name: outcome.bytes_per_minute(name) for name in PROCESSES}
     assert {name: rate for name, rate in rates.items() if rate > 1e6} == {}

@@ -1,4 +1,4 @@
-"""Actors, objects and failures that come and go leave nothing behind that grows with their count."""
+"""Short-lived actors, objects and failures leave nothing behind that grows with their number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def grown(seconds: float) -> Growth:
     return growth
 
 
-async def test_every_operation_of_the_soak_ends_as_it_should() -> None:
+async def test_every_operation_of_the_soak_ends_as_expected() -> None:
     growth = await grown(6.0)
     assert growth.operations.total() > KINDS_COUNT
 
@@ -32,5 +32,5 @@ async def test_every_operation_of_the_soak_ends_as_it_should() -> None:
 async def test_ten_minutes_of_starts_ends_kills_and_full_stores_leave_memory_flat() -> None:
     growth = await grown(600.0)
     assert len(growth.operations) == KINDS_COUNT
-    most = {name: 16 * MIB if name == "driver" else 4 * MIB for name in growth.samples}  # the driver has arrays in hand
+    most = {name: 16 * MIB if name == "driver" else 4 * MIB for name in growth.samples}  # the driver holds arrays
     assert {name: size for name in most if (size := growth.growth_bytes(name)) > most[name]} == {}

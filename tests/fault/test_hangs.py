@@ -1,4 +1,4 @@
-"""Processes that hang: replaced after their limit, with the stack of what blocks; warned of without one."""
+"""Processes that hang are replaced after their limit, with the blocking stack; without a limit there is a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.running import Node, wait_until
 
 class Hanging(art.Actor):
     def block(self, seconds):
-        time.sleep(seconds)  # the fault itself: a method that blocks its loop
+        time.sleep(seconds)  # the fault that is tested: a method that blocks its loop
         return "late"
 
     def spin(self):
@@ -31,7 +31,9 @@ async def spawned(hang_timeout_s=0.4):
 
 
 @pytest.mark.parametrize(("method", "args", "silence"), [("block", (60,), "blocked"), ("spin", (), "busy")])
-async def test_blocked_loop_is_replaced_after_the_limit_and_its_stack_told(node_runtime, method, args, silence):
+async def test_process_with_a_blocked_loop_is_replaced_after_the_limit_and_its_stack_reported(
+    node_runtime, method, args, silence
+):
     hanging, pid = await spawned()
     exit = art.monitor(hanging, restarts=True)
     with pytest.raises(art.ActorUnavailableError):
@@ -51,7 +53,7 @@ async def test_stopped_process_is_replaced_after_the_limit(node_runtime):
     assert await hanging.pid() != pid
 
 
-async def test_late_reply_of_a_replaced_incarnation_is_not_taken(node_runtime):
+async def test_late_reply_of_a_replaced_incarnation_is_ignored(node_runtime):
     hanging, pid = await spawned()
     call = hanging.block(0.1)
     os.kill(pid, signal.SIGSTOP)
@@ -60,7 +62,7 @@ async def test_late_reply_of_a_replaced_incarnation_is_not_taken(node_runtime):
     assert await hanging.pid() != pid
 
 
-def test_silence_without_a_limit_is_warned_of_with_its_cause(capfd):
+def test_silence_without_a_limit_causes_a_warning_with_its_cause(capfd):
     node = Node("--cpus=2")
     art.init(address=node.url)
     try:

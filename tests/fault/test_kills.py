@@ -1,4 +1,4 @@
-"""Processes killed at random under load: every call ends, everybody comes back, nothing is left."""
+"""Random kills of processes under load: every call ends, every actor restarts, nothing is left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.fault.kills import kill_at_random
 from tests.running import own_directory, runtime_directory
 
-FD_SLACK = 12  # links that are being opened or closed when they are counted; a leak of one a kill shows
+FD_SLACK = 12  # links may be opening or closing during the count; a leak of one descriptor a kill would exceed this
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,4 @@
-"""Links over connections that break: nothing is lost, doubled or reordered; peers that stay away, or fall silent."""
+"""Links over connections that break lose, duplicate and reorder nothing; peers that do not reconnect or are silent."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ asyncio.run(main())
 """
 
 
-class Heard:
-    """A receiver that keeps what it gets, and wakes whoever waits for it."""
+class KeepingReceiver:
+    """A receiver that keeps its messages and events, and wakes the tasks that wait for them."""
 
     def __init__(self) -> None:
         self.got: list[tuple[int, bytes]] = []
@@ -101,9 +101,9 @@ class Heard:
 
 
 class Pair:
-    """Us, and a process that echoes; a proxy in each direction."""
+    """This process and a process that echoes, with a proxy in each direction."""
 
-    def __init__(self, transport: ZmqTransport, recorder: Heard, echo: PeerId) -> None:
+    def __init__(self, transport: ZmqTransport, recorder: KeepingReceiver, echo: PeerId) -> None:
         self.transport = transport
         self.recorder = recorder
         self.echo = echo
@@ -116,7 +116,7 @@ class Pair:
 @asynccontextmanager
 async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
     ids, random = IdSource(), Random(seed)
-    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), Heard(), ids.peer())
+    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), KeepingReceiver(), ids.peer())
     await us.transport.start(us.recorder)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, us.echo.hex(), stdin=PIPE, stdout=PIPE)
     us.pid = process.pid
@@ -140,7 +140,7 @@ async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
             await process.wait()
 
 
-async def test_connections_reset_at_random_lose_double_and_reorder_nothing() -> None:
+async def test_connections_reset_at_random_neither_lose_nor_duplicate_nor_reorder_messages() -> None:
     async with pair(seed=1, most_s=0.03) as us:
         link = us.link()
         for number in range(MESSAGES):
@@ -159,7 +159,7 @@ async def test_connections_reset_at_random_lose_double_and_reorder_nothing() -> 
 
 
 class Recorder(art.Actor):
-    """Keeps what it is told, in order, and gives it back."""
+    """Keeps the items that it receives, in order, and returns each."""
 
     def __init__(self) -> None:
         self.items: list[int] = []
@@ -192,7 +192,7 @@ async def test_calls_over_connections_reset_at_random_run_once_in_order_and_end(
         assert back.resets_count >= 10
 
 
-async def test_strangers_who_send_garbage_to_a_worker_disturb_no_caller(node_runtime: art.Runtime) -> None:
+async def test_garbage_from_unknown_senders_to_a_worker_disturbs_no_caller(node_runtime: art.Runtime) -> None:
     recorder = await Recorder.options(isolation="process", name="recorder").spawn()
     (worker,) = [worker for worker in (await node_runtime.status())["workers"] if worker["label"] == "recorder"]
     for bad, (_, parts) in enumerate(garbage(), 1):
@@ -205,7 +205,7 @@ async def test_strangers_who_send_garbage_to_a_worker_disturb_no_caller(node_run
     assert set(await recorder.all()) == set(range(1, len(garbage()) + 1))
 
 
-async def test_tail_that_was_on_its_way_when_the_connection_broke_arrives() -> None:
+async def test_messages_in_transit_when_the_connection_broke_arrive() -> None:
     async with pair(seed=2) as us:
         link = us.link()
         for number in range(2000):
@@ -219,8 +219,8 @@ async def test_tail_that_was_on_its_way_when_the_connection_broke_arrives() -> N
         assert [number for number, _ in us.recorder.got] == list(range(2000))
 
 
-async def test_peer_that_stays_away_fails_with_the_typed_error() -> None:
-    recorder = Heard()
+async def test_peer_that_does_not_reconnect_fails_with_the_typed_error() -> None:
+    recorder = KeepingReceiver()
     transport = ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5)
     await transport.start(recorder)
     ghost = IdSource().peer()
@@ -238,7 +238,7 @@ def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-async def test_stopped_peer_is_told_within_three_seconds_and_that_it_speaks_again() -> None:
+async def test_stopped_peer_is_reported_within_three_seconds_and_again_when_it_continues() -> None:
     async with pair(seed=3) as us:
         us.link().send((0, 1))
         await us.recorder.until(1)
@@ -257,7 +257,7 @@ async def test_stopped_peer_is_told_within_three_seconds_and_that_it_speaks_agai
         assert us.recorder.failed == []
 
 
-async def test_busy_peer_is_silent_but_not_failed_and_does_what_it_was_asked() -> None:
+async def test_busy_peer_is_silent_but_not_failed_and_answers_later() -> None:
     async with pair(seed=4) as us:
         us.link().send((1, 3.5))
         await us.recorder.until_silence(1)
@@ -268,10 +268,10 @@ async def test_busy_peer_is_silent_but_not_failed_and_does_what_it_was_asked() -
         assert us.recorder.failed == []
 
 
-async def test_end_of_a_process_of_another_node_is_known_at_once_and_that_of_an_own_one_waited_for(tmp_path: Path):
-    async def started(name: str, node: bytes) -> tuple[UnixTransport, Heard]:
+async def test_link_reports_the_end_of_a_process_of_another_node_at_once_and_waits_for_one_of_its_own(tmp_path: Path):
+    async def started(name: str, node: bytes) -> tuple[UnixTransport, KeepingReceiver]:
         transport = UnixTransport(IdSource().peer(), f"unix://{tmp_path}/{name}", node=node, connect_timeout_s=60.0)
-        heard = Heard()
+        heard = KeepingReceiver()
         await transport.start(heard)
         return transport, heard
 
@@ -287,7 +287,7 @@ async def test_end_of_a_process_of_another_node_is_known_at_once_and_that_of_an_
         assert (here.node_of(own.peer), here.node_of(far.peer), far.node_of(here.peer)) == (b"", b"there", b"here")
         await own.close()
         await far.close()
-        await heard.until(3)  # which never come: somebody fails before
+        await heard.until(3)  # the third message never arrives: a peer fails before
         ((peer, error),) = heard.failed
         assert peer == far.peer
         assert isinstance(error, PeerUnreachableError)

@@ -1,4 +1,4 @@
-"""A worker whose user's code has used up all descriptors: a reply is sent later, or ends in an error."""
+"""A worker whose user code has used up all descriptors: a reply is sent later, or the call ends in an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WITHIN_S = 30.0
 
 
 class Hoarder(art.Actor):
-    """Uses up all descriptors before its process has ever replied."""
+    """Uses up all descriptors before its process has sent a reply."""
 
     def __init__(self) -> None:
         self.hoarded: list[int] = []
@@ -28,23 +28,23 @@ class Hoarder(art.Actor):
             except OSError:
                 return
 
-    def _give_back(self) -> None:
+    def _close_descriptors(self) -> None:
         while self.hoarded:
             os.close(self.hoarded.pop())
 
     async def small(self) -> str:
         self._hoard()
-        asyncio.get_running_loop().call_later(0.2, self._give_back)
+        asyncio.get_running_loop().call_later(0.2, self._close_descriptors)
         return "small"
 
     async def large(self) -> bytes:
         self._hoard()
-        asyncio.get_running_loop().call_later(0.2, self._give_back)
+        asyncio.get_running_loop().call_later(0.2, self._close_descriptors)
         return b"x" * 1_000_000
 
     async def raising(self) -> None:
         self._hoard()
-        asyncio.get_running_loop().call_later(0.2, self._give_back)
+        asyncio.get_running_loop().call_later(0.2, self._close_descriptors)
         raise ValueError("without a descriptor")
 
     def keeping(self) -> None:
@@ -55,7 +55,7 @@ class Hoarder(art.Actor):
 
 
 async def outcome(reply):
-    """Return how a call ended, in time."""
+    """Return the result or the error of a call, which must end in time."""
     done, _ = await art.wait([reply], timeout_s=WITHIN_S)
     assert done == [reply], "the call did not end"
     return await asyncio.gather(awaited(reply), return_exceptions=True)
@@ -66,20 +66,20 @@ async def awaited(reply):
 
 
 @pytest.mark.parametrize("method", ["small", "large", "raising"])
-async def test_outcome_that_finds_no_descriptor_comes_when_there_is_one_or_is_an_error(node_runtime, method):
+async def test_outcome_without_a_free_descriptor_arrives_when_one_is_free_or_as_an_error(node_runtime, method):
     hoarder = await Hoarder.options(isolation="process").spawn()
-    (came,) = await outcome(getattr(hoarder, method)())
+    (found,) = await outcome(getattr(hoarder, method)())
     if method == "small":
-        assert came == "small"
+        assert found == "small"
     elif method == "raising":
-        assert (type(came), came.executed) == (ValueError, "yes")
+        assert (type(found), found.executed) == (ValueError, "yes")
     else:
-        assert len(came) == 1_000_000 if isinstance(came, bytes) else came.executed == "yes"
+        assert len(found) == 1_000_000 if isinstance(found, bytes) else found.executed == "yes"
     assert await asyncio.wait_for(awaited(hoarder.value()), WITHIN_S) == "well"
 
 
-async def test_outcome_for_which_there_never_is_a_descriptor_ends_in_an_error(node_runtime):
+async def test_outcome_that_never_gets_a_descriptor_ends_in_an_error(node_runtime):
     hoarder = await Hoarder.options(isolation="process").spawn()
-    (came,) = await outcome(hoarder.keeping())
-    assert isinstance(came, art.ActorRtError)
+    (found,) = await outcome(hoarder.keeping())
+    assert isinstance(found, art.ActorRtError)
     await hoarder.kill()

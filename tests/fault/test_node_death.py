@@ -1,4 +1,4 @@
-"""The death of the daemon under its drivers, and of drivers under a node that goes on."""
+"""The death of a daemon that has drivers, and the death of drivers whose node survives."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def daemon_of(descendants):
     return daemon
 
 
-def test_daemon_killed_pending_calls_fail_typed_later_ones_too_and_shutdown_works(directory):
+def test_death_of_the_daemon_fails_pending_and_later_operations_typed_and_shutdown_works(directory):
     before = set(descendants_of(os.getpid()))
     art.init(cpus=2)
     gate = Gate.options(isolation="process").spawn().result(10)
@@ -67,7 +67,7 @@ def test_daemon_killed_pending_calls_fail_typed_later_ones_too_and_shutdown_work
     art.shutdown()
 
 
-def test_init_after_the_node_was_lost_starts_a_new_one(directory):
+def test_init_after_the_node_was_lost_starts_a_new_node(directory):
     before = set(descendants_of(os.getpid()))
     lost = art.init(cpus=2)
     counter = Counter.spawn().result(10)
@@ -83,7 +83,7 @@ def test_init_after_the_node_was_lost_starts_a_new_one(directory):
     art.shutdown()
 
 
-def test_what_is_asked_after_the_node_was_lost_says_so_and_what_to_do(directory):
+def test_operations_after_the_node_was_lost_raise_an_error_that_names_the_next_step(directory):
     before = set(descendants_of(os.getpid()))
     runtime = art.init(cpus=2)
     counter = Counter.spawn().result(10)
@@ -91,7 +91,7 @@ def test_what_is_asked_after_the_node_was_lost_says_so_and_what_to_do(directory)
     os.kill(daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before]), signal.SIGKILL)
     with pytest.raises(art.ActorDiedError):
         monitor.result(10)
-    told = r"lost its node unix://.* \(process \d+\) ended; actorrt.init\(\), or a new Runtime, starts another"
+    error = r"lost its node unix://.* \(process \d+\) ended; actorrt.init\(\), or a new Runtime, starts another"
     asked = {
         "ask": counter.add,
         "tell": counter.add.tell,
@@ -103,14 +103,12 @@ def test_what_is_asked_after_the_node_was_lost_says_so_and_what_to_do(directory)
         "status": runtime.status,
     }
     for ask in asked.values():
-        with pytest.raises(art.RuntimeStateError, match=told):
+        with pytest.raises(art.RuntimeStateError, match=error):
             ask().result(10)
     art.shutdown()
 
 
-def test_calls_that_carry_objects_and_results_that_stay_in_the_store_end_with_the_node_and_nothing_fails(
-    directory, caplog
-):
+def test_calls_with_objects_and_results_in_the_store_fail_with_node_lost_and_no_error_is_logged(directory, caplog):
     before = set(descendants_of(os.getpid()))
     art.init(cpus=2)
     counter, gate = Counter.spawn().result(10), Gate.options(isolation="process").spawn().result(10)
@@ -152,7 +150,7 @@ def test_call_whose_result_waits_in_the_store_ends_with_the_node(directory):
 
 
 class Severed(art.Actor):
-    """Cuts its process off from the store, as the kernel does when it closes the sockets of a daemon that dies."""
+    """Breaks the connections of its process to the store, as the kernel does for a daemon that dies."""
 
     def pid(self):
         return os.getpid()
@@ -161,11 +159,11 @@ class Severed(art.Actor):
         return value
 
     def sever_events(self):
-        """End the connection on which the loop is told of objects."""
+        """End the connection on which the loop gets notices of objects."""
         current.endpoint().require_store()._connection._channel._events.shutdown(socket.SHUT_RDWR)
 
     def sever_requests_and_put(self):
-        """End the connection on which every thread asks the store, and ask it."""
+        """End the connection on which all threads send requests to the store, and send a request."""
         requests_socket(current.endpoint().require_store()).shutdown(socket.SHUT_RDWR)
         try:
             art.put(b"x" * 200_000)
@@ -174,15 +172,15 @@ class Severed(art.Actor):
 
 
 @pytest.mark.parametrize("method", ["sever_events", "sever_requests_and_put"])
-def test_worker_that_finds_its_store_gone_ends_without_an_answer_so_that_its_calls_end_with_the_node(directory, method):
+def test_worker_whose_store_connection_breaks_ends_without_an_answer_and_its_calls_end_with_the_node(directory, method):
     before = set(descendants_of(os.getpid()))
     art.init(cpus=2)
     gate = Gate.options(isolation="process").spawn().result(10)
     severed = Severed.options(isolation="process", max_concurrency=9).spawn().result(10)
     calls = [severed.wait_for(gate.wait.ref())]
-    pid = severed.pid().result(10)  # `wait_for` has asked the store by then
+    pid = severed.pid().result(10)  # by then `wait_for` has sent its request to the store
     daemon = daemon_of([each for each in descendants_of(os.getpid()) if each not in before])
-    os.kill(daemon, signal.SIGSTOP)  # a daemon that dies says nothing between the end of its sockets and its own
+    os.kill(daemon, signal.SIGSTOP)  # a daemon that dies sends nothing between the end of its sockets and its own end
     try:
         if method == "sever_events":
             severed.sever_events.tell()
@@ -199,11 +197,11 @@ def test_worker_that_finds_its_store_gone_ends_without_an_answer_so_that_its_cal
 
 
 def is_notice(line):
-    """Whether a line says what is waited for, which a busy machine brings about."""
+    """Return whether a line is a notice about waiting, which a busy machine causes."""
     return line.startswith("actorrt: waiting for")
 
 
-def test_script_is_told_at_once_when_its_node_goes_in_one_line(directory, tmp_path):
+def test_loss_of_its_node_is_reported_to_a_script_at_once_in_one_line(directory, tmp_path):
     code = """
     import signal, threading
     import actorrt as art
@@ -217,16 +215,16 @@ def test_script_is_told_at_once_when_its_node_goes_in_one_line(directory, tmp_pa
     with Script(code, tmp_path, directory) as script:
         assert script.line() == "ready"
         os.kill(daemon_of(descendants_of(script.pid)), signal.SIGKILL)
-        told = next(line for line in script.process.stderr if not is_notice(line))
+        report = next(line for line in script.process.stderr if not is_notice(line))
         script.send(signal.SIGTERM)
         script.finish()
-    assert "the runtime lost its node unix://" in told
-    assert "actorrt.init()" in told
+    assert "the runtime lost its node unix://" in report
+    assert "actorrt.init()" in report
     assert [line for line in script.stderr.splitlines() if not is_notice(line)] == []
     assert script.process.returncode == 0
 
 
-async def test_daemon_killed_under_a_runtime_fails_what_waits(directory):
+async def test_death_of_the_daemon_fails_pending_calls_of_an_async_runtime(directory):
     before = set(descendants_of(os.getpid()))
     async with art.Runtime(cpus=2):
         gate = await Gate.spawn()
@@ -239,7 +237,7 @@ async def test_daemon_killed_under_a_runtime_fails_what_waits(directory):
     wait_until_none_runs(mine, within_s=5)
 
 
-def test_daemon_stopped_by_sigterm_under_its_driver_fails_what_waits(directory):
+def test_sigterm_of_the_daemon_fails_pending_calls_of_its_driver(directory):
     before = set(descendants_of(os.getpid()))
     art.init(cpus=2)
     gate = Gate.spawn().result(10)
@@ -253,7 +251,7 @@ def test_daemon_stopped_by_sigterm_under_its_driver_fails_what_waits(directory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_node_of_its_own_ends_by_a_signal_and_leaves_nothing(directory, number):
+def test_standalone_node_ends_on_a_signal_and_leaves_nothing(directory, number):
     node = Node("--cpus=2", directory=directory)
     art.init(address=node.url)
     counter = Counter.options(isolation="process").spawn().result(10)
@@ -265,7 +263,7 @@ def test_node_of_its_own_ends_by_a_signal_and_leaves_nothing(directory, number):
     art.shutdown()
 
 
-def test_node_of_its_own_killed_is_found_dead_and_cleared_by_the_next(directory):
+def test_killed_standalone_node_leaves_no_process_and_is_not_found_by_the_next_driver(directory):
     node = Node("--cpus=2", directory=directory)
     pids = descendants_of(node.pid)
     assert node.end(signal.SIGKILL) == -signal.SIGKILL
@@ -274,7 +272,7 @@ def test_node_of_its_own_killed_is_found_dead_and_cleared_by_the_next(directory)
         art.init(address="auto")
 
 
-def test_auto_finds_the_node_and_two_drivers_share_it_but_no_names(directory, tmp_path):
+def test_address_auto_finds_the_node_and_two_drivers_share_it_without_sharing_names(directory, tmp_path):
     code = """
     import actorrt as art
 
@@ -314,7 +312,7 @@ def test_auto_finds_the_node_and_two_drivers_share_it_but_no_names(directory, tm
     assert node.end() == 0
 
 
-def test_detached_actor_outlives_its_job_and_is_found_by_the_next(directory):
+def test_detached_actor_survives_its_job_and_is_found_by_the_next_driver(directory):
     node = Node("--cpus=2", directory=directory)
     art.init(address=node.url)
     counter = Counter.options(name="stays", detached=True, isolation="process").spawn(5).result(10)
@@ -330,11 +328,11 @@ def test_detached_actor_outlives_its_job_and_is_found_by_the_next(directory):
 
 
 def requests_socket(client):
-    """Return the socket of a store client's requests."""
+    """Return the socket for the requests of a store client."""
     return client._connection._channel._socket
 
 
-def test_driver_whose_store_connection_breaks_is_told_that_its_job_was_ended_and_goes_on_with_a_new_node(directory):
+def test_driver_whose_store_connection_breaks_gets_node_lost_errors_and_can_start_a_new_node(directory):
     lost = art.init(cpus=2)
     gate = Gate.spawn().result(10)
     waiting = gate.wait()
@@ -349,7 +347,7 @@ def test_driver_whose_store_connection_breaks_is_told_that_its_job_was_ended_and
     art.shutdown()
 
 
-def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
+def test_shutdown_returns_even_if_the_node_is_frozen(directory, monkeypatch):
     monkeypatch.setattr(art_runtime, "FROZEN_S", 2.0)
     monkeypatch.setattr(embedded_node, "STOP_TIMEOUT_S", 0.5)
     before = set(descendants_of(os.getpid()))
@@ -360,7 +358,7 @@ def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
     wait_until_none_runs(mine, within_s=5)
 
 
-def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatch):
+def test_connection_to_a_frozen_node_times_out(directory, monkeypatch):
     monkeypatch.setattr(driver_connection, "NODE_ANSWER_TIMEOUT_S", 0.5)
     monkeypatch.setattr(socket_channel, "REQUEST_TIMEOUT_S", 1.0)
     node = Node("--cpus=1", directory=directory)
@@ -373,7 +371,7 @@ def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatc
     assert node.end() == 0
 
 
-def test_node_that_ends_while_a_script_connects_fails_init_and_the_next_one_works(directory, monkeypatch):
+def test_node_that_ends_while_a_script_connects_fails_init_and_the_next_init_works(directory, monkeypatch):
     connect = driver_connection.DaemonConnection._connect
 
     async def connect_and_lose(self, node, namespace):

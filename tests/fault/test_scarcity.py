@@ -1,6 +1,6 @@
-"""Launches short of descriptors, processes, memory or disk: whoever waits hears a typed error, and nothing is left.
+"""Launches without enough descriptors, processes, memory or disk end in a typed error and leave nothing.
 
-Each call on the way to a worker fails in turn, in the daemon, in its zygote and in the worker: the first, the second,
+Each system call of a launch fails once, in the daemon, in its zygote and in the worker: the first one, then the second,
 and so on, until a launch makes no more calls of the kind.
 """
 
@@ -23,9 +23,9 @@ from tests.running import Node, children_of, state_of, wait_until
 LARGE_BYTES = 300_000
 HUGE_BYTES = 8 << 20
 MOST = {"daemon": 20, "zygote": 20, "worker": 2}
-"""How many calls of a kind are tried; a worker dies alike of each."""
+"""The largest number of calls of a kind that are tried; a worker dies in the same way after each."""
 USUAL = {"daemon": {"pipe": 2, "pidfd_open": 1}, "zygote": {"fork": 2}, "worker": {"ftruncate": 1}}
-"""Some of the calls that a launch makes: were they not found, nothing would have been tried."""
+"""Some of the calls that a launch surely makes; their absence would mean that nothing was tried."""
 
 
 class Sized(art.Actor):
@@ -37,7 +37,7 @@ class Sized(art.Actor):
 
 
 class Table:
-    """Says which call of the node fails."""
+    """Chooses the call of the node that fails."""
 
     def __init__(self, path):
         path.write_bytes(bytes(TABLE_BYTES))
@@ -48,7 +48,7 @@ class Table:
         SLOT.pack_into(self._map, offset_of(role, call), number, 0)
 
     def disarm(self, role, call):
-        """Let no call fail any more; return whether one has."""
+        """Let no further call fail; return whether one has failed."""
         _, failed_count = SLOT.unpack_from(self._map, offset_of(role, call))
         self.arm(role, call, 0)
         return failed_count > 0
@@ -66,7 +66,7 @@ def table(tmp_path_factory):
 
 @contextlib.contextmanager
 def node_of(path):
-    """A node whose calls fail as the table in the file says."""
+    """A node whose calls fail as the table in the file at `path` says."""
     with pytest.MonkeyPatch.context() as patch:
         folder = os.path.join(os.path.dirname(__file__), "scarcity")
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
@@ -91,7 +91,7 @@ def fresh_scarce_node(tmp_path_factory, table):
 
 
 async def launch():
-    """Start an actor with a process of its own and an argument of the store, and use it."""
+    """Start and use an actor with its own process and an argument in the store."""
     actor = await Sized.options(name="scarce", cpus=1).spawn(bytes(LARGE_BYTES))
     try:
         return await actor.size()
@@ -107,7 +107,7 @@ async def check_nothing_is_left(runtime):
 
 
 async def launch_with_each_failing(runtime, table, role, call):
-    """Let the first call fail, then the second, until a launch makes no more of them; return how many failed."""
+    """Let the first call fail, then the second, until a launch makes no more of them; return how many have failed."""
     made_count = 0
     while made_count < MOST[role] and await has_failed(table, role, call, made_count + 1):
         made_count += 1
@@ -117,7 +117,7 @@ async def launch_with_each_failing(runtime, table, role, call):
 
 
 async def has_failed(table, role, call, number):
-    """Let a call fail during a launch, which may fail of it; return whether it made so many."""
+    """Let a call fail during a launch, which may then fail; return whether the launch made that many calls."""
     table.arm(role, call, number)
     with contextlib.suppress(art.ActorStartError, art.ActorDiedError, art.ObjectStoreFullError):
         await launch()
@@ -125,9 +125,9 @@ async def has_failed(table, role, call, number):
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_launch_of_which_one_call_fails_ends_typed_and_leaves_nothing(scarce_node, table, role):
+async def test_launch_with_one_failing_call_ends_in_a_typed_error_and_leaves_nothing(scarce_node, table, role):
     async with art.Runtime(address=scarce_node.url) as runtime:
-        await launch()  # what only the first launch does is done
+        await launch()  # the work of only the first launch is done
         made = {}
         for call in CALLS:
             async with asyncio.timeout(60):
@@ -136,7 +136,7 @@ async def test_launch_of_which_one_call_fails_ends_typed_and_leaves_nothing(scar
     assert USUAL[role].items() <= {call: count for call, count in made.items() if count}.items()
 
 
-async def test_shared_worker_that_gets_no_process_fails_those_who_wait_and_the_next_spawn_makes_another(
+async def test_shared_worker_that_gets_no_process_fails_its_waiting_spawns_and_the_next_spawn_starts_another(
     scarce_node, table
 ):
     class Light(art.Actor):
@@ -154,19 +154,19 @@ async def test_shared_worker_that_gets_no_process_fails_those_who_wait_and_the_n
 
 
 @pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
-async def test_node_whose_store_gets_no_memory_goes_on(fresh_scarce_node, table, call):
-    table.arm("daemon", call, 1)  # before anybody connects, for whom the store makes memory ahead of need
+async def test_node_whose_store_gets_no_memory_still_works(fresh_scarce_node, table, call):
+    table.arm("daemon", call, 1)  # before a driver connects, for which the store makes memory ahead of need
     async with art.Runtime(address=fresh_scarce_node.url) as runtime:
         refs = []
         with contextlib.suppress(art.ObjectStoreFullError):
-            while len(refs) < 7:  # so many do not find room in the memory that is there already
+            while len(refs) < 7:  # seven do not fit into the memory that the store already has
                 refs.append(await art.put_async(np.ones(HUGE_BYTES, np.uint8)))
         assert table.disarm("daemon", call)
         assert await (await Sized.options(cpus=1).spawn(b"1234")).size() == 4
         await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
 
-async def test_death_of_a_worker_is_told_by_a_daemon_without_descriptors(scarce_node, table):
+async def test_daemon_without_descriptors_reports_the_death_of_a_worker(scarce_node, table):
     for call in ("open", "listdir", "pidfd_open"):
         async with art.Runtime(address=scarce_node.url) as runtime:
             actor = await Sized.options(cpus=1).spawn(b"")

@@ -1,4 +1,4 @@
-"""Processes that say nothing: stopped, blocked or busy is told apart and in time, and nobody is taken for dead."""
+"""Silent processes: stopped, blocked and busy ones are told apart and reported in time, and none is declared dead."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.running import Node, wait_until
 
 pytestmark = pytest.mark.alone
 
-TOLD_WITHIN_S = 3.0
+REPORTED_WITHIN_S = 3.0
 BUSY_S = 10.0
 
 
 class Held(art.Actor):
     def block(self, seconds: float) -> str:
-        time.sleep(seconds)  # the fault itself: a method that blocks its loop
+        time.sleep(seconds)  # the fault that is tested: a method that blocks its loop
         return "late"
 
     def hold_interpreter(self, seconds: float) -> str:
-        ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # keeps the interpreter's lock, unlike ctypes.CDLL
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # holds the interpreter's lock, unlike ctypes.CDLL
         return "later"
 
     def spin(self, seconds: float) -> str:
@@ -42,7 +42,7 @@ class Held(art.Actor):
 
 @contextmanager
 def own_node() -> Iterator[Node]:
-    """A node of a test's own, connected to; started inside the test, so that `capfd` has its output."""
+    """Connect to a node that is started inside the test, so that `capfd` captures its output."""
     node = Node("--cpus=4")
     art.init(address=node.url)
     try:
@@ -56,12 +56,12 @@ def stop(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
-def test_stopped_process_is_told_within_three_seconds_beside_busy_ones_that_live_on(
+def test_stopped_process_is_reported_within_three_seconds_and_busy_processes_survive(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     seen: list[str] = []
 
-    def said() -> str:
+    def printed() -> str:
         seen.append("".join(capfd.readouterr()))
         return "".join(seen)
 
@@ -72,15 +72,15 @@ def test_stopped_process_is_told_within_three_seconds_beside_busy_ones_that_live
         pid = stopped.pid().result(10)
         calls = [blocked.block(BUSY_S), holding.hold_interpreter(BUSY_S)]
         stop(pid)
-        wait_until(lambda: "stopped by a signal" in said(), "the warning", within_s=TOLD_WITHIN_S)
-        assert f"stopped (pid {pid}) is silent for" in said()
+        wait_until(lambda: "stopped by a signal" in printed(), "the warning", within_s=REPORTED_WITHIN_S)
+        assert f"stopped (pid {pid}) is silent for" in printed()
         waiting = stopped.pid()
         assert [call.result(BUSY_S + 5) for call in calls] == ["late", "later"]
         os.kill(pid, signal.SIGCONT)
         assert waiting.result(10) == pid
         assert [actor.is_alive().result(10) for actor in actors] == [True] * 3
-        assert " ended: " not in said()
-        assert "lost " not in said()
+        assert " ended: " not in printed()
+        assert "lost " not in printed()
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ async def test_call_that_waits_long_for_a_silent_process_is_reported_with_the_ca
     assert [why in report and str(pid) in report for report in reports] == [True]
 
 
-def test_stopped_node_is_told_within_three_seconds_and_calls_go_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_stopped_node_is_reported_within_three_seconds_and_calls_continue(caplog: pytest.LogCaptureFixture) -> None:
     with own_node() as node:
         held = Held.spawn().result(10)
         pid = held.pid().result(10)
         stop(node.pid)
         spawn = Held.spawn()
 
-        def is_told() -> bool:
+        def is_reported() -> bool:
             assert held.pid().result(10) == pid
             return any("the node has said nothing for" in message for message in caplog.messages)
 
-        wait_until(is_told, "the warning", within_s=TOLD_WITHIN_S)
+        wait_until(is_reported, "the warning", within_s=REPORTED_WITHIN_S)
         os.kill(node.pid, signal.SIGCONT)
         assert spawn.result(10).pid().result(10)
         wait_until(lambda: "the node answers again" in caplog.messages, "its end")

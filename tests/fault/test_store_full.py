@@ -1,4 +1,4 @@
-"""More than memory holds: objects go to disk and come back, and what can't go anywhere is said."""
+"""More objects than memory can hold: they are spilled to disk and restored, or a put raises a typed error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def blocks(client: StoreClient, count: int) -> list[object]:
     return [client.put(np.full(MIB, number, np.uint8)) for number in range(count)]
 
 
-def test_what_memory_does_not_hold_goes_to_disk_and_comes_back(client: StoreClient) -> None:
+def test_objects_beyond_memory_are_spilled_to_disk_and_read_back(client: StoreClient) -> None:
     refs = blocks(client, 64)
     stats = client.stats()
     assert stats["used_bytes"] <= CAPACITY_BYTES
@@ -54,7 +54,7 @@ def test_what_memory_does_not_hold_goes_to_disk_and_comes_back(client: StoreClie
     assert client.stats()["restores_count"] > 0
 
 
-def test_the_least_recently_used_goes_first(client: StoreClient) -> None:
+def test_least_recently_used_object_is_spilled_first(client: StoreClient) -> None:
     refs = blocks(client, 8)
     refs[0].get()
     refs[0].keep(None)
@@ -64,7 +64,7 @@ def test_the_least_recently_used_goes_first(client: StoreClient) -> None:
     assert "spilled" in states.values()
 
 
-def test_what_is_on_disk_goes_with_its_last_ref(client: StoreClient, tmp_path: Path) -> None:
+def test_spilled_object_is_deleted_with_its_last_ref(client: StoreClient, tmp_path: Path) -> None:
     refs = blocks(client, 64)
     view = refs[0].get()
     refs.clear()
@@ -76,7 +76,7 @@ def test_what_is_on_disk_goes_with_its_last_ref(client: StoreClient, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_objects_in_view_stay_and_the_store_says_it_is_full(client: StoreClient) -> None:
+def test_pinned_objects_stay_in_memory_and_a_put_raises_that_the_store_is_full(client: StoreClient) -> None:
     held = []
     for _ in range(CAPACITY_BYTES // (2 * MIB)):
         ref = client.put(np.ones(MIB, np.uint8))
@@ -88,7 +88,9 @@ def test_objects_in_view_stay_and_the_store_says_it_is_full(client: StoreClient)
     client.put(np.ones(MIB, np.uint8))
 
 
-def test_a_full_disk_is_a_clean_error_and_is_tried_again(client: StoreClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_typed_error_and_the_spill_is_retried(
+    client: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -102,7 +104,7 @@ def test_a_full_disk_is_a_clean_error_and_is_tried_again(client: StoreClient, mo
 
 
 def _for_files(fail: object) -> object:
-    """Let only what is not anonymous memory fail."""
+    """Let the call fail for files, but not for anonymous memory."""
     real = os.posix_fallocate
 
     def posix_fallocate(fd: int, offset: int, length: int) -> None:
@@ -114,7 +116,7 @@ def _for_files(fail: object) -> object:
     return posix_fallocate
 
 
-def test_bytes_that_changed_on_disk_are_lost_and_not_shown(
+def test_spilled_bytes_that_changed_on_disk_are_reported_lost(
     client: StoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = os.pwrite

@@ -1,4 +1,4 @@
-"""What processes that are killed leave to the store: nothing."""
+"""Killed processes leave nothing in the store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def client(store: Serving) -> Iterator[StoreClient]:
     client.close()
 
 
-def test_a_process_killed_with_pins_and_an_unsealed_buffer_gives_everything_back(store: Serving) -> None:
+def test_pins_and_unsealed_buffer_of_a_killed_process_are_released(store: Serving) -> None:
     with store.process(
         """
         refs = [client.put(np.ones(1 << 20)) for _ in range(5)]
@@ -50,7 +50,7 @@ def test_a_process_killed_with_pins_and_an_unsealed_buffer_gives_everything_back
     assert [counts[name] for name in ("objects_count", "used_bytes", "pinned_bytes")] == [0, 0, 0]
 
 
-def test_waiters_learn_that_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
+def test_waiters_get_an_error_when_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
     with store.process("ref = client.declare(); say(ref.id.hex()); hear()") as declarer:
         promise = client.ref(type(client.put(0).id)(bytes.fromhex(hear(declarer))))
         assert not promise.done()
@@ -59,7 +59,7 @@ def test_waiters_learn_that_the_declarer_was_killed(store: Serving, client: Stor
             promise.get(timeout_s=10)
 
 
-async def test_waiters_on_a_loop_learn_that_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
+async def test_waiters_on_a_loop_get_an_error_when_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     with store.process("ref = client.declare(); say(ref.id.hex()); hear()") as declarer:
         object_id = await asyncio.get_running_loop().run_in_executor(None, hear, declarer)
@@ -70,7 +70,9 @@ async def test_waiters_on_a_loop_learn_that_the_declarer_was_killed(store: Servi
                 await promise
 
 
-def test_a_maker_killed_in_the_middle_leaves_the_promise_to_another(store: Serving, client: StoreClient) -> None:
+def test_object_whose_maker_was_killed_half_way_can_be_made_by_another_process(
+    store: Serving, client: StoreClient
+) -> None:
     promise = client.declare()
     with store.process(
         """
@@ -89,7 +91,7 @@ def test_a_maker_killed_in_the_middle_leaves_the_promise_to_another(store: Servi
     assert promise.get(timeout_s=10) == "whole"
 
 
-def test_killing_processes_at_any_moment_of_a_put_leaks_nothing(store: Serving, client: StoreClient) -> None:
+def test_kill_at_any_moment_of_a_put_leaks_nothing(store: Serving, client: StoreClient) -> None:
     rng = np.random.default_rng(0)
     for _ in range(6):
         with store.process(
@@ -109,10 +111,10 @@ def test_killing_processes_at_any_moment_of_a_put_leaks_nothing(store: Serving, 
             store.wait_closed(process.pid)
     counts = store.stats()
     assert counts["objects_count"] == counts["used_bytes"] == counts["pinned_bytes"] == 0
-    assert counts["segments_count"] <= 2  # one of them made ahead
+    assert counts["segments_count"] <= 2  # one of them is made ahead of need
 
 
-async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_readable() -> None:
+async def test_end_of_the_store_fails_waiters_at_once_and_leaves_views_readable() -> None:
     with serving() as store:
         client = store.connect()
         client.attach(asyncio.get_running_loop())
@@ -159,7 +161,7 @@ def do_anything(client, seed):
         lambda: held.append(client.allocate(1000, "f8")),  # never sealed
         lambda: held.append(client.declare()),
         lambda: held.append(client.ref(shared).get()),
-        lambda: held.append(dumps(client.put(held and 1), Carrier(client))),  # a message that never leaves
+        lambda: held.append(dumps(client.put(held and 1), Carrier(client))),  # a message that is never sent
         lambda: held.append(client.put({"inside": client.put(np.ones(1000))})),
         lambda: client.names.publish("newest", np.ones(chance.randrange(1, 200_000))),
         lambda: held.append(client.names.latest("newest", 0)),
@@ -175,15 +177,15 @@ for number in range(COUNT):
     pid = os.fork()
     if pid == 0:
         do_anything(StoreClient.connect(sys.argv[1], IdSource().peer()), seed)
-    time.sleep(chance.random() * 0.01)  # at whichever moment that is
+    time.sleep(chance.random() * 0.01)  # a random moment
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 say("done")
 """
 
 
-def kill_in_the_middle_of_anything(count: int) -> None:
-    """Fork processes that do whatever a store offers, and kill each after some milliseconds; nothing may be left."""
+def kill_during_any_operation(count: int) -> None:
+    """Fork processes that do random operations of the store, kill each after some milliseconds, and check for leaks."""
     with serving(64 * MIB) as store:
         client = store.connect()
         shared = client.put(np.arange(100_000))
@@ -194,9 +196,9 @@ def kill_in_the_middle_of_anything(count: int) -> None:
             assert hear(process) == "done"
         wait_until(
             lambda: client.stats()["connections_count"] == before["connections_count"],
-            "the ends of the killed are seen",
+            "the ends of the killed processes are seen",
         )
-        wait_until(lambda: client.stats()["objects_count"] == 1, "what messages carried has expired")
+        wait_until(lambda: client.stats()["objects_count"] == 1, "the holds of messages have expired")
         assert store.stats()["refused_count"] == 0
         counts = client.stats()
         for name in ("used_bytes", "pinned_bytes", "lent_bytes"):
@@ -206,11 +208,11 @@ def kill_in_the_middle_of_anything(count: int) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_100_kills_in_the_middle_of_anything_leak_nothing() -> None:
-    kill_in_the_middle_of_anything(100)
+def test_100_kills_during_any_operation_leak_nothing() -> None:
+    kill_during_any_operation(100)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_10000_kills_in_the_middle_of_anything_leak_nothing() -> None:
-    kill_in_the_middle_of_anything(10_000)
+def test_10000_kills_during_any_operation_leak_nothing() -> None:
+    kill_during_any_operation(10_000)

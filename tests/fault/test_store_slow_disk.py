@@ -1,4 +1,4 @@
-"""A disk that takes its time: whoever waits for room waits alone, and no loop is blocked."""
+"""A slow disk: a put that waits for room delays no other client, and no loop is blocked."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ async def until(condition: threading.Event) -> None:
         await asyncio.sleep(0)
 
 
-async def test_put_async_waits_beside_a_loop_that_goes_on(client: StoreClient, disk: Gate) -> None:
+async def test_put_async_waits_without_blocking_the_loop(client: StoreClient, disk: Gate) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
     putting = asyncio.ensure_future(client.put_async(LARGE * 2))  # waits for the disk; awaited below
     await until(disk.is_reached)
     await beats(100)
-    assert client.stats()["objects_count"] == 1  # the connection serves others meanwhile
+    assert client.stats()["objects_count"] == 1  # the connection serves other requests meanwhile
     assert not putting.done()
     disk.is_open.set()
     ref = await putting
@@ -93,7 +93,7 @@ async def test_put_async_waits_beside_a_loop_that_goes_on(client: StoreClient, d
     assert (await first == 1).all()
 
 
-async def test_put_async_that_is_cancelled_takes_no_room(client: StoreClient, store: Serving, disk: Gate) -> None:
+async def test_cancelled_put_async_takes_no_memory(client: StoreClient, store: Serving, disk: Gate) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
     putting = asyncio.ensure_future(client.put_async(LARGE))  # waits for the disk; awaited below
@@ -118,7 +118,7 @@ async def test_put_async_raises_at_its_deadline(client: StoreClient, disk: Gate)
     assert (await first)[0] == 1
 
 
-async def test_a_put_on_the_loop_can_be_read_at_once_and_is_stored_later(
+async def test_put_on_the_loop_can_be_read_at_once_and_is_stored_later(
     client: StoreClient, other: StoreClient, disk: Gate
 ) -> None:
     client.attach(asyncio.get_running_loop())
@@ -132,18 +132,18 @@ async def test_a_put_on_the_loop_can_be_read_at_once_and_is_stored_later(
     disk.is_open.set()
     assert (await theirs == 2).all()
     del first
-    while isinstance(ref.mapped(), memoryview):  # the copy goes when the store has it
+    while isinstance(ref.mapped(), memoryview):  # the copy is dropped when the store has the object
         await asyncio.sleep(0)
     assert (ref.get() == 2).all()
 
 
-async def test_a_large_result_or_argument_leaves_at_once_and_is_stored_later(
+async def test_large_result_or_argument_is_sent_at_once_and_stored_later(
     client: StoreClient, other: StoreClient, disk: Gate
 ) -> None:
     client.attach(asyncio.get_running_loop())
     other.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
-    endpoint: Any = None  # what other refs would be bound to
+    endpoint: Any = None  # actor refs would be bound to it
     captured = Payloads(client, endpoint).capture_value({"large": LARGE * 2})
     assert isinstance(captured.body, dict)
     theirs = other.ref(captured.body["object"], captured.body["token"])
@@ -153,7 +153,7 @@ async def test_a_large_result_or_argument_leaves_at_once_and_is_stored_later(
     assert (await first == 1).all()
 
 
-async def test_what_waits_beside_the_loop_is_bounded(client: StoreClient, disk: Gate) -> None:
+async def test_puts_that_wait_beside_the_loop_are_bounded(client: StoreClient, disk: Gate) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
     waiting = client.put(LARGE)
@@ -166,7 +166,7 @@ async def test_what_waits_beside_the_loop_is_bounded(client: StoreClient, disk: 
     assert (await first == 1).all()
 
 
-async def test_whoever_waits_for_a_value_that_never_finds_room_hears_so(
+async def test_waiters_for_a_value_that_never_finds_room_get_an_error(
     client: StoreClient, other: StoreClient, disk: Gate
 ) -> None:
     client.attach(asyncio.get_running_loop())
@@ -178,7 +178,7 @@ async def test_whoever_waits_for_a_value_that_never_finds_room_hears_so(
     assert (await first)[0] == 1
 
 
-async def test_a_client_that_closes_gives_up_what_waits(store: Serving, disk: Gate) -> None:
+async def test_closing_a_client_abandons_its_waiting_puts(store: Serving, disk: Gate) -> None:
     client = store.connect()
     client.attach(asyncio.get_running_loop())
     first, waiting = client.put(LARGE), client.put(LARGE)
@@ -190,16 +190,16 @@ async def test_a_client_that_closes_gives_up_what_waits(store: Serving, disk: Ga
     assert first.done()
 
 
-def test_a_put_of_a_thread_raises_at_its_deadline_and_the_connection_serves_on(
+def test_put_of_a_thread_raises_at_its_deadline_and_the_connection_still_serves(
     client: StoreClient, disk: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = client.put(LARGE[: 25 * MIB])  # which leaves so much that memory can be lent
+    first = client.put(LARGE[: 25 * MIB])  # it leaves enough memory for a loan
     begun = time.monotonic()
     with pytest.raises(ObjectStoreFullError, match=r"no room for 40\.0 MiB"):
         client.put(LARGE, timeout_s=0.2)
     assert time.monotonic() - begun < 5
     assert (first.get() == 1).all()
-    client.put(0)  # borrows memory anew
+    client.put(0)  # borrows memory again
     asked: list[object] = []
     channel = client._connection._channel
     request = channel.request
@@ -208,7 +208,7 @@ def test_a_put_of_a_thread_raises_at_its_deadline_and_the_connection_serves_on(
     assert asked == []
 
 
-def test_a_thread_that_waits_for_the_disk_keeps_nobody_from_the_store(client: StoreClient, disk: Gate) -> None:
+def test_thread_that_waits_for_the_disk_blocks_no_other_client(client: StoreClient, disk: Gate) -> None:
     first = client.put(LARGE)
     made: list[object] = []
     putting = threading.Thread(target=lambda: made.append(client.put(LARGE * 2, timeout_s=60)))
@@ -222,7 +222,7 @@ def test_a_thread_that_waits_for_the_disk_keeps_nobody_from_the_store(client: St
     assert (made[0].get() == 2).all()  # type: ignore[attr-defined]
 
 
-async def test_awaiting_what_is_on_disk_leaves_the_loop_free(
+async def test_await_of_a_spilled_object_leaves_the_loop_free(
     client: StoreClient, other: StoreClient, disk: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.attach(asyncio.get_running_loop())

@@ -1,4 +1,4 @@
-"""The actors that tests of the whole runtime play with."""
+"""Actors that tests of the whole runtime use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import actorrt as art
 
 
 class Counter(art.Actor):
-    """Counts, by methods of every kind."""
+    """Counts with a plain method and with an async one."""
 
     def __init__(self, start: int = 0) -> None:
         self.n = start
@@ -36,7 +36,7 @@ class Counter(art.Actor):
 
 
 class Refusal(Exception):
-    """An exception with what its constructor takes and more."""
+    """An exception with an attribute that is not among its arguments."""
 
     def __init__(self, code: int, *, why: str = "") -> None:
         super().__init__(code)
@@ -45,7 +45,7 @@ class Refusal(Exception):
 
 
 class Unpicklable(Exception):
-    """Its type can't be rebuilt."""
+    """An exception that can't be pickled."""
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
@@ -97,7 +97,7 @@ class Faulty(art.Actor):
 
 
 class Recorder(art.Actor):
-    """Keeps what it is told, in order."""
+    """Keeps the items that it receives, in order."""
 
     def __init__(self) -> None:
         self.items: list[Any] = []
@@ -116,7 +116,7 @@ class Recorder(art.Actor):
 
 
 class Gate(art.Actor):
-    """Holds calls until it is opened from inside the same actor or by cancellation."""
+    """Holds calls of `wait` until its method `open` is called, or until they are cancelled."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -156,7 +156,7 @@ class Gate(art.Actor):
 
 
 class Echo(art.Actor):
-    """Gives back, and looks at, what it gets."""
+    """Returns or describes the values that it receives."""
 
     def echo(self, value: Any) -> Any:
         return value
@@ -183,7 +183,7 @@ class Echo(art.Actor):
 
 
 class Parent(art.Actor):
-    """Spawns children, from methods and while it starts."""
+    """Spawns children while it starts and from its methods."""
 
     def __init__(self, early_count: int = 0, **child_options: Any) -> None:
         self.early_count = early_count
@@ -213,7 +213,7 @@ class Parent(art.Actor):
 
 
 class Source(art.Actor):
-    """Streams."""
+    """Has streaming methods, and counts the items that it made and the streams that were closed."""
 
     def __init__(self) -> None:
         self.made = 0

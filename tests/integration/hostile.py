@@ -1,4 +1,4 @@
-"""Exceptions and values that misbehave in every way there is; a module that workers can import."""
+"""Exceptions and values that misbehave in many ways. Workers can import this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import actorrt as art
 
 
 class Mute(Exception):
-    """Can't be shown."""
+    """An exception whose `str` and `repr` raise."""
 
     def __str__(self) -> str:
         return str(self.missing)  # type: ignore[attr-defined]
@@ -21,7 +21,7 @@ class Mute(Exception):
 
 
 class Quitting(Exception):
-    """Ends whoever shows it."""
+    """An exception whose `str` and `repr` raise SystemExit."""
 
     def __str__(self) -> str:
         raise SystemExit(3)
@@ -39,28 +39,28 @@ class Irreducible(Exception):
 
 
 class Unbuildable(Exception):
-    """Is pickled by rules of its own, which don't hold."""
+    """An exception whose `__reduce__` returns a call that fails."""
 
     def __reduce__(self) -> Any:
         return int, ("not a number",)
 
 
 class Impostor(Exception):
-    """Is rebuilt as something else."""
+    """An exception that is unpickled as a list."""
 
     def __reduce__(self) -> Any:
         return list, ()
 
 
 class Interrupting(Exception):
-    """Is rebuilt as what would end its receiver."""
+    """An exception that is unpickled as a KeyboardInterrupt, which would end the receiver."""
 
     def __reduce__(self) -> Any:
         return KeyboardInterrupt, ()
 
 
 class Liar(Exception):
-    """Says that it is of another class."""
+    """An exception whose `__class__` raises."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -80,11 +80,11 @@ class Meta(type):
 
 
 class Nameless(Exception, metaclass=Meta):
-    """Its class answers no question."""
+    """An exception whose class has no name and raises in instance and subclass checks."""
 
 
 class Untouchable(Exception):
-    """Takes no attribute, and does not let go of its traceback."""
+    """An exception that refuses new attributes, notes and tracebacks."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise RuntimeError(f"{name} is not to be set")
@@ -97,7 +97,7 @@ class Untouchable(Exception):
 
 
 class Fixed(Exception):
-    """Has the attribute that says whether a call ran, and does not let it change."""
+    """An exception whose attribute `executed` is read-only and raises."""
 
     @property
     def executed(self) -> str:
@@ -105,7 +105,7 @@ class Fixed(Exception):
 
 
 class TwoArguments(Exception):
-    """Has a constructor of its own."""
+    """An exception with its own constructor, whose arguments differ from `args`."""
 
     def __init__(self, what: str, count: int, *, why: str = "") -> None:
         super().__init__(f"{count} times {what}")
@@ -113,7 +113,7 @@ class TwoArguments(Exception):
 
 
 class Holding(ValueError):
-    """Has an attribute that can't be pickled, beside one that can."""
+    """An exception with one attribute that can't be pickled and one that can."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -122,7 +122,7 @@ class Holding(ValueError):
 
 
 class Failed(OSError):
-    """One of Python's own that keeps more than its arguments, with a constructor of its own."""
+    """A subclass of OSError, which keeps more than its arguments, with its own constructor."""
 
     def __init__(self, path: str) -> None:
         super().__init__(2, "not there", path)
@@ -182,7 +182,7 @@ MAKERS: dict[str, Callable[[], BaseException]] = {
 
 
 class Shy:
-    """A value that does not say what it is when it is pickled or rebuilt."""
+    """A value that raises when it is pickled, unpickled or shown."""
 
     def __init__(self, at: str, kind: type[BaseException]) -> None:
         self.at, self.kind = at, kind
@@ -202,7 +202,7 @@ class Shy:
 
 
 class Thrower(art.Actor):
-    """Raises whatever it is told to, wherever."""
+    """Raises any exception of `MAKERS` in any kind of method."""
 
     def __init__(self, in_constructor: str | None = None, in_on_start: str | None = None) -> None:
         self.in_on_start = in_on_start

@@ -1,4 +1,4 @@
-"""Environments that misbehave in every way there is, from a step or a reset on; made by `Naughty(how, ...)`."""
+"""Environments that misbehave in many ways, at a step or at a reset; `Naughty(how, ...)` makes them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AT_STEP = 5
 
 @dataclass(frozen=True)
 class Naughty:
-    """Makes an environment that misbehaves in every process but the one that asks for its spaces.
+    """Makes an environment that misbehaves in every process except the one that asks for its spaces.
 
     Args:
-        how: what it does; a method of `NaughtyEnv`, or one of those that its own methods name.
+        how: the fault; a method of `NaughtyEnv`, or a name that its other methods compare with.
         good_pid: the process that asks.
-        mark: a file; where there is none yet, the environment behaves, too, and dies on its fifth step.
+        mark: a file; while it does not exist, the environment behaves well and ends its process at its fifth step.
     """
 
     how: str
@@ -36,7 +36,7 @@ class Naughty:
 
 
 class NaughtyEnv(CartPoleEnv):
-    """A cart with a pole, whose fifth step of each episode is not what it should be."""
+    """The environment CartPole, whose fifth step of each episode has a fault."""
 
     def __init__(self, how: str, mark: str = "") -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class NaughtyEnv(CartPoleEnv):
         os._exit(3)
 
     def other_types(self, told: Any) -> Any:
-        """What is not as declared, and is all the same what it says."""
+        """Return values whose types differ from the declared ones, but whose meaning is the same."""
         obs, reward, *_ = told
         return obs.astype(np.float64), np.float16(reward), np.bool_(False), 0, {"more": np.zeros(1_000_000)}
 

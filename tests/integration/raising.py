@@ -1,4 +1,4 @@
-"""An environment that raises in the first incarnation of every simulator; a module that workers can import."""
+"""An environment that raises in the first incarnation of every simulator. Workers can import this module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _made_count = 0
 
 
 class RaisesOnce(CartPoleEnv):
-    """Raises on the third step, in the first environment that a process makes."""
+    """Raises at the third step of the first environment that a process makes."""
 
     def __init__(self, **options: Any) -> None:
         global _made_count

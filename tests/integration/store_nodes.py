@@ -1,4 +1,4 @@
-"""Stores that exchange objects over a transport, all on one loop; without the processes of a node."""
+"""Stores that exchange objects over a transport, all on one loop and without the processes of a node."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.unit.protocol.fitting import check_fits
 IDS = IdSource()
 
 
-def _start_what_stays() -> None:
-    """Send a buffer without a copy: pyzmq keeps a thread for that from then on, which is no test's to end."""
+def _start_thread_of_pyzmq() -> None:
+    """Send a buffer without a copy: pyzmq starts a thread for that and keeps it, so that no test can end it."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context.socket(zmq.PAIR) as sender, context.socket(zmq.PAIR) as receiver:
         sender.bind("inproc://started")
@@ -37,14 +37,15 @@ def _start_what_stays() -> None:
     context.term()
 
 
-_start_what_stays()
+_start_thread_of_pyzmq()
 
 
 class StoreNode:
-    """One store with what exchanges its objects.
+    """One store with the parts that exchange its objects.
 
     Attributes:
-        on_chunk: sees each envelope that arrives; what it returns is handed on in its place, None for nothing.
+        on_received: called with each envelope that arrives and its buffers. Its result is delivered in place of the
+            buffers; None drops the envelope.
     """
 
     def __init__(self, transport: Transport, path: Path, capacity_bytes: int) -> None:
@@ -89,7 +90,7 @@ class StoreNode:
         return PeerAddress(self.transport.peer, self.transport.address)
 
     async def make(self, data: bytes) -> ObjectId:
-        """Seal an object of these bytes, and hold it."""
+        """Seal an object of these bytes and hold it."""
         object_id = IDS.object()
         target = await self.server.exchange.create(object_id, len(data))
         assert target is not None
@@ -108,7 +109,7 @@ class StoreNode:
 async def store_nodes(
     count: int, make_transport: Callable[[], Transport], directory: Path, capacity_bytes: int = 64 * MIB
 ) -> AsyncIterator[list[StoreNode]]:
-    """Run so many nodes until the block ends."""
+    """Run `count` nodes until the block ends."""
     async with AsyncExitStack() as stack:
         nodes = []
         for number in range(count):
@@ -119,8 +120,8 @@ async def store_nodes(
         yield nodes
 
 
-async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
-    """Wait on the loop until something is so."""
+async def until(is_true: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Wait on the loop until a condition is true."""
     async with asyncio.timeout(within_s):
-        while not is_so():
+        while not is_true():
             await asyncio.sleep(0.005)

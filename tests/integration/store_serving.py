@@ -1,4 +1,4 @@
-"""A real store daemon's server in a thread, and processes that use it."""
+"""The server of a store in a thread, and processes that use it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from actorrt.store.server.server import StoreServer
 
 IDS = IdSource()
 
-# libuv opens a pipe for signals with the first loop of a process, and keeps it: it is no test's to close.
+# libuv opens a pipe for signals with the first loop of a process and keeps it, so no test may have to close it.
 uvloop.new_event_loop().close()
 
 _PRELUDE = """
@@ -42,7 +42,7 @@ def hear_id(): return ObjectId(bytes.fromhex(hear()))
 
 @dataclass
 class Serving:
-    """A server that runs, and what it told its owner."""
+    """A running server, and the processes that it reported to its owner."""
 
     path: str
     server: StoreServer
@@ -60,22 +60,22 @@ class Serving:
             self.closed.notify_all()
 
     def wait_closed(self, pid: int) -> None:
-        """Wait until the server has seen the end of a process and given back what it held."""
+        """Wait until the server has seen the end of a process and released its objects."""
         with self.closed:
             assert self.closed.wait_for(lambda: pid in self.closed_pids, timeout=10)
 
     def stats(self) -> dict[str, int]:
-        """Return the server's counts, once it has done what it had begun."""
+        """Return the server's counts after its pending callbacks have run."""
 
         async def ask() -> dict[str, int]:
-            await asyncio.sleep(0)  # a sweep is a callback away
+            await asyncio.sleep(0)  # a sweep runs in a callback
             return self.server.stats()
 
         return asyncio.run_coroutine_threadsafe(ask(), self.loop).result(10)
 
     @contextmanager
     def process(self, code: str) -> Iterator[subprocess.Popen[str]]:
-        """Run code in a process of its own that has a client; it must end by itself or be killed."""
+        """Run code in a process that has a client. The process is killed when the block ends."""
         process = subprocess.Popen(
             [sys.executable, "-c", _PRELUDE + textwrap.dedent(code), self.path],
             stdin=subprocess.PIPE,

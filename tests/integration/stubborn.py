@@ -1,4 +1,4 @@
-"""Environments that are slow, or hang once: `tests.integration.stubborn:HangsOnce-v0` and `:OneIsSlow-v0`."""
+"""Environments that hang once or are slow: `tests.integration.stubborn:HangsOnce-v0` and `:OneIsSlow-v0`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.classic_control import CartPoleEnv
 
-HANGS, SLOW = "HANGS_ONCE_MARK", "ONE_IS_SLOW_MARK"  # variables that name a file and a folder of the test's own
+HANGS, SLOW = "HANGS_ONCE_MARK", "ONE_IS_SLOW_MARK"  # variables that name a file and a folder of the test
 STEP_S = 0.001
-OVER = "over"  # once there is a file of this name in the folder, nothing is slow any more
+OVER = "over"  # while the folder has a file of this name, no step is slow
 
 
 def is_first(mark: Path) -> bool:
-    """Whether nobody has been here before; from now on, somebody has."""
+    """Create the file `mark`, and return whether it did not exist before."""
     try:
         os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -26,7 +26,7 @@ def is_first(mark: Path) -> bool:
 
 
 class HangsOnce(CartPoleEnv):
-    """The third reset of the first of all never returns."""
+    """An environment whose third reset never returns, the first time that any process reaches it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -40,7 +40,7 @@ class HangsOnce(CartPoleEnv):
 
 
 class OneIsSlow(CartPoleEnv):
-    """Every step takes a millisecond; those of the first process to make one take ten."""
+    """An environment whose steps take a millisecond; in the first process that makes one they take ten."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

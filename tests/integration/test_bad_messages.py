@@ -1,4 +1,4 @@
-"""Code in a worker that sends what no worker sends: it is refused, and nobody else suffers."""
+"""Code in a worker that sends messages which no worker sends: they are refused and affect no other process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTING = JobSetting(namespace="default", sys_path=[], cwd="/", env_vars={}, log
 
 
 class Impostor(art.Actor):
-    """Says what it is told to its node."""
+    """Sends messages to its node that only drivers may send."""
 
     async def attach(self, address: Any) -> str:
         driver = AttachDriver(job=JobId(b"\x01" * 16), address=address, pid=1, setting=SETTING)
@@ -42,7 +42,7 @@ class Impostor(art.Actor):
         os._exit(3)
 
 
-async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime) -> None:
+async def test_worker_that_poses_as_a_driver_is_refused_and_ends_of_workers_are_still_reported(node_runtime) -> None:
     impostor = await Impostor.options(isolation="process").spawn()
     gate = await Gate.options(isolation="process").spawn()
     refused = await impostor.attach(7)
@@ -59,7 +59,7 @@ async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime
     assert len((await node_runtime.status())["jobs"]) == 1
 
 
-async def test_job_is_ended_by_its_own_driver_only(node_runtime) -> None:
+async def test_only_the_driver_of_a_job_can_end_the_job(node_runtime) -> None:
     impostor = await Impostor.options(isolation="process").spawn()
     refused = await impostor.detach(current_endpoint().job)
     assert "another driver's" in refused

@@ -1,4 +1,4 @@
-"""`actorrt bench` as a user runs it."""
+"""The command `actorrt bench`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_list_names_every_row_with_its_target_and_measures_nothing() -> None:
     ] == [True] * len(ROWS)
 
 
-def test_group_of_rows_is_asked_for_by_its_name() -> None:
+def test_group_of_rows_is_selected_by_its_name() -> None:
     result = bench("faults", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         *("callers-told", "down-delivered", "back-after-kill", "restored", "restart-one", "restart-all"),
@@ -82,12 +82,12 @@ def test_json_file_that_cannot_be_written_exits_with_2_before_anything_is_measur
     assert result.stdout == ""
 
 
-def test_row_that_raises_fails_alone_with_its_last_line() -> None:
+def test_row_that_raises_fails_alone_and_shows_the_last_line_of_its_error() -> None:
     outcome = run_row(replace(find_row("ask"), name="absent"), is_quick=True)
     assert outcome.has_failed
     assert outcome.failure.startswith("ended with 1: ValueError: there is no row 'absent'")
 
 
-def test_row_that_takes_too_long_is_ended_and_leaves_nothing() -> None:
+def test_row_that_times_out_is_killed_and_leaves_no_process() -> None:
     outcome = run_row(replace(find_row("ask"), timeout_s=0.4), is_quick=False)
     assert (outcome.has_failed, outcome.failure) == (True, "not done within 0.4 s")

@@ -1,4 +1,4 @@
-"""Calls of every form, in every mode: what arrives, in which order, and where it runs."""
+"""Calls of every form, in every mode: their results, their order, and the process that runs them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ async def test_tell_has_no_reply_and_is_handled_before_a_later_ask(runtime):
     assert await counter.value() == 3
 
 
-async def test_calls_of_one_pair_arrive_in_order_whatever_their_form(runtime):
+async def test_calls_of_one_pair_arrive_in_order_in_every_form_of_call(runtime):
     recorder = await Recorder.spawn()
     for n in range(300):
         (recorder.note, recorder.note_async, recorder.note.tell)[n % 3](n)
     assert await recorder.all() == list(range(300))
 
 
-async def test_plain_method_after_async_methods_keeps_its_turn(runtime):
+async def test_plain_method_after_async_methods_keeps_its_place_in_the_order(runtime):
     recorder = await Recorder.options(max_concurrency=1).spawn()
     replies = [recorder.note_async(n) if n % 2 else recorder.note(n) for n in range(50)]
     await art.gather(*replies)
     assert await recorder.all() == list(range(50))
 
 
-async def test_reply_has_many_awaiters(runtime):
+async def test_reply_can_be_awaited_by_many_tasks(runtime):
     gate = await Gate.options(max_concurrency=2).spawn()
     reply = gate.wait()
 
@@ -69,7 +69,7 @@ async def test_ref_can_be_sent_and_called_from_another_actor(runtime):
     assert await counter.value() == 4
 
 
-async def test_ref_that_came_back_equals_and_hashes_like_the_one_sent(runtime):
+async def test_returned_ref_equals_and_hashes_like_the_sent_ref(runtime):
     counter = await Counter.spawn()
     echo = await Echo.spawn()
     back = await echo.echo(counter)
@@ -85,7 +85,7 @@ async def test_max_concurrency_lets_async_calls_interleave(runtime):
     assert await art.gather(*waiting) == ["open", "open"]
 
 
-async def test_without_max_concurrency_a_message_waits_for_the_one_before(runtime):
+async def test_without_max_concurrency_each_message_waits_for_the_message_before_it(runtime):
     gate = await Gate.spawn()
     waiting = gate.wait()
     counts = gate.counts()
@@ -116,7 +116,7 @@ async def test_dropping_a_reply_does_not_withdraw_the_call(runtime):
     assert await counter.value() == 2
 
 
-async def test_large_argument_counts_and_results_are_exact(runtime):
+async def test_values_return_with_the_same_value_and_type(runtime):
     echo = await Echo.spawn()
     for value in (2**63 - 1, -(2**63), 2**64, 1.5, None, True, "ä" * 3000, b"\x00" * 5000, (1, [2, {"k": {3}}])):
         back = await echo.echo(value)
@@ -124,14 +124,14 @@ async def test_large_argument_counts_and_results_are_exact(runtime):
         assert type(back) is type(value)
 
 
-def test_result_in_plain_code(session):
+def test_result_returns_the_value_in_plain_code(session):
     counter = Counter.spawn(1).result(10)
     assert counter.add(2).result(10) == 3
     assert counter.add.tell(2).result(10) is None
     assert counter.value().result(10) == 5
 
 
-def test_result_with_a_timeout_ends_in_time_and_the_call_goes_on(session):
+def test_result_with_a_timeout_times_out_and_the_call_continues(session):
     gate = Gate.options(max_concurrency=2).spawn().result(10)
     reply = gate.wait()
     with pytest.raises(TimeoutError, match=r"wait\(\) did not end within 0.02 s"):
@@ -187,7 +187,7 @@ async def test_group_replies_come_in_order_of_completion(runtime):
     assert seen == ["open", "open"]
 
 
-async def test_group_of_processes_has_a_process_each(node_runtime):
+async def test_each_actor_of_a_group_with_process_isolation_has_its_own_process(node_runtime):
     group = await Counter.options(cpus=1).spawn_many(3)
     assert len({*await group.pid(), os.getpid()}) == 4
     await group.stop()

@@ -1,4 +1,4 @@
-"""Where classes come from: `__main__`, modules beside the script, notebook cells; and exceptions that come home."""
+"""Classes of `__main__`, of modules beside the script and of notebook cells, and the exceptions that they raise."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def options(request):
 
 
 def printed(code, folder):
-    """Return the lines that a script prints; it must end well and complain of nothing."""
+    """Return the lines that a script prints. It must succeed and print no warnings."""
     script = run_script(code, folder)
     complaints = [line for line in script.stderr.splitlines() if not line.startswith("actorrt: waiting for")]
     assert (script.process.returncode, complaints) == (0, [])
     return script.output.splitlines()
 
 
-def test_class_of_the_script_and_except_of_its_exception(tmp_path, options):
+def test_script_class_raises_an_exception_that_the_script_can_catch_by_its_type(tmp_path, options):
     code = f"""
     import actorrt as art
 
@@ -98,7 +98,7 @@ def test_script_needs_no_main_guard_under_run(tmp_path, options):
     assert printed(code, tmp_path) == ["top", "1"]
 
 
-def test_class_of_a_module_beside_the_script(tmp_path, options):
+def test_class_of_a_module_beside_the_script_is_spawned_and_its_exception_can_be_caught(tmp_path, options):
     (tmp_path / "beside.py").write_text(
         "import actorrt as art\n"
         "class Trouble(Exception):\n    pass\n"
@@ -198,7 +198,7 @@ def test_script_class_survives_a_restart(tmp_path):
 
 @pytest.fixture
 def notebook():
-    """A namespace that cells are executed in, as a kernel's `__main__` is."""
+    """A function that executes cells in one namespace, which is `__main__`, as in a kernel."""
     before = sys.modules["__main__"]
     kernel = types.ModuleType("__main__")
     sys.modules["__main__"] = kernel
@@ -226,7 +226,7 @@ async def test_class_of_a_notebook_cell_is_spawned(runtime, notebook):
     assert await greeter.greet() == "hello"
 
 
-async def test_class_defined_again_in_a_cell_takes_the_new_code_and_old_actors_keep_theirs(runtime, notebook):
+async def test_class_redefined_in_a_cell_has_the_new_code_and_running_actors_keep_the_old_code(runtime, notebook):
     kernel = notebook(CELL.format(greeting="hello"))
     old = await kernel.Greeter.spawn()
     notebook(CELL.format(greeting="goodbye"))
@@ -234,7 +234,7 @@ async def test_class_defined_again_in_a_cell_takes_the_new_code_and_old_actors_k
     assert (await old.greet(), await new.greet()) == ("hello", "goodbye")
 
 
-async def test_class_of_a_function_is_spawned_with_what_it_closes_over(runtime):
+async def test_class_defined_in_a_function_is_spawned_with_its_closure(runtime):
     word = "closed over"
 
     class Closure(art.Actor):
@@ -261,7 +261,7 @@ async def test_class_made_by_inheritance_has_the_methods_of_all_its_bases(runtim
     assert await doubling.constant() == 7
 
 
-async def test_methods_that_need_no_instance_are_called_as_any_other(runtime):
+async def test_static_methods_and_class_methods_are_called_like_other_methods(runtime):
     class Tools(art.Actor):
         @staticmethod
         def add(a, b=2):
@@ -287,7 +287,7 @@ async def test_methods_that_need_no_instance_are_called_as_any_other(runtime):
         tools.add(1, 2, 3)
 
 
-def test_module_that_workers_cannot_import_is_told_in_the_start_error(tmp_path):
+def test_module_that_workers_cannot_import_is_named_in_the_start_error(tmp_path):
     code = """
     import sys, types
     import actorrt as art

@@ -1,4 +1,4 @@
-"""What an actor knows and may ask of its runtime."""
+"""The context of an actor: timers, monitors, stops, and `self` in messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Clockwork(art.Actor):
         self.context.every(seconds, [].append)
 
     async def block(self, seconds, skipped_count):
-        """Have a timer be due until so many of its ticks were skipped; return how many were."""
+        """Run a timer until at least `skipped_count` of its ticks were skipped; return how many were."""
         self.timer = self.context.every(seconds, "tick")
         while self.context.skipped_ticks_count < skipped_count:
             await asyncio.sleep(seconds)
@@ -48,7 +48,7 @@ class Clockwork(art.Actor):
         return self.context.skipped_ticks_count
 
     async def tick_and_work(self, seconds, ticks_count):
-        """Go on for as many ticks as that; the mailbox has one of them at the most."""
+        """Work for as long as `ticks_count` ticks last; the mailbox holds at most one of them."""
         self.context.every(seconds, "tick")
         for _ in range(ticks_count):
             await asyncio.sleep(seconds)
@@ -69,7 +69,7 @@ class Clockwork(art.Actor):
 
 
 class Watcher(art.Actor):
-    """Notes what it is told of others' ends."""
+    """Keeps the Downs of the actors that it monitors."""
 
     def __init__(self):
         self.downs = []
@@ -94,13 +94,13 @@ async def until_ticks(clockwork, count):
     return await wait_for_answer(clockwork.seen, lambda ticks: len(ticks) >= count, f"{count} ticks")
 
 
-async def test_after_tells_oneself_once(runtime):
+async def test_after_sends_the_actor_one_message(runtime):
     clockwork = await Clockwork.spawn()
     await clockwork.after(0.02, 7)
     assert await until_ticks(clockwork, 1) == [7]
 
 
-async def test_every_tells_oneself_until_it_is_cancelled(runtime):
+async def test_every_sends_the_actor_messages_until_the_timer_is_cancelled(runtime):
     clockwork = await Clockwork.spawn()
     await clockwork.every(0.01)
     await until_ticks(clockwork, 3)
@@ -111,7 +111,7 @@ async def test_every_tells_oneself_until_it_is_cancelled(runtime):
     assert ticks == [0] * count + [9]
 
 
-async def test_timer_dies_with_its_incarnation(runtime):
+async def test_timer_ends_with_its_incarnation(runtime):
     clockwork = await Clockwork.options(restart="permanent").spawn()
     await clockwork.every(0.01)
     await until_ticks(clockwork, 2)
@@ -121,7 +121,7 @@ async def test_timer_dies_with_its_incarnation(runtime):
     assert await until_ticks(clockwork, 1) == [9]
 
 
-async def test_tick_that_comes_due_while_its_actor_stops_is_no_dead_letter(runtime):
+async def test_tick_that_is_due_while_its_actor_stops_is_no_dead_letter(runtime):
     clockwork = await Clockwork.spawn()
     working = clockwork.tick_and_work(0.01, 5)
     await clockwork.stop()
@@ -137,7 +137,7 @@ async def test_timer_for_an_unknown_method_or_wrong_arguments_is_refused_at_once
         await clockwork.after_wrong("tick", 1, 2)
 
 
-async def test_timer_takes_a_method_of_self_and_says_so_of_any_other(runtime):
+async def test_timer_accepts_only_a_method_of_self_and_the_error_says_so(runtime):
     clockwork = await Clockwork.spawn()
     await clockwork.every_method(0.01)
     await until_ticks(clockwork, 2)
@@ -147,7 +147,7 @@ async def test_timer_takes_a_method_of_self_and_says_so_of_any_other(runtime):
         await clockwork.after_wrong("append")
 
 
-async def test_tick_that_finds_the_one_before_still_waiting_is_skipped_and_counted(runtime):
+async def test_tick_is_skipped_and_counted_while_the_previous_tick_is_still_queued(runtime):
     clockwork = await Clockwork.options(name="clockwork").spawn()
     skipped_count = await clockwork.block(0.01, 8)
     assert len(await clockwork.seen()) == 1
@@ -156,13 +156,13 @@ async def test_tick_that_finds_the_one_before_still_waiting_is_skipped_and_count
     assert skipped == skipped_count >= 8
 
 
-async def test_timers_of_an_actor_are_bounded(runtime):
+async def test_number_of_timers_of_an_actor_is_limited(runtime):
     clockwork = await Clockwork.spawn()
     await clockwork.fill_with_timers()
     with pytest.raises(art.MailboxFullError, match="10000 timers that have not come due: cancel") as caught:
         await clockwork.after(1, 0)
     assert await clockwork.seen() == []
-    assert caught.value.executed == "yes"  # the method ran, and let the error through
+    assert caught.value.executed == "yes"  # the method ran and did not catch the error
 
 
 async def test_context_stop_ends_normally_and_runs_on_stop(runtime):
@@ -221,7 +221,7 @@ async def test_on_down_is_called_once_with_the_reason(runtime):
     assert await watcher.count() == 1
 
 
-async def test_monitor_of_what_is_gone_already_speaks_at_once(runtime):
+async def test_monitor_of_an_actor_that_has_ended_delivers_its_down_at_once(runtime):
     watcher, counter = await Watcher.options(max_concurrency=2).spawn(), await Counter.spawn()
     await counter.stop()
     await watcher.watch(counter)
@@ -229,21 +229,21 @@ async def test_monitor_of_what_is_gone_already_speaks_at_once(runtime):
     assert (await art.monitor(counter)).reason.kind is art.ExitKind.SHUTDOWN
 
 
-async def test_monitor_of_a_killed_actor_says_killed(runtime):
+async def test_down_of_a_killed_actor_has_the_reason_killed(runtime):
     counter = await Counter.spawn()
     down = art.monitor(counter)
     await counter.kill()
     assert (await down).reason.kind is art.ExitKind.KILLED
 
 
-async def test_many_monitors_of_one_actor_all_speak(runtime):
+async def test_every_monitor_of_one_actor_delivers_a_down(runtime):
     counter = await Counter.spawn()
     downs = [art.monitor(counter) for _ in range(10)]
     await counter.stop()
     assert len(await art.gather(*downs)) == 10
 
 
-async def test_down_comes_after_the_replies_before_it(runtime):
+async def test_down_arrives_after_the_replies_sent_before_the_end(runtime):
     counter = await Counter.options(isolation="process").spawn()
     seen = []
     down = art.monitor(counter)
@@ -256,7 +256,7 @@ async def test_down_comes_after_the_replies_before_it(runtime):
     assert seen == ["reply"] * 100 + ["down"]
 
 
-async def test_cancelled_monitor_watches_no_more(runtime):
+async def test_cancelled_monitor_delivers_no_down(runtime):
     counter = await Counter.spawn()
     down = art.monitor(counter)
     down.cancel()
@@ -271,7 +271,7 @@ async def test_incarnation_counts_from_one(runtime):
 
 
 class Shy(art.Actor):
-    """Gives itself to others, in every way."""
+    """Sends itself to other actors, in every way."""
 
     def __init__(self, host=None):
         self.host = host
@@ -300,13 +300,13 @@ class Shy(art.Actor):
 
 
 class Note(art.Actor):
-    """Made by hand, and hosted nowhere."""
+    """An actor that is constructed without a spawn, so that no process hosts it."""
 
     def __init__(self, number):
         self.number = number
 
 
-async def test_actor_that_gives_itself_in_a_message_gives_its_ref(runtime):
+async def test_actor_that_sends_self_in_a_message_sends_its_ref(runtime):
     shy, echo = await Shy.spawn(), await Echo.spawn()
     assert await shy.itself() == shy
     assert await shy.nested() == {"me": [shy, (shy, 1)]}
@@ -317,7 +317,7 @@ async def test_actor_that_gives_itself_in_a_message_gives_its_ref(runtime):
     assert await (await shy.store()) == [shy]
 
 
-async def test_actor_that_gives_itself_to_its_neighbour_gives_its_ref(runtime):
+async def test_actor_that_sends_self_to_a_neighbour_on_its_loop_sends_its_ref(runtime):
     class House(art.Actor):
         async def on_start(self):
             self.shy, self.echo = await Shy.spawn(), await Echo.spawn()
@@ -329,7 +329,7 @@ async def test_actor_that_gives_itself_to_its_neighbour_gives_its_ref(runtime):
     assert met == shy
 
 
-async def test_actor_made_by_hand_is_pickled_as_any_object(runtime):
+async def test_actor_constructed_without_spawn_is_pickled_like_any_object(runtime):
     note = await (await Echo.spawn()).echo(Note(4))
     assert (type(note), note.number) == (Note, 4)
     assert pickle.loads(pickle.dumps(Note(3))).number == 3

@@ -1,4 +1,4 @@
-"""Deadlines and cancellation: what is dropped, what is cancelled, and what the caller is told."""
+"""Deadlines and cancellation: which calls are dropped or cancelled, and the errors that their callers get."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def queued_in(statistics):
 
 
 async def reached(gate, entered, cancelled):
-    """Return when so many calls were entered and so many of them cancelled."""
+    """Wait until `entered` calls have begun and `cancelled` of them were cancelled."""
     await wait_for_answer(
         gate.counts, lambda counts: counts == (entered, cancelled), f"{entered} entered, {cancelled} cancelled"
     )
 
 
 class Blocking(art.Actor):
-    """Blocks its loop, as plain methods may, until a file is there."""
+    """Blocks its loop in a plain method until a file exists."""
 
     def __init__(self, opener) -> None:
         self.opener = Path(opener)
@@ -40,7 +40,7 @@ class Blocking(art.Actor):
     def block(self):
         self.opener.with_suffix(".begun").touch()
         while not self.opener.exists():
-            time.sleep(0.005)  # the fault itself: a method that blocks its loop
+            time.sleep(0.005)  # the fault that is tested: a method that blocks its loop
         self.blocked += 1
 
     def blocked_count(self):
@@ -48,7 +48,7 @@ class Blocking(art.Actor):
 
 
 class Relay(art.Actor):
-    """Calls on."""
+    """Passes calls on to other actors."""
 
     async def wait_at(self, gate):
         return await gate.wait()
@@ -89,7 +89,9 @@ async def timed_out_within(gate, method, *args):
     return caught.value
 
 
-async def test_deadline_while_a_plain_method_runs_is_the_callers_and_the_method_runs_on(node_runtime, tmp_path):
+async def test_deadline_while_a_plain_method_runs_ends_the_call_for_its_caller_and_the_method_continues(
+    node_runtime, tmp_path
+):
     opener = tmp_path / "open"
     blocking = await Blocking.options(isolation="process").spawn(str(opener))
     for timeout_s in growing_timeouts(0.1):
@@ -102,7 +104,7 @@ async def test_deadline_while_a_plain_method_runs_is_the_callers_and_the_method_
     assert await blocking.blocked_count() == 1
 
 
-async def test_call_timeout_s_of_the_actor_is_the_deadline_of_calls_that_give_none(runtime):
+async def test_call_timeout_s_of_the_actor_is_the_deadline_of_calls_without_a_timeout(runtime):
     gate = await Gate.options(call_timeout_s=0.05).spawn()
     with pytest.raises(art.CallTimeoutError):
         await gate.wait()
@@ -157,7 +159,7 @@ async def test_cancel_right_after_the_call_leaves_no_call_running(runtime):
     await wait_for_answer(gate.counts, lambda counts: len({*counts}) == 1, "every call that was entered is cancelled")
 
 
-async def test_cancel_of_what_is_done_has_no_effect(runtime):
+async def test_cancel_of_a_completed_call_has_no_effect(runtime):
     counter = await Counter.spawn()
     reply = counter.add()
     assert await reply == 1
@@ -198,7 +200,7 @@ async def test_cancelling_one_of_two_awaiters_cancels_nothing(runtime):
     assert await stays == "open"
 
 
-async def test_cancelled_caller_actor_cancels_what_it_waits_for(runtime):
+async def test_cancelled_method_cancels_the_calls_that_it_awaits(runtime):
     relay, gate = await Relay.spawn(), await Gate.options(max_concurrency=2).spawn()
     reply = relay.wait_at(gate)
     await reached(gate, entered=1, cancelled=0)
@@ -219,7 +221,7 @@ async def test_timeout_around_an_await_cancels_the_call(runtime):
 
 
 @pytest.mark.parametrize(("is_late", "error"), [(False, art.CallCancelledError), (True, art.CallTimeoutError)])
-async def test_cancel_that_overtakes_its_call_wins(is_late, error):
+async def test_cancel_that_overtakes_its_call_withdraws_the_call(is_late, error):
     async with art.Runtime(mode="local", cpus=1) as runtime:
         gate = await Gate.spawn()
         endpoints = [o for o in gc.get_objects() if type(o) is ActorEndpoint]
@@ -233,7 +235,7 @@ async def test_cancel_that_overtakes_its_call_wins(is_late, error):
         assert (await gate.counts(), incoming.early_cancels_count) == ((0, 0), 0)
 
 
-async def test_calls_made_in_a_method_shrink_to_what_is_left_and_a_longer_one_is_cut(node_runtime):
+async def test_calls_made_in_a_method_get_at_most_the_time_that_remains_of_its_deadline(node_runtime):
     relay, other = [await Relay.options(isolation="process").spawn() for _ in range(2)]
 
     class Chain(art.Actor):
@@ -257,16 +259,16 @@ async def test_dead_callers_queued_call_is_withdrawn_before_it_runs(node_runtime
     holding = gate.wait()
     caller = await Caller.options(isolation="process", max_concurrency=2).spawn()
     calling = caller.call(gate)
-    await wait_for_answer(node_runtime.statistics, lambda told: queued_in(told) == 1, "one call is queued")
+    await wait_for_answer(node_runtime.statistics, lambda seen: queued_in(seen) == 1, "one call is queued")
     caller.die.tell()
     with pytest.raises(art.ActorDiedError):
         await calling
-    await wait_for_answer(node_runtime.statistics, lambda told: queued_in(told) == 0, "no call is queued")
+    await wait_for_answer(node_runtime.statistics, lambda seen: queued_in(seen) == 0, "no call is queued")
     holding.cancel()
     await reached(gate, entered=1, cancelled=1)
 
 
-def test_driver_that_is_killed_cancels_what_runs_for_it(node, tmp_path):
+def test_calls_of_a_killed_driver_that_run_are_cancelled(node, tmp_path):
     with art_job(node) as gate, Script(KILLED_DRIVER.format(url=node.url), tmp_path) as script:
         assert script.line() == "waiting"
         script.send(signal.SIGKILL)
@@ -289,7 +291,7 @@ KILLED_DRIVER = """
 
 @contextmanager
 def art_job(node):
-    """A job with a gate that others find by its name."""
+    """A job with a gate that other drivers can look up by its name."""
     art.init(address=node.url, namespace="killed")
     try:
         yield Gate.options(name="gate", max_concurrency=5).spawn().result(10)

@@ -1,4 +1,4 @@
-"""Debuggers: where they land after an error, and what `breakpoint()` does where there is no terminal."""
+"""Debuggers: where they stop after an error, and what `breakpoint()` does in a process without a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Shelf(art.Actor):
 
 
 def last_frame(error):
-    """Return where `pdb.pm()` and `%debug` land: the function, and its locals."""
+    """Return the function in which `pdb.pm()` and `%debug` stop, and its local variables."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_name, frame.f_locals
 
@@ -51,7 +51,7 @@ def local():
     ],
     ids=["call", "call of a child", "stream", "gather", "group", "as_completed"],
 )
-def test_post_mortem_in_local_mode_lands_in_the_method_that_raised(local, call):
+def test_post_mortem_debugger_in_local_mode_stops_in_the_method_that_raised(local, call):
     shelf = Shelf.spawn().result()
     with pytest.raises(KeyError) as caught:
         call(shelf)
@@ -59,7 +59,7 @@ def test_post_mortem_in_local_mode_lands_in_the_method_that_raised(local, call):
     assert (name, variables["tools"]) == ("take", {"saw": 1})
 
 
-def test_error_of_local_mode_that_is_taken_twice_does_not_gather_frames(local):
+def test_error_of_local_mode_that_is_raised_twice_does_not_accumulate_frames(local):
     reply = Shelf.spawn().result().take("hammer")
     lengths = set()
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_pdb_of_a_script_in_local_mode_shows_the_users_line(tmp_path):
     assert "'hammer'" in shown
 
 
-async def test_breakpoint_in_a_process_says_how_to_debug(node_runtime):
+async def test_breakpoint_in_a_process_explains_how_to_debug(node_runtime):
     shelf = await Shelf.spawn()
     with pytest.raises(
         art.RuntimeStateError, match=r"breakpoint\(\) in process \d+, which has no terminal: .*mode='local'"

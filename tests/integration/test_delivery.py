@@ -1,4 +1,4 @@
-"""How often a call is handled: once at the most, at least once with `retries=`, once in an incarnation with `key=`."""
+"""How often a call is handled: at most once, at least once with `retries=`, once in an incarnation with `key=`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW_COUNT = deduplication.KEY_WINDOW_COUNT
 
 
 class Ledger(art.Actor):
-    """Counts how often each of its methods ran, over incarnations too: in a file."""
+    """Counts in a file how many of its methods ran, so that the count survives restarts."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -68,7 +68,7 @@ class Ledger(art.Actor):
 
 
 async def counted(ledger, count):
-    """Return when its methods have run so often."""
+    """Wait until `count` methods of the ledger have run."""
     await wait_for_answer(ledger.count, lambda ran: ran == count, f"{count} methods have run")
 
 
@@ -79,7 +79,7 @@ async def test_plain_call_that_kills_its_actor_is_not_sent_again(node_runtime, t
     assert await ledger.count() == 1
 
 
-async def test_call_with_retries_is_sent_again_as_often_as_they_say(node_runtime, tmp_path):
+async def test_call_with_retries_is_sent_again_at_most_that_many_times(node_runtime, tmp_path):
     ledger = await Ledger.options(isolation="process", restart="permanent").spawn(tmp_path / "ran")
     with pytest.raises(art.ActorUnavailableError) as caught:
         await ledger.add_and_die.options(retries=1)(1)
@@ -87,7 +87,7 @@ async def test_call_with_retries_is_sent_again_as_often_as_they_say(node_runtime
     assert await ledger.count() == 2
 
 
-async def test_call_sent_again_that_never_leaves_the_second_time_may_have_run(node_runtime, tmp_path):
+async def test_call_that_can_not_be_sent_a_second_time_reports_that_it_may_have_run(node_runtime, tmp_path):
     class Relapsing(Ledger):
         async def on_start(self):
             if self.count():
@@ -99,7 +99,7 @@ async def test_call_sent_again_that_never_leaves_the_second_time_may_have_run(no
     assert (caught.value.executed, caught.value.reason.kind) == ("maybe", art.ExitKind.INTENSITY)
 
 
-async def test_unavailable_error_of_a_method_is_not_taken_for_the_death_of_its_actor(runtime):
+async def test_unavailable_error_raised_by_a_method_is_not_treated_as_the_death_of_its_actor(runtime):
     class Front(art.Actor):
         def __init__(self):
             self.calls = 0
@@ -126,10 +126,10 @@ async def test_unavailable_error_of_a_method_is_not_taken_for_the_death_of_its_a
         await front.ask.options(retries=2)()
     assert (caught.value.executed, await front.count()) == ("yes", 1)
     asker = await Asker.spawn()
-    assert await asker.ask() == ("yes", 1)  # in one process, too
+    assert await asker.ask() == ("yes", 1)  # the same in one process
 
 
-async def test_calls_of_one_key_run_once_and_all_get_the_first_ones_outcome(runtime, tmp_path):
+async def test_calls_of_one_key_run_once_and_all_get_the_outcome_of_the_first_call(runtime, tmp_path):
     ledger = await Ledger.spawn(tmp_path / "ran")
     replies = [ledger.add.options(key="k")(n) for n in range(5)]
     assert await art.gather(*replies) == [0] * 5
@@ -148,7 +148,7 @@ async def test_calls_of_one_key_wait_while_the_first_still_runs(runtime, tmp_pat
     assert await ledger.count() == 1
 
 
-async def test_exception_is_the_outcome_of_a_key_too(runtime, tmp_path):
+async def test_exception_is_remembered_as_the_outcome_of_a_key(runtime, tmp_path):
     ledger = await Ledger.spawn(tmp_path / "ran")
     for n in range(3):
         with pytest.raises(ValueError, match="not 0") as caught:
@@ -164,21 +164,21 @@ async def test_key_of_a_tell_counts_for_a_later_ask(runtime, tmp_path):
     assert await ledger.count() == 1
 
 
-async def test_results_of_one_key_that_stay_in_the_store_are_there_for_each(runtime, tmp_path):
+async def test_result_of_a_key_that_stays_in_the_store_is_available_to_each_call(runtime, tmp_path):
     ledger = await Ledger.spawn(tmp_path / "ran")
     refs = [ledger.array.options(key="k", returns="ref")(n) for n in (1, 2)]
     assert [int((await ref)[0]) for ref in refs] == [1, 1]
     assert await ledger.count() == 1
 
 
-async def test_key_whose_first_call_is_withdrawn_is_free_for_the_next(runtime, tmp_path):
+async def test_key_whose_first_call_is_withdrawn_is_free_for_the_next_call(runtime, tmp_path):
     ledger = await Ledger.options(max_concurrency=10).spawn(tmp_path / "ran")
     first = ledger.add_when_open.options(key="k")(1)
     await counted(ledger, 1)
     second = ledger.add_when_open.options(key="k")(2)
     await ledger.count()
     first.cancel()
-    await counted(ledger, 2)  # the second is handled in its place
+    await counted(ledger, 2)  # the second call is handled in its place
     await ledger.open()
     assert await second == 2
 
@@ -195,7 +195,7 @@ async def test_key_survives_the_withdrawal_of_a_call_that_waits_for_the_first(ru
     assert await ledger.count() == 2
 
 
-async def test_more_calls_of_one_key_than_the_mailbox_holds_all_end(runtime, tmp_path):
+async def test_calls_of_one_key_beyond_the_mailbox_bound_all_end(runtime, tmp_path):
     ledger = await Ledger.options(mailbox_messages=100).spawn(tmp_path / "ran")
     for _ in range(3):
         assert await art.gather(*[ledger.add.options(key="k")(n) for n in range(64)]) == [0] * 64
@@ -212,7 +212,7 @@ class Windowed(Ledger):
         deduplication.KEY_WINDOW_COUNT = WINDOW_COUNT
 
 
-async def test_oldest_key_is_forgotten_beyond_the_window_but_not_one_that_runs(runtime, tmp_path):
+async def test_oldest_key_beyond_the_window_is_forgotten_unless_its_call_runs(runtime, tmp_path):
     ledger = await Windowed.options(max_concurrency=10).spawn(tmp_path / "ran")
     running = ledger.add_when_open.options(key="runs")(0)
     await counted(ledger, 1)
@@ -226,7 +226,7 @@ async def test_oldest_key_is_forgotten_beyond_the_window_but_not_one_that_runs(r
     await ledger.stop()
 
 
-async def test_next_incarnation_in_place_knows_nothing_of_a_key_and_every_call_ends(runtime, tmp_path):
+async def test_restart_in_place_forgets_a_key_and_every_call_ends(runtime, tmp_path):
     ledger = await Ledger.options(restart="permanent").spawn(tmp_path / "ran")
     assert await ledger.add.options(key="k")(1) == 1
     ledger.fail.tell()
@@ -236,7 +236,9 @@ async def test_next_incarnation_in_place_knows_nothing_of_a_key_and_every_call_e
 
 
 @pytest.mark.parametrize("form", ["ask", "tell"])
-async def test_calls_that_wait_for_a_first_one_that_fails_the_actor_go_to_the_next_incarnation(runtime, tmp_path, form):
+async def test_calls_that_wait_for_a_first_call_that_fails_the_actor_go_to_the_next_incarnation(
+    runtime, tmp_path, form
+):
     ledger = await Ledger.options(restart="permanent", max_concurrency=10).spawn(tmp_path / "ran")
     method = ledger.fail_when_open.options(key="k")
     first = method() if form == "ask" else method.tell()
@@ -250,7 +252,7 @@ async def test_calls_that_wait_for_a_first_one_that_fails_the_actor_go_to_the_ne
     assert await art.gather(*others) == [2, 2]
 
 
-async def test_calls_that_wait_for_a_first_one_end_with_their_actor(runtime, tmp_path):
+async def test_calls_that_wait_for_a_first_call_end_with_their_actor(runtime, tmp_path):
     ledger = await Ledger.options(max_concurrency=10).spawn(tmp_path / "ran")
     first = ledger.fail_when_open.options(key="k")()
     await counted(ledger, 1)
@@ -272,6 +274,6 @@ async def test_retries_with_a_key_run_once_in_each_incarnation(node_runtime, tmp
     assert await ledger.count() == 3
 
 
-async def test_counter_without_a_key_counts_each_call(runtime):
+async def test_every_call_without_a_key_runs(runtime):
     counter = await Counter.spawn()
     assert await art.gather(*[counter.add() for _ in range(3)]) == [1, 2, 3]

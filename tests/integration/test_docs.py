@@ -1,4 +1,4 @@
-"""The documentation holds: guides run and print what they say, and what pages point at exists."""
+"""The documentation is true: guides run and print the output that they show, and links and named tests exist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.running import ROOT, Node, run_script
 
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
-GUIDE_S = 90.0  # that on training trains several policies
+GUIDE_S = 90.0  # the guide on training trains several policies
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -24,20 +24,20 @@ def name_of(page: Path) -> str:
 
 @pytest.mark.timeout(GUIDE_S + 30)
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
-def test_guide_runs_as_one_script_and_prints_what_it_says(page: Path, node: Node, tmp_path: Path) -> None:
+def test_guide_runs_as_one_script_and_prints_the_output_that_it_shows(page: Path, node: Node, tmp_path: Path) -> None:
     script = run_script("\n\n".join(blocks(page, "python")), tmp_path, within_s=GUIDE_S)
     output: str = script.output  # type: ignore[attr-defined]
     assert (output, script.process.returncode) == ("".join(blocks(page, "text")), 0), script.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_to_files(page: Path) -> None:
+def test_links_of_the_documentation_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_paths_and_tests_that_are_named_exist(page: Path) -> None:
+def test_paths_and_tests_named_in_the_documentation_exist(page: Path) -> None:
     named = re.findall(r"`((?:actorrt|tests|scripts|docs)/[\w/.-]+)(?:::(\w+))?`", page.read_text())
     missing = [f"{path}::{test}" for path, test in named if not is_there(ROOT / path, test)]
     assert missing == []

@@ -1,4 +1,4 @@
-"""Starting and stopping: init, shutdown, Runtime, run; under each event loop; and what is left afterwards."""
+"""Start and stop of a runtime: init, shutdown, Runtime and run, under each event loop; nothing is left afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_init_with_the_same_arguments_returns_the_same_runtime(options, shut_dow
     ("changes", "named"),
     [({"namespace": "other"}, "namespace='other'"), ({"store_bytes": 1 << 27}, "store_bytes=134217728")],
 )
-def test_init_with_other_arguments_names_the_difference(options, shut_down, changes, named):
+def test_init_with_other_arguments_is_an_error_that_names_the_difference(options, shut_down, changes, named):
     runtime = art.init(**options)
     with pytest.raises(art.RuntimeStateError, match=named):
         art.init(**{**options, **changes})
@@ -56,7 +56,7 @@ def test_shutdown_is_idempotent_and_init_works_again(options):
         assert entries() == before
 
 
-def test_ref_of_a_runtime_that_was_shut_down_fails_typed(options):
+def test_call_of_a_ref_after_shutdown_raises_the_typed_error(options):
     art.init(**options)
     counter = Counter.spawn().result(10)
     art.shutdown()
@@ -65,7 +65,7 @@ def test_ref_of_a_runtime_that_was_shut_down_fails_typed(options):
 
 
 @pytest.mark.parametrize("options", [{"mode": "local"}, {"cpus": 1}], ids=["local", "node"])
-def test_whatever_is_asked_of_a_runtime_that_was_shut_down_is_refused_each_time(options):
+def test_every_operation_on_a_runtime_after_its_shutdown_is_refused(options):
     art.init(**options)
     counter = Counter.spawn().result(10)
     art.shutdown()
@@ -75,7 +75,7 @@ def test_whatever_is_asked_of_a_runtime_that_was_shut_down_is_refused_each_time(
                 ask().result(5)
 
 
-def test_call_that_waits_when_the_runtime_is_shut_down_fails_typed(node):
+def test_pending_call_raises_the_typed_error_when_the_runtime_is_shut_down(node):
     class Waiting(art.Actor):
         async def wait(self):
             await asyncio.Event().wait()
@@ -88,7 +88,7 @@ def test_call_that_waits_when_the_runtime_is_shut_down_fails_typed(node):
 
 
 def test_embedded_node_starts_quickly():
-    art.init(cpus=1)  # what is read from disk once is not measured
+    art.init(cpus=1)  # files that are read from disk only once are not measured
     art.shutdown()
     began = time.perf_counter()
     art.init(cpus=1)
@@ -108,7 +108,7 @@ def test_address_of_an_unknown_form_is_a_value_error():
         art.init(address="localhost")
 
 
-def test_address_that_nobody_listens_on_is_one_line():
+def test_address_without_a_node_is_an_error_of_one_line():
     with pytest.raises(art.PeerUnreachableError) as caught:
         art.init(address="tcp://127.0.0.1:1")
     assert "tcp://127.0.0.1:1" in str(caught.value)
@@ -116,7 +116,7 @@ def test_address_that_nobody_listens_on_is_one_line():
     assert "\n" not in str(caught.value)
 
 
-def test_init_beside_a_runtime_is_refused(node):
+def test_init_while_another_runtime_runs_is_refused(node):
     async def main():
         with pytest.raises(art.RuntimeStateError):
             art.init()
@@ -128,7 +128,7 @@ def test_init_beside_a_runtime_is_refused(node):
 
 
 @pytest.mark.parametrize("runner", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_runtime_on_the_running_loop(options, runner):
+def test_runtime_works_on_the_running_loop(options, runner):
     async def main():
         async with art.Runtime(**options):
             counter = await Counter.spawn()
@@ -137,14 +137,14 @@ def test_runtime_on_the_running_loop(options, runner):
     assert runner(main()) == list(range(1, 51))
 
 
-def test_run_gives_the_result_and_passes_arguments(options):
+def test_run_passes_arguments_and_returns_the_result(options):
     async def main(a, b):
         return a + await (await Counter.spawn(b)).value()
 
     assert art.run(main, 1, 2, **options) == 3
 
 
-def test_run_raises_what_main_raises_and_leaves_nothing(options):
+def test_run_raises_the_exception_of_main_and_leaves_nothing(options):
     async def main():
         await Counter.spawn()
         raise KeyError("mine")
@@ -158,7 +158,7 @@ async def _seven():
     return 7
 
 
-def test_run_of_something_else_is_a_type_error():
+def test_run_of_a_value_that_is_no_coroutine_function_is_a_type_error():
     with pytest.raises(TypeError, match="coroutine function"):
         art.run(lambda: 1)
 
@@ -179,7 +179,7 @@ def test_closing_a_runtime_stops_its_actors_with_on_stop(tmp_path):
     assert (tmp_path / "own").read_text() == "shutdown"
 
 
-def test_init_in_a_thread_and_use_from_another(node):
+def test_runtime_started_in_one_thread_works_from_another(node):
     import threading
 
     thread = threading.Thread(target=lambda: art.init(address=node.url))

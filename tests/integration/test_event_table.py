@@ -1,4 +1,4 @@
-"""What each event means for whom, across processes: a test for each row of the table in `docs/messaging.md`."""
+"""The effects of each event, across processes: one test for each row of the table in `docs/messaging.md`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import actorrt as art
-from tests.integration.witnesses import Notes, Subject, dead_letters, observed, told
+from tests.integration.witnesses import Notes, Subject, dead_letters, events_of, observed
 from tests.running import growing_timeouts, wait_for_answer
 
 LIGHT_AND_PROCESS = pytest.mark.parametrize("place", [{}, {"isolation": "process"}], ids=["light", "process"])
@@ -21,7 +21,7 @@ def notes(tmp_path):
 
 
 async def outcome(reply):
-    """Return a call's value, or the type of its error and what that says of its execution."""
+    """Return the value of a call, or the type of its error and the error's `executed`."""
     try:
         return await reply
     except art.ActorRtError as error:
@@ -29,16 +29,16 @@ async def outcome(reply):
 
 
 async def held(notes, **options):
-    """Return an actor that is busy until the notes are opened, the call that it handles, and an observer."""
+    """Return an actor that is busy until `notes.open()`, the call that it handles, and an observer of the actor."""
     subject = await Subject.options(**options).spawn(notes.folder)
     observer = await observed(subject)
     holding = subject.hold()
-    await notes.come_to("holding")
+    await notes.wait_for("holding")
     return subject, holding, observer
 
 
 def failing(subject, end):
-    """Fail the actor with its next message; return the reply, which is of no matter where it is a tell's."""
+    """Fail the actor with its next message, and return the reply. A tell has an empty reply."""
     return {"tell": subject.raise_value_error.tell, "crash_on": subject.raise_value_error, "exit": subject.exit}[end]()
 
 
@@ -52,7 +52,7 @@ async def test_method_raises(node_runtime, notes, place):
         await raising
     assert await art.gather(holding, other, subject.incarnation()) == ["held", "other", 1]
     assert notes.read() == ["holding", "held", "other", "told"]
-    assert await observer.told() == ([], [], [])
+    assert await observer.events() == ([], [], [])
 
 
 @FAILURES
@@ -67,7 +67,7 @@ async def test_actor_fails_and_restarts_in_place(node_runtime, notes, place, end
     assert await outcome(in_hand) == (None if end == "tell" else (art.ActorUnavailableError, "maybe"))
     assert await art.gather(queued, subject.incarnation()) == ["queued", 2]
     assert notes.read() == ["holding", "held", "queued", "told"]
-    assert await told(observer, restart="error") == ([], [], ["error"])
+    assert await events_of(observer, restart="error") == ([], [], ["error"])
 
 
 @FAILURES
@@ -81,10 +81,10 @@ async def test_actor_fails_and_does_not_restart(node_runtime, notes, place, end)
     assert await holding == "held"
     assert await outcome(in_hand) == (None if end == "tell" else (art.ActorDiedError, "maybe"))
     assert await outcome(queued) == (art.ActorDiedError, "no")
-    assert await told(observer, down="error") == (["error"], ["error"], [])
+    assert await events_of(observer, down="error") == (["error"], ["error"], [])
     assert notes.read() == ["holding", "held"]
     if not place:
-        assert await dead_letters(node_runtime, "record") == 1  # a process of its own takes its count along
+        assert await dead_letters(node_runtime, "record") == 1  # the count of an own process ends with it
 
 
 async def test_process_lost_and_the_actor_restarts(node_runtime, notes):
@@ -96,7 +96,7 @@ async def test_process_lost_and_the_actor_restarts(node_runtime, notes):
     assert await outcome(queued) == (art.ActorUnavailableError, "maybe")
     assert await art.gather(again, subject.incarnation()) == ["again", 2]
     assert notes.read() == ["holding", "again"]
-    assert await told(observer, restart="crashed") == ([], [], ["crashed"])
+    assert await events_of(observer, restart="crashed") == ([], [], ["crashed"])
 
 
 async def test_process_lost_and_the_actor_does_not_restart(node_runtime, notes):
@@ -107,12 +107,12 @@ async def test_process_lost_and_the_actor_does_not_restart(node_runtime, notes):
     for reply in (holding, queued, again):
         assert await outcome(reply) == (art.ActorDiedError, "maybe")
     assert await outcome(subject.record("later")) == (art.ActorDiedError, "no")
-    assert await told(observer, down="crashed") == (["crashed"], ["crashed"], [])
+    assert await events_of(observer, down="crashed") == (["crashed"], ["crashed"], [])
     assert notes.read() == ["holding"]
 
 
 async def pid_of(runtime, ref):
-    """Return the process of an actor that can't be asked."""
+    """Return the process id of an actor that is too busy to answer."""
     (pid,) = [actor["pid"] for actor in (await runtime.status())["actors"] if actor["label"].startswith("Subject")]
     return pid
 
@@ -128,7 +128,7 @@ async def test_restart_intensity_exceeded(node_runtime, notes, place):
     with pytest.raises(art.ActorDiedError) as caught:
         await queued
     assert (caught.value.executed, caught.value.reason.kind) == ("no", art.ExitKind.INTENSITY)
-    assert await told(observer, down="intensity") == (["intensity"], ["intensity"], [])
+    assert await events_of(observer, down="intensity") == (["intensity"], ["intensity"], [])
     assert notes.read() == ["holding", "held"]
     if not place:
         assert await dead_letters(node_runtime, "record") == 1
@@ -149,13 +149,13 @@ async def test_restart_intensity_exceeded_escalates(node_runtime, notes):
     fails, beside = await team.child("fails"), await team.child("beside")
     observer, beside_observer = await observed(team), await observed(beside)
     assert await outcome(fails.exit()) == (art.ActorDiedError, "maybe")
-    assert await told(observer, down="intensity") == (["intensity"], ["intensity"], [])
-    assert await told(beside_observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
+    assert await events_of(observer, down="intensity") == (["intensity"], ["intensity"], [])
+    assert await events_of(beside_observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
     assert await outcome(beside.record("later")) == (art.ActorDiedError, "no")
 
 
 async def states(runtime):
-    """Return the states of the job's actors, as their processes see them."""
+    """Return the states of the job's actors in the statistics of their processes."""
     return [actor["state"] for here in (await runtime.statistics()).values() for actor in here["actors"]]
 
 
@@ -171,7 +171,7 @@ async def test_graceful_stop(node_runtime, notes, place):
     assert await art.gather(holding, queued) == ["held", "queued"]
     assert await outcome(subject.record("later")) == (art.ActorDiedError, "no")
     assert notes.read() == ["holding", "held", "queued", "told"]
-    assert await told(observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
+    assert await events_of(observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
 
 
 @LIGHT_AND_PROCESS
@@ -182,7 +182,7 @@ async def test_graceful_stop_takes_longer_than_shutdown_s(node_runtime, notes, p
     await subject.stop()
     assert await outcome(holding) == (art.ActorDiedError, "maybe")
     assert await outcome(queued) == (art.ActorDiedError, "no")
-    assert await told(observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
+    assert await events_of(observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
     assert notes.read() == ["holding", "cancelled"]
     if not place:
         assert await dead_letters(node_runtime, "record") == 1
@@ -198,11 +198,11 @@ async def test_deadline_passes_in_the_queue(node_runtime, notes, place):
     assert await art.gather(holding, other) == ["held", "other"]
     assert await dead_letters(node_runtime, "record") == 1
     assert notes.read() == ["holding", "held", "other"]
-    assert await observer.told() == ([], [], [])
+    assert await observer.events() == ([], [], [])
 
 
 async def late_and_other(subject, notes, method, word):
-    """Return the outcome of a call whose deadline passes when it has noted a word, and the reply to one behind it."""
+    """Return the outcome of a call whose deadline passes after it has noted `word`, and the reply of the next call."""
     for timeout_s in growing_timeouts(0.1):
         late, other = method.options(timeout_s=timeout_s)(), subject.record("other")
         seen = await outcome(late)
@@ -221,7 +221,7 @@ async def test_deadline_passes_while_an_async_method_runs(node_runtime, notes, p
     assert late == (art.CallTimeoutError, "maybe")
     assert await art.gather(other, subject.incarnation()) == ["other", 1]
     assert notes.read() == ["holding", "cancelled", "other"]
-    assert await observer.told() == ([], [], [])
+    assert await observer.events() == ([], [], [])
 
 
 @LIGHT_AND_PROCESS
@@ -234,4 +234,4 @@ async def test_deadline_passes_while_a_plain_method_runs(node_runtime, notes, pl
     notes.open()
     assert await art.gather(other, subject.incarnation()) == ["other", 1]
     assert notes.read() == ["blocking", "blocked", "other"]
-    assert await observer.told() == ([], [], [])
+    assert await observer.events() == ([], [], [])

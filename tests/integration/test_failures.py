@@ -1,4 +1,4 @@
-"""What goes wrong in methods, starts and arguments, and what the caller sees of it."""
+"""Failures in methods, starts and arguments, and the errors that the caller gets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_exception_of_a_method_is_raised_as_its_own_type_with_the_remote_t
     assert caught.value.executed == "yes"
 
 
-async def test_actor_lives_on_after_an_exception_of_an_ask(runtime):
+async def test_exception_of_an_ask_does_not_end_the_actor(runtime):
     faulty = await Faulty.spawn()
     with pytest.raises(ValueError):
         await faulty.raise_value_error()
@@ -67,7 +67,7 @@ async def test_cause_of_an_exception_is_in_its_note(runtime):
     assert "KeyError: 'inner'" in caught.value.__notes__[0]
 
 
-async def test_same_error_awaited_twice_does_not_gather_tracebacks(runtime):
+async def test_same_error_awaited_twice_does_not_accumulate_traceback_entries(runtime):
     faulty = await Faulty.spawn()
     reply = faulty.raise_value_error()
     depths = []
@@ -127,7 +127,7 @@ async def test_on_start_that_raises_is_a_start_error(runtime):
         await BadStart.spawn("on_start")
 
 
-async def test_own_process_whose_constructor_raises_is_gone(node_runtime):
+async def test_own_process_of_an_actor_whose_constructor_raises_ends(node_runtime):
     with pytest.raises(art.ActorStartError, match="bad seed"):
         await BadStart.options(cpus=1).spawn("constructor")
     status = await node_runtime.status()
@@ -157,7 +157,7 @@ async def test_constructor_that_raises_system_exit_is_a_start_error(runtime):
         await Quitter.spawn()
 
 
-async def test_spawn_many_with_one_failure_leaves_none(runtime):
+async def test_spawn_many_with_one_failure_leaves_no_actor(runtime):
     class Unlucky(art.Actor):
         def __init__(self, counter):
             self.counter = counter
@@ -238,13 +238,13 @@ def test_class_attribute_that_would_hide_the_context_is_refused_where_the_class_
 
 def test_async_constructor_is_refused_where_the_class_is_defined():
     async def constructor(self):
-        """Would never run."""
+        """Never runs."""
 
     with pytest.raises(TypeError, match=r"Bad has an `async def __init__`, which Python never runs.*on_start"):
         type("Bad", (art.Actor,), {"__init__": constructor})
 
 
-async def test_attribute_of_a_ref_or_a_group_can_not_be_set(runtime):
+async def test_attributes_of_a_ref_and_of_a_group_can_not_be_set(runtime):
     counter, group = await Counter.spawn(), await Counter.spawn_many(2)
     for each in (counter, group):
         with pytest.raises(AttributeError, match=r"\.value can't be set: .*call a method that sets it"):
@@ -253,14 +253,14 @@ async def test_attribute_of_a_ref_or_a_group_can_not_be_set(runtime):
     assert await group.value() == [0, 0]
 
 
-async def test_method_of_what_spawn_returns_says_that_it_is_no_ref_yet(runtime):
+async def test_method_call_on_a_spawn_that_was_not_awaited_says_that_it_is_no_ref_yet(runtime):
     start = Counter.spawn()
     with pytest.raises(AttributeError, match=r"the start of Counter-.* has no 'add': .* await it, or take its .result"):
         start.add()
     await start
 
 
-async def test_asyncio_wait_for_a_reply_says_what_to_use(runtime):
+async def test_asyncio_wait_of_a_reply_names_the_function_to_use_instead(runtime):
     counter = await Counter.spawn()
     reply = counter.add()
     with pytest.raises(AttributeError, match=r"use actorrt\.wait"):
@@ -268,7 +268,7 @@ async def test_asyncio_wait_for_a_reply_says_what_to_use(runtime):
     await reply
 
 
-async def test_remote_says_what_to_write_in_its_place(runtime):
+async def test_error_of_remote_shows_the_code_to_write_instead(runtime):
     counter, group = await Counter.spawn(), await Counter.spawn_many(2)
     with pytest.raises(AttributeError, match=r"Counter has no 'remote': start an actor with Counter.spawn\(\.\.\.\)"):
         Counter.remote()
@@ -281,7 +281,7 @@ async def test_remote_says_what_to_write_in_its_place(runtime):
     assert "remote" not in dir(counter)
 
 
-async def test_method_of_an_actor_may_be_called_remote(runtime):
+async def test_method_of_an_actor_may_have_the_name_remote(runtime):
     class Television(art.Actor):
         def remote(self):
             return "here"
@@ -304,12 +304,12 @@ async def test_timeout_of_a_wrong_type_is_refused(runtime):
     await reply
 
 
-async def test_monitor_of_what_is_no_ref_is_refused(runtime):
+async def test_monitor_of_a_value_that_is_no_ref_is_refused(runtime):
     with pytest.raises(TypeError, match=r"monitor\(3\): give an ActorRef"):
         art.monitor(3)
 
 
-def test_call_without_a_runtime_says_what_to_do():
+def test_call_without_a_runtime_is_an_error_that_names_the_next_step():
     with pytest.raises(art.RuntimeStateError, match=r"init|Runtime"):
         Counter.spawn()
 
@@ -335,7 +335,7 @@ async def test_tell_whose_method_raises_fails_the_actor(runtime):
         await faulty.tolerate()
 
 
-async def test_system_exit_of_a_method_fails_the_actor_and_not_its_neighbours(runtime):
+async def test_system_exit_of_a_method_fails_its_actor_only(runtime):
     faulty, neighbour = await Faulty.spawn(), await Counter.spawn()
     with pytest.raises(art.ActorDiedError) as caught:
         await faulty.exit()
@@ -362,7 +362,7 @@ async def test_call_to_an_actor_that_was_stopped_fails_unexecuted(runtime):
     assert not await counter.is_alive()
 
 
-async def test_stop_and_kill_of_what_is_gone_have_no_effect(runtime):
+async def test_stop_and_kill_of_an_actor_that_has_ended_have_no_effect(runtime):
     counter = await Counter.spawn()
     await counter.stop()
     await counter.stop()
@@ -376,13 +376,13 @@ async def test_stop_drains_the_mailbox_first(runtime):
             return n
 
     slow = await Slow.spawn()
-    replies = [slow.work(n) for n in range(10)]  # they leave together, so all are there when the first is handled
+    replies = [slow.work(n) for n in range(10)]  # sent together, so that all have arrived when the first is handled
     assert await replies[0] == 0
     await slow.stop()
     assert await art.gather(*replies[1:]) == list(range(1, 10))
 
 
-async def test_stop_that_takes_longer_than_shutdown_s_refuses_the_rest(runtime):
+async def test_stop_that_takes_longer_than_shutdown_s_refuses_the_remaining_messages(runtime):
     class Stuck(art.Actor):
         async def hang(self):
             await asyncio.Event().wait()
@@ -398,7 +398,7 @@ async def test_stop_that_takes_longer_than_shutdown_s_refuses_the_rest(runtime):
     assert "its 0.1 s to drain were over" in str(caught.value)
 
 
-async def test_kill_fails_what_runs_and_what_is_queued(runtime):
+async def test_kill_fails_running_and_queued_calls(runtime):
     class Stuck(art.Actor):
         async def hang(self):
             await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Children that a method forks and that come back into the loop: they end there, and harm nothing of their parent's."""
+"""Children that a method forks and that return into the loop: they are ended there and do not affect the parent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import actorrt as art
 
 
 class Forking(art.Actor):
-    """Forks in every kind of method; the parent returns the child's exit status."""
+    """Forks in every kind of method; the parent returns the exit status of the child."""
 
     def __init__(self) -> None:
         self.handled = 0
@@ -23,7 +23,7 @@ class Forking(art.Actor):
 
     def large(self) -> object:
         child = os.fork()
-        return self._waited_for(child) if child else b"x" * 50_000  # more than waits for the end of a step
+        return self._waited_for(child) if child else b"x" * 50_000  # too large to be sent at the end of a step
 
     def raising(self) -> int:
         child = os.fork()
@@ -54,14 +54,14 @@ class Forking(art.Actor):
         os.write(fd, b".")
 
     def fork_before(self, fd: int) -> int:
-        """The messages behind this one are for the parent alone."""
+        """Fork while messages are queued that only the parent may handle."""
         return self.plain()
 
     def open(self, path: str) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
-async def test_child_that_comes_back_into_the_loop_is_ended_and_its_parent_answers_on(node_runtime):
+async def test_forked_child_that_returns_into_the_loop_is_ended_and_its_parent_still_answers(node_runtime):
     forking = await Forking.options(isolation="process").spawn()
     for _ in range(3):
         for method in (forking.plain, forking.large, forking.raising, forking.waiting, forking.at_once):
@@ -69,7 +69,7 @@ async def test_child_that_comes_back_into_the_loop_is_ended_and_its_parent_answe
     assert await forking.exiting() == 3
 
 
-async def test_messages_behind_the_one_that_forked_are_handled_by_the_parent_alone(node_runtime, tmp_path):
+async def test_messages_after_the_one_that_forked_are_handled_by_the_parent_only(node_runtime, tmp_path):
     forking = await Forking.options(isolation="process").spawn()
     path = tmp_path / "notes"
     fd = await forking.open(str(path))

@@ -1,4 +1,4 @@
-"""Forked children of a process that has a runtime: what they may do, and what they are told."""
+"""Forked children of a process that has a runtime: the operations that they may use, and the errors of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.running import Script, descendants_of, own_directory, run_script, wait_until_none_runs
 
-TOLD = (
+REFUSAL = (
     "this process was forked from a process that uses actorrt, and can't use the runtime of that process: "
     "make it an actor, start it with"
 )
@@ -25,7 +25,7 @@ def directory() -> Iterator[Path]:
 
 
 def complaints(script: Script) -> list[str]:
-    """Return what the script said on stderr, but for what it waits for on a busy machine."""
+    """Return the lines of the script on stderr, except the notices about waiting, which a busy machine causes."""
     return [line for line in script.stderr.splitlines() if not line.startswith("actorrt: waiting for")]
 
 
@@ -90,7 +90,7 @@ USES = {
 
 
 @pytest.mark.parametrize("options", ["cpus=1", "mode='local'"])
-def test_forked_child_is_told_at_once_whatever_it_uses_and_the_parent_goes_on(
+def test_every_operation_of_a_forked_child_raises_at_once_and_the_parent_still_works(
     options: str, tmp_path: Path, directory: Path
 ) -> None:
     uses = ", ".join(f"({name!r}, {use})" for name, use in USES.items())
@@ -108,12 +108,12 @@ def test_forked_child_is_told_at_once_whatever_it_uses_and_the_parent_goes_on(
     """)
     script = run_script(code, tmp_path, directory)
     assert (script.process.returncode, complaints(script)) == (0, [])
-    *told, last = script.output.splitlines()
-    assert [line.split(":")[0] for line in told if TOLD in line] == list(USES), script.output
+    *refusals, last = script.output.splitlines()
+    assert [line.split(":")[0] for line in refusals if REFUSAL in line] == list(USES), script.output
     assert last == "1 x 2"
 
 
-def test_forked_child_shuts_nothing_down_and_exits_in_peace(tmp_path: Path, directory: Path) -> None:
+def test_forked_child_shuts_nothing_down_and_exits_without_an_error(tmp_path: Path, directory: Path) -> None:
     code = PREPARED + textwrap.dedent("""
     art.init(cpus=1)
     counter = Counter.spawn().result(20)
@@ -121,7 +121,7 @@ def test_forked_child_shuts_nothing_down_and_exits_in_peace(tmp_path: Path, dire
         pid = os.fork()
         if pid == 0:
             end()
-            sys.exit(0)  # runs what is registered for the exit
+            sys.exit(0)  # runs the exit handlers
         print(os.waitpid(pid, 0)[1], flush=True)
     print(counter.add().result(20))
     """)
@@ -130,7 +130,9 @@ def test_forked_child_shuts_nothing_down_and_exits_in_peace(tmp_path: Path, dire
     assert script.output.split() == ["0", "0", "1"]
 
 
-def test_pool_that_does_not_touch_the_runtime_works_beside_it(tmp_path: Path, directory: Path) -> None:
+def test_multiprocessing_pool_that_does_not_use_the_runtime_works_while_it_runs(
+    tmp_path: Path, directory: Path
+) -> None:
     code = PREPARED + textwrap.dedent("""
     art.init(cpus=1)
     counter = Counter.spawn().result(20)
@@ -142,7 +144,7 @@ def test_pool_that_does_not_touch_the_runtime_works_beside_it(tmp_path: Path, di
     assert script.output == "[1, 2, 3] 1\n"
 
 
-def test_child_that_was_forked_before_or_after_the_runtime_may_start_its_own(tmp_path: Path, directory: Path) -> None:
+def test_child_forked_before_or_after_the_runtime_may_start_its_own_runtime(tmp_path: Path, directory: Path) -> None:
     code = PREPARED + textwrap.dedent("""
     def own():
         art.init(cpus=1)
@@ -159,7 +161,7 @@ def test_child_that_was_forked_before_or_after_the_runtime_may_start_its_own(tmp
     assert script.output.split() == ["before:", "1", "after:", "1"]
 
 
-def test_node_ends_with_its_script_though_a_forked_child_lives_on(tmp_path: Path, directory: Path) -> None:
+def test_node_ends_with_its_script_even_if_a_forked_child_still_runs(tmp_path: Path, directory: Path) -> None:
     code = PREPARED + textwrap.dedent("""
     art.init(cpus=1)
     child = os.fork()
@@ -180,7 +182,7 @@ def test_node_ends_with_its_script_though_a_forked_child_lives_on(tmp_path: Path
             os.kill(child, signal.SIGKILL)
 
 
-def test_child_that_an_actor_forks_is_told_too(tmp_path: Path, directory: Path) -> None:
+def test_operations_of_a_child_that_an_actor_forks_raise_too(tmp_path: Path, directory: Path) -> None:
     code = PREPARED + textwrap.dedent("""
     class Forker(art.Actor):
         def use(self):
@@ -193,4 +195,4 @@ def test_child_that_an_actor_forks_is_told_too(tmp_path: Path, directory: Path) 
     script = run_script(code, tmp_path, directory)
     assert script.process.returncode == 0, script.stderr
     assert "goes on" in script.output
-    assert TOLD in script.output
+    assert REFUSAL in script.output

@@ -1,4 +1,4 @@
-"""Actors of one class, called together: arguments captured once, an outcome for each."""
+"""Groups of actors of one class: arguments are captured once, and each call has its own outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES = (10, LARGE)
 
 
 class Weights:
-    """Counts how often it is pickled."""
+    """Counts how often its instances are pickled."""
 
     pickled_count = 0
 
@@ -29,7 +29,7 @@ class Weights:
 
 
 class Pupil(art.Actor):
-    """Takes weights, unless it is the one that does not."""
+    """Adds up the weights that it receives; refuses a call that names its number."""
 
     def __init__(self, number=0):
         self.number = number
@@ -58,7 +58,7 @@ class Pupil(art.Actor):
 
 
 class Leaver(art.Actor):
-    """Says that it leaves; or, told to, fails at that, or never leaves."""
+    """Reports its stop to a register; `how` makes `on_stop` fail or never end."""
 
     def __init__(self, register, how=None):
         self.register = register
@@ -108,14 +108,14 @@ async def test_arguments_of_a_group_call_whose_results_stay_are_pickled_once(pup
     assert Weights.pickled_count == 1
 
 
-async def test_array_of_the_store_is_told_to_a_group_without_a_copy(pupils):
+async def test_array_of_the_store_is_sent_to_a_group_without_a_copy(pupils):
     array = await art.put(np.ones(LARGE))
     await pupils.learn.tell(Weights(array))
     assert await pupils.totals() == [LARGE] * 3
     assert art.store_stats()["objects_count"] == 1
 
 
-async def test_group_tell_with_a_ref_inside_reaches_all(runtime):
+async def test_group_tell_with_a_ref_inside_reaches_every_member(runtime):
     class Taker(art.Actor):
         async def take(self, box):
             self.total = float((await box[0]).sum())
@@ -128,7 +128,7 @@ async def test_group_tell_with_a_ref_inside_reaches_all(runtime):
     assert await takers.result() == [LARGE] * 2
 
 
-async def test_argument_changed_after_a_group_call_arrives_as_it_was(pupils):
+async def test_argument_changed_after_a_group_call_arrives_unchanged(pupils):
     array = np.ones(LARGE)
     reply = pupils.learn(Weights(array))
     array[:] = 5
@@ -146,7 +146,7 @@ async def test_each_call_of_a_group_has_its_own_outcome(runtime):
     assert outcomes == {0: "0", 1: "1 refuses", 2: "2 refuses", 3: "3"}
 
 
-async def test_dead_member_fails_its_own_call_only(runtime):
+async def test_dead_member_of_a_group_fails_only_its_own_call(runtime):
     counters = await Counter.spawn_many(3)
     await counters[1].kill()
     replies = counters.add()
@@ -169,11 +169,11 @@ async def test_cancelled_group_call_cancels_every_call(runtime):
     )
 
 
-async def test_group_without_actors_has_no_outcomes(runtime):
-    nobody = (await Counter.spawn_many(1))[:0]
-    assert await nobody.add() == []
-    assert await nobody.add.tell() == []
-    assert [reply async for reply in nobody.add().as_completed()] == []
+async def test_call_of_a_group_without_actors_has_no_outcomes(runtime):
+    empty = (await Counter.spawn_many(1))[:0]
+    assert await empty.add() == []
+    assert await empty.add.tell() == []
+    assert [reply async for reply in empty.add().as_completed()] == []
 
 
 async def test_wrong_argument_is_refused_before_anything_is_sent(pupils):
@@ -186,7 +186,7 @@ async def test_wrong_argument_is_refused_before_anything_is_sent(pupils):
     assert await pupils.totals() == [0.0] * 3
 
 
-async def test_methods_named_as_those_of_sequences_are_the_actors(runtime):
+async def test_group_method_with_the_name_of_a_sequence_method_calls_the_actors(runtime):
     pupils = art.ActorGroup([await Pupil.spawn(number) for number in range(3)])
     assert await pupils.count() == [0, 1, 2]
     assert await pupils.index("210") == [2, 1, 0]
@@ -199,7 +199,7 @@ MANY_COUNT = 3_000
 
 @pytest.fixture
 async def leavers(runtime):
-    """The register, and thousands of light actors: one fails in `on_stop`, and one does not end by itself."""
+    """The register, and thousands of light actors: `on_stop` of one fails, and that of another never ends."""
     register = await Counter.spawn()
     many = await Leaver.spawn_many(MANY_COUNT, register)
     failing = await Leaver.spawn(register, "fails")
@@ -207,7 +207,7 @@ async def leavers(runtime):
     return register, art.ActorGroup([*many[: MANY_COUNT // 2], failing, staying, *many[MANY_COUNT // 2 :]])
 
 
-async def test_stop_of_thousands_runs_every_hook_and_one_that_fails_or_stays_holds_up_none(leavers):
+async def test_stop_of_thousands_runs_every_hook_and_a_failed_or_stuck_hook_delays_no_other(leavers):
     register, group = leavers
     failing, staying = group[MANY_COUNT // 2 : MANY_COUNT // 2 + 2]
     fate_of_failing, fate_of_staying = art.monitor(failing), art.monitor(staying)
@@ -221,7 +221,7 @@ async def test_stop_of_thousands_runs_every_hook_and_one_that_fails_or_stays_hol
     assert await neighbour.add() == 1
 
 
-async def test_kill_of_thousands_runs_no_hook(leavers):
+async def test_kill_of_thousands_of_actors_runs_no_hook(leavers):
     register, group = leavers
     async with asyncio.timeout(60):
         assert await group.kill() == [None] * len(group)
@@ -229,14 +229,14 @@ async def test_kill_of_thousands_runs_no_hook(leavers):
     assert await register.value() == 0
 
 
-async def test_what_was_sent_to_a_group_before_its_stop_is_handled_first(runtime):
+async def test_messages_sent_to_a_group_before_its_stop_are_handled_first(runtime):
     counters = await Counter.spawn_many(300)
     replies = counters.add()
     await counters.stop()
     assert await replies == [1] * 300
 
 
-async def test_stop_of_a_group_takes_actors_that_are_gone_already_and_those_with_a_process_of_their_own(runtime):
+async def test_stop_of_a_group_works_with_ended_actors_and_with_actors_in_their_own_process(runtime):
     gone, alone = await Counter.spawn_many(2)
     await gone.stop()
     group = art.ActorGroup([gone, alone, await Counter.options(isolation="process").spawn()])
@@ -244,7 +244,7 @@ async def test_stop_of_a_group_takes_actors_that_are_gone_already_and_those_with
     assert await group.is_alive() == [False] * 3
 
 
-async def test_reason_of_a_groups_stop_has_to_be_a_text(runtime):
+async def test_reason_of_the_stop_of_a_group_must_be_a_string(runtime):
     counters = await Counter.spawn_many(2)
     with pytest.raises(TypeError, match="reason=5"):
         counters.stop(5)

@@ -1,4 +1,4 @@
-"""Whatever a user's code raises, returns or exits with: something arrives, and no neighbour notices."""
+"""Any exception, result or exit of user code: the caller gets an outcome, and no other actor is affected."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.integration.hostile import (
 )
 
 WITHIN_S = 20.0
-COMES_AS = {
+ARRIVES_AS = {
     "surrogate": (ValueError,),
     "odd notes": (OddNotes,),
     "notes of another kind": (ValueError,),
     "notes with surrogates": (ValueError,),
     "liar": (Liar,),
-    "nameless": (Nameless, RuntimeError),  # which Python makes of it where it is raised
+    "nameless": (Nameless, RuntimeError),  # Python turns it into the latter where it is raised
     "untouchable": (Untouchable,),
     "group": (ExceptionGroup,),
     "two arguments": (TwoArguments,),
     "holding": (Holding,),
     "frozen": (Frozen,),
-    "stop iteration": (art.RemoteActorError, RuntimeError),  # the latter is what Python makes of one in a coroutine
+    "stop iteration": (art.RemoteActorError, RuntimeError),  # Python turns it into the latter in a coroutine
 }
-"""What arrives as its own type; everything else does as a `RemoteActorError`."""
+"""The exceptions that arrive with their own type; all others arrive as a `RemoteActorError`."""
 
 
 async def ended(reply):
-    """Return how a call ended, if it did."""
+    """Return the result or the error of a call, which must end in time."""
     try:
         return await asyncio.wait_for(awaited(reply), WITHIN_S)
     except TimeoutError:
@@ -61,9 +61,9 @@ async def read(stream):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-async def test_whatever_a_method_raises_ends_its_call_and_nothing_else(runtime, name):
+async def test_any_exception_of_a_method_ends_its_call_and_nothing_else(runtime, name):
     thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
-    kinds = COMES_AS.get(name, (art.RemoteActorError,))
+    kinds = ARRIVES_AS.get(name, (art.RemoteActorError,))
     for method in (thrower.plain, thrower.at_once, thrower.waiting):
         error = await ended(method(name))
         assert type(error) in kinds, method
@@ -76,7 +76,7 @@ async def test_whatever_a_method_raises_ends_its_call_and_nothing_else(runtime, 
 
 
 @pytest.mark.parametrize("name", MAKERS)
-async def test_whatever_a_start_raises_is_a_start_error_and_no_neighbour_notices(runtime, name):
+async def test_any_exception_of_a_start_is_a_start_error_and_affects_no_neighbour(runtime, name):
     neighbour = await Thrower.spawn()
     for where in ((name,), (None, name)):
         error = await ended(Thrower.spawn(*where))
@@ -85,7 +85,7 @@ async def test_whatever_a_start_raises_is_a_start_error_and_no_neighbour_notices
 
 
 @pytest.mark.parametrize("name", MAKERS)
-async def test_whatever_a_told_method_raises_fails_the_actor_which_is_restarted(runtime, name):
+async def test_any_exception_of_a_method_called_by_tell_fails_the_actor_and_it_is_restarted(runtime, name):
     thrower, neighbour = await Thrower.options(restart="permanent").spawn(), await Thrower.spawn()
     for number, method in enumerate((thrower.plain, thrower.waiting), 2):
         down = art.monitor(thrower, restarts=True)
@@ -96,7 +96,7 @@ async def test_whatever_a_told_method_raises_fails_the_actor_which_is_restarted(
 
 
 @pytest.mark.parametrize("name", MAKERS)
-async def test_whatever_on_stop_raises_the_actor_ends(runtime, name):
+async def test_actor_ends_after_any_exception_of_on_stop(runtime, name):
     thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
     await thrower.stop_badly(name)
     await asyncio.wait_for(thrower.stop(), WITHIN_S)
@@ -105,7 +105,7 @@ async def test_whatever_on_stop_raises_the_actor_ends(runtime, name):
 
 
 @pytest.mark.parametrize("name", ["surrogate", "mute", "huge", "liar"])
-async def test_whatever_crash_on_names_fails_the_actor_with_the_reason_in_its_callers_error(runtime, name):
+async def test_any_exception_type_in_crash_on_fails_the_actor_and_its_caller_gets_the_reason(runtime, name):
     kind = type(MAKERS[name]())
     thrower = await Thrower.options(restart="permanent", crash_on=(kind,)).spawn()
     error = await ended(thrower.plain(name))
@@ -115,13 +115,13 @@ async def test_whatever_crash_on_names_fails_the_actor_with_the_reason_in_its_ca
     assert await thrower.incarnation() == 2
 
 
-async def test_error_of_crash_on_says_what_was_raised(runtime):
+async def test_error_after_crash_on_names_the_exception(runtime):
     thrower = await Thrower.options(restart="permanent", crash_on=(TwoArguments,)).spawn()
     with pytest.raises(art.ActorUnavailableError, match=r"is being restarted: TwoArguments: 2 times a"):
         await thrower.plain("two arguments")
 
 
-async def test_exit_with_words_that_can_not_be_encoded_is_told_to_all(runtime):
+async def test_exit_with_a_message_that_can_not_be_encoded_is_reported_to_every_observer(runtime):
     thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
     down = art.monitor(thrower)
     with pytest.raises(art.ActorDiedError, match=r"SystemExit: so \\ud800"):
@@ -134,7 +134,7 @@ async def ended_by(reply):
     return await reply
 
 
-async def test_exception_with_a_constructor_of_its_own_comes_back_as_it_was(runtime):
+async def test_exception_with_its_own_constructor_arrives_unchanged(runtime):
     thrower = await Thrower.spawn()
     with pytest.raises(TwoArguments) as caught:
         await thrower.plain("two arguments")
@@ -150,7 +150,7 @@ async def test_exception_with_a_constructor_of_its_own_comes_back_as_it_was(runt
     assert (caught.value.code, caught.value.why) == (7, "cold")
 
 
-async def test_attribute_that_can_not_be_pickled_is_left_out(runtime):
+async def test_attribute_of_an_exception_that_can_not_be_pickled_is_left_out(runtime):
     thrower = await Thrower.spawn()
     with pytest.raises(Holding, match="held") as caught:
         await thrower.plain("holding")
@@ -161,7 +161,7 @@ async def test_attribute_that_can_not_be_pickled_is_left_out(runtime):
 
 
 @pytest.mark.parametrize("kind", ["cancelled", "interrupt", "generator exit"])
-async def test_method_that_ends_by_one_of_its_own_is_a_remote_actor_error_that_ran(runtime, kind):
+async def test_cancellation_or_exit_raised_by_the_method_itself_is_a_remote_actor_error_that_ran(runtime, kind):
     thrower = await Thrower.spawn()
     for method in (thrower.plain, thrower.at_once, thrower.waiting):
         with pytest.raises(art.RemoteActorError, match=r"raised by the method itself") as caught:
@@ -173,7 +173,7 @@ async def test_method_that_ends_by_one_of_its_own_is_a_remote_actor_error_that_r
 
 
 async def test_stop_iteration_of_a_method_ends_no_iteration_of_its_caller(runtime):
-    """Python raises it wherever there is no `next`, so a loop of the caller's would end without a word."""
+    """A StopIteration that reached the caller's own loop would end that loop without an error."""
     thrower = await Thrower.spawn()
     with pytest.raises(art.RemoteActorError, match=r"StopIteration: 7 \(raised by the method itself") as caught:
         await thrower.plain("stop iteration")
@@ -218,13 +218,13 @@ class Closing(art.Actor):
         return "well"
 
 
-async def test_error_of_a_generator_that_is_closed_and_of_a_method_that_is_cancelled_is_logged(caplog):
+async def test_error_raised_by_a_closed_generator_or_a_cancelled_method_is_logged(caplog):
     async with art.Runtime(mode="local"):
         closing = await Closing.spawn()
         async for _ in closing.forever():
             break
         assert await closing.value() == "well"
-        with pytest.raises(ValueError, match="while it was cancelled"):  # in time for the verdict
+        with pytest.raises(ValueError, match="while it was cancelled"):  # it ends in time to be reported
             await closing.wait.options(timeout_s=0.01)()
         assert await closing.value() == "well"
     logged = [record.getMessage() for record in caplog.records if "was cancelled and raised" in record.getMessage()]
@@ -233,7 +233,7 @@ async def test_error_of_a_generator_that_is_closed_and_of_a_method_that_is_cance
 
 
 class Lingering(art.Actor):
-    """Takes its time to stop."""
+    """An actor whose `on_stop` never ends."""
 
     def __init__(self):
         self.leaving = asyncio.Event()
@@ -248,7 +248,7 @@ class Lingering(art.Actor):
         return self.context.incarnation
 
 
-async def test_message_that_comes_while_on_stop_runs_is_not_handled_without_an_instance(runtime):
+async def test_message_that_arrives_while_on_stop_runs_is_handled_by_the_next_incarnation(runtime):
     lingering = await Lingering.options(restart="permanent", shutdown_s=0.2).spawn()
     await lingering.leave()
     assert await lingering.value() == 2
@@ -257,7 +257,7 @@ async def test_message_that_comes_while_on_stop_runs_is_not_handled_without_an_i
 WORD = "bad \ud800"
 
 
-async def test_words_that_can_not_be_encoded_are_refused_where_they_are_given(runtime):
+async def test_strings_that_can_not_be_encoded_are_refused_at_the_caller(runtime):
     thrower = await Thrower.spawn()
     attempts = {
         "name": lambda: Thrower.options(name=WORD),

@@ -24,7 +24,7 @@ class Stubborn(art.Actor):
 
 
 @pytest.mark.parametrize("method", ["plain", "waiting"])
-def test_interrupt_in_a_method_reaches_the_waiting_code_and_the_actor_goes_on(method: str) -> None:
+def test_interrupt_in_a_method_reaches_the_waiting_code_and_the_actor_survives(method: str) -> None:
     handler = signal.getsignal(signal.SIGINT)
     art.init(mode="local")
     try:
@@ -40,7 +40,7 @@ def test_interrupt_in_a_method_reaches_the_waiting_code_and_the_actor_goes_on(me
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_keyboard_interrupt_that_a_method_raises_itself_ends_its_call_only() -> None:
+def test_keyboard_interrupt_that_a_method_raises_ends_only_its_call() -> None:
     art.init(mode="local")
     try:
         actor = Stubborn.spawn().result(10)
@@ -51,7 +51,7 @@ def test_keyboard_interrupt_that_a_method_raises_itself_ends_its_call_only() -> 
         art.shutdown()
 
 
-async def test_keyboard_interrupt_of_a_method_ends_its_call_only_in_async_code_too() -> None:
+async def test_keyboard_interrupt_that_a_method_raises_ends_only_its_call_in_async_code() -> None:
     async with art.Runtime(mode="local"):
         actor = await Stubborn.spawn()
         with pytest.raises(art.RemoteActorError, match="KeyboardInterrupt"):

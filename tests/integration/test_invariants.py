@@ -1,4 +1,4 @@
-"""State that is broken on purpose is found by `check_invariants`, with the story of what it is about."""
+"""`check_invariants` finds state that is broken on purpose, and reports the last changes of the object concerned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.running import wait_until
 
 
 class Kept(art.Actor):
-    """Keeps what it is called with, and can break what its own process knows of it."""
+    """Holds calls until it is opened, and can break the accounts of its own process."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -45,7 +45,7 @@ class Kept(art.Actor):
 
 
 class Stage:
-    """A local runtime with one actor that the node keeps, and what each table knows of it.
+    """A local runtime with one actor, and the entries of that actor in the tables of the runtime.
 
     Attributes:
         core: the node; its registry has `record`.
@@ -79,7 +79,7 @@ async def stage() -> Any:
 
 @contextmanager
 def changed(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute for a while."""
+    """Set an attribute until the block ends."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -90,7 +90,7 @@ def changed(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def without(table: Any, key: Any) -> Iterator[None]:
-    """Take an entry out of a table for a while."""
+    """Remove an entry from a table until the block ends."""
     kept = table.pop(key)
     try:
         yield
@@ -100,7 +100,7 @@ def without(table: Any, key: Any) -> Iterator[None]:
 
 @contextmanager
 def added(table: Any, key: Any, value: Any) -> Iterator[None]:
-    """Put an entry into a table for a while."""
+    """Add an entry to a table until the block ends."""
     table[key] = value
     try:
         yield
@@ -109,7 +109,7 @@ def added(table: Any, key: Any, value: Any) -> Iterator[None]:
 
 
 def expect(stage: Stage, text: str) -> BrokenInvariantError:
-    """Check that a contradiction is found, by its text."""
+    """Return the error of the check, whose text must match."""
     with pytest.raises(BrokenInvariantError, match=text) as caught:
         stage.check()
     return caught.value
@@ -132,7 +132,7 @@ OF_RECORDS: dict[str, tuple[Callable[[Stage], Any], str]] = {
 
 
 @pytest.mark.parametrize("breach", OF_RECORDS)
-async def test_registry_that_is_broken_is_found_with_the_actor(stage: Stage, breach: str) -> None:
+async def test_broken_registry_is_found_and_the_actor_named(stage: Stage, breach: str) -> None:
     breaking, text = OF_RECORDS[breach]
     stage.check()
     with breaking(stage):
@@ -142,7 +142,7 @@ async def test_registry_that_is_broken_is_found_with_the_actor(stage: Stage, bre
 
 
 def ledger(stage: Stage) -> Ledger:
-    """Return the account of the driver at the actor, which lies in another endpoint of this process."""
+    """Return the ledger that the actor keeps for the driver, which is another endpoint of this process."""
     assert stage.cell.mailbox is not None
     ledgers = stage.cell.mailbox._ledgers
     assert ledgers is not None
@@ -168,7 +168,7 @@ OF_CELLS: dict[str, tuple[Callable[[Stage], Any], str]] = {
 
 
 @pytest.mark.parametrize("breach", OF_CELLS)
-async def test_cell_that_is_broken_is_found(stage: Stage, breach: str) -> None:
+async def test_broken_cell_is_found(stage: Stage, breach: str) -> None:
     breaking, text = OF_CELLS[breach]
     stage.check()
     with breaking(stage):
@@ -188,7 +188,7 @@ OF_ROUTES: dict[str, tuple[Callable[[Stage, Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("breach", OF_ROUTES)
-async def test_route_or_call_that_is_broken_is_found(stage: Stage, breach: str) -> None:
+async def test_broken_route_or_call_is_found(stage: Stage, breach: str) -> None:
     breaking, text = OF_ROUTES[breach]
     call = stage.ref.hold("held")
     assert await stage.ref.value() == 7
@@ -206,10 +206,10 @@ def entry(stage: Stage, ref: Any) -> Any:
     return found
 
 
-async def test_object_or_memory_that_is_broken_is_found(stage: Stage) -> None:
+async def test_broken_object_or_memory_is_found(stage: Stage) -> None:
     ref = await art.put_async(bytes(1_000_000))
     core = stage.core._retention._core
-    while core.get(ref.id) is None:  # the store hears of a put a little later
+    while core.get(ref.id) is None:  # a put is reported to the store a little later
         await asyncio.sleep(0.001)
     stage.check()
     with changed(entry(stage, ref), "error", None), changed(entry(stage, ref), "place", None):
@@ -219,7 +219,7 @@ async def test_object_or_memory_that_is_broken_is_found(stage: Stage) -> None:
     stage.check()
 
 
-async def test_story_of_the_actor_is_told_with_its_last_changes(stage: Stage) -> None:
+async def test_report_of_a_broken_invariant_lists_the_last_changes_of_the_actor(stage: Stage) -> None:
     with changed(stage.record, "peer_address", None):
         text = str(expect(stage, "its place and state differ"))
     lines = [line.strip().partition(" s ago: ")[2] for line in text.splitlines()[1:]]
@@ -230,7 +230,7 @@ async def test_story_of_the_actor_is_told_with_its_last_changes(stage: Stage) ->
     assert lines[-1] == "ActorRecord.peer_address = None"
 
 
-async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:
+async def test_endpoints_of_this_process_are_checked_when_they_close() -> None:
     async with art.Runtime(mode="local", cpus=4):
         ref = await Kept.spawn()
         assert await ref.value() == 7
@@ -241,7 +241,7 @@ async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:
     assert "queued_bytes is 5, and should be 0" in found
 
 
-def test_runtime_of_another_thread_is_looked_at_on_its_loop(node_session: art.Runtime) -> None:
+def test_runtime_of_another_thread_is_checked_on_its_loop(node_session: art.Runtime) -> None:
     call = Kept.spawn().result(10).hold()
     wait_until(lambda: call.call_id, "the call has left")
     with changed(call, "call_id", 0):
@@ -251,7 +251,7 @@ def test_runtime_of_another_thread_is_looked_at_on_its_loop(node_session: art.Ru
 
 
 @pytest.mark.parametrize("isolation", ["shared", "process"])
-async def test_node_finds_what_is_broken_in_a_worker(node_runtime: art.Runtime, isolation: str) -> None:
+async def test_check_of_a_node_finds_a_broken_worker(node_runtime: art.Runtime, isolation: str) -> None:
     ref = await Kept.options(isolation=isolation).spawn()
     endpoint = node_runtime.endpoint
     await endpoint.control.request(endpoint.node, CheckInvariants())

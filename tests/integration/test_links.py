@@ -1,4 +1,4 @@
-"""Links and exit signals, and what monitors promise, in one process and across processes."""
+"""Links, exit signals and the guarantees of monitors, in one process and across processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.running import wait_for_answer
 
 
 class Linked(art.Actor):
-    """Links to what it is told, and notes the exits that it traps."""
+    """Links to the given actors, and keeps the exits that it traps."""
 
     def __init__(self, traps=False):
         self.traps = traps
@@ -49,7 +49,7 @@ class Linked(art.Actor):
 
 
 async def first_exit(linked):
-    """Return the first exit that an actor is told of, when it has been."""
+    """Wait until an actor has trapped an exit, and return the first one."""
     return (await wait_for_answer(linked.known_exits, bool, "the news of an exit"))[0]
 
 
@@ -68,10 +68,10 @@ async def test_abnormal_end_ends_the_linked_actor_with_the_same_kind_of_reason(r
 
 
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
-async def test_link_works_from_the_side_that_did_not_ask_for_it(runtime, options):
+async def test_end_of_the_actor_that_asked_for_the_link_is_signalled_to_the_other(runtime, options):
     one, other = await Linked.options(**options).spawn(), await Linked.spawn(True)
     await one.link(other)
-    await one.link(other)  # once is enough
+    await one.link(other)  # a second link has no effect
     await one.fail.tell()
     assert await first_exit(other) == (one, "error", 1)
 
@@ -85,21 +85,21 @@ async def test_normal_end_does_not_end_the_linked_actor(runtime):
     assert await one.incarnation() == 1
 
 
-async def test_normal_end_is_told_to_an_actor_that_traps_exits(runtime):
+async def test_normal_end_is_delivered_to_an_actor_that_traps_exits(runtime):
     one, other = await Linked.spawn(True), await Linked.spawn()
     await one.link(other)
     await other.finish()
     assert await first_exit(one) == (other, "normal", 1)
 
 
-async def test_linking_to_what_is_gone_signals_at_once(runtime):
+async def test_link_to_an_actor_that_has_ended_signals_at_once(runtime):
     one, gone = await Linked.spawn(True), await Linked.spawn()
     await gone.stop()
     await one.link(gone)
     assert await first_exit(one) == (gone, "shutdown", 1)
 
 
-async def test_link_is_silent_while_the_other_restarts(runtime):
+async def test_restart_of_an_actor_sends_no_signal_over_its_links(runtime):
     one, other = await Linked.spawn(True), await Linked.options(restart="permanent", max_restarts=1).spawn()
     await one.link(other)
     with pytest.raises(art.ActorUnavailableError):
@@ -119,7 +119,7 @@ async def test_unlinked_actors_do_not_end_each_other(runtime):
     assert await one.incarnation() == 1
 
 
-async def test_end_of_a_linked_actor_is_for_its_own_restart_type_to_answer(runtime):
+async def test_actor_that_a_link_ends_is_restarted_by_its_own_restart_type(runtime):
     one, other = await Linked.options(restart="permanent").spawn(), await Linked.spawn()
     await one.link(other)
     down = art.monitor(one, restarts=True)
@@ -135,7 +135,7 @@ async def test_link_to_a_killed_process_carries_its_reason(node_runtime):
     assert await first_exit(one) == (other, "crashed", 1)
 
 
-async def test_actor_that_links_in_on_start_to_what_is_gone_does_not_start(runtime):
+async def test_actor_that_links_in_on_start_to_an_ended_actor_does_not_start(runtime):
     class Doomed(Linked):
         def __init__(self, gone):
             super().__init__()
@@ -152,7 +152,7 @@ async def test_actor_that_links_in_on_start_to_what_is_gone_does_not_start(runti
 
 
 class Talker(art.Actor):
-    """Says much, and ends."""
+    """Sends many messages and ends."""
 
     def __init__(self, recorder):
         self.recorder = recorder
@@ -161,13 +161,13 @@ class Talker(art.Actor):
         for n in range(count):
             self.recorder.note.tell(n)
         if end == "exit":
-            raise SystemExit("said all")
+            raise SystemExit("sent all")
         self.context.stop()
 
 
 @pytest.mark.parametrize("end", ["exit", "stop"])
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
-async def test_down_comes_after_every_message_of_the_dead_actor(runtime, options, end):
+async def test_down_arrives_after_every_message_of_the_dead_actor(runtime, options, end):
     class Watcher(Recorder):
         def watch(self, ref):
             self.context.monitor(ref)
@@ -184,14 +184,14 @@ async def test_down_comes_after_every_message_of_the_dead_actor(runtime, options
     assert notes == [*range(200), "down"]
 
 
-async def test_down_comes_when_the_name_is_free(runtime):
+async def test_name_is_free_when_a_final_down_arrives(runtime):
     faulty = await Faulty.options(name="only").spawn()
     await faulty.exit.tell()
     await art.monitor(faulty)
     assert await (await Counter.options(name="only").spawn()).add() == 1
 
 
-async def test_monitor_of_what_is_gone_tells_its_reason_and_incarnation_at_once(runtime):
+async def test_monitor_of_an_ended_actor_delivers_its_reason_and_incarnation_at_once(runtime):
     faulty = await Faulty.options(restart="permanent", max_restarts=1).spawn()
     for error in (art.ActorUnavailableError, art.ActorDiedError):
         with pytest.raises(error):
@@ -201,7 +201,7 @@ async def test_monitor_of_what_is_gone_tells_its_reason_and_incarnation_at_once(
     assert (down.reason.kind, down.incarnation, down.is_final) == (art.ExitKind.INTENSITY, 2, True)
 
 
-async def test_start_that_never_ends_is_broken_off_by_a_stop(runtime):
+async def test_stop_of_a_supervisor_aborts_a_start_of_a_child_that_never_ends(runtime):
     class Endless(art.Actor):
         async def on_start(self):
             await asyncio.Event().wait()
@@ -218,7 +218,7 @@ async def test_start_that_never_ends_is_broken_off_by_a_stop(runtime):
     assert (await runtime.status())["actors"] == []
 
 
-async def test_stop_of_a_child_that_backs_off_ends_it_at_once(runtime):
+async def test_stop_of_a_child_in_back_off_ends_it_at_once(runtime):
     class Flaky(art.Actor):
         async def on_start(self):
             if self.context.incarnation > 1:
@@ -240,7 +240,7 @@ async def test_stop_of_a_child_that_backs_off_ends_it_at_once(runtime):
     assert await keeper.children_info() == []
 
 
-async def test_pool_keeps_on_while_a_quorum_runs_and_gives_up_below_it(runtime):
+async def test_pool_continues_while_a_quorum_runs_and_gives_up_below_it(runtime):
     class Pool(art.Supervisor):
         strategy, quorum = "quorum", 2
 

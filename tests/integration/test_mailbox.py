@@ -1,4 +1,4 @@
-"""Bounds: what a full mailbox does to those who send."""
+"""Bounds of mailboxes, and what a full mailbox does to its senders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.live_runtimes import hosted_cells
 
 
 class Valve(art.Actor):
-    """Handles nothing until the file that it watches is there."""
+    """Handles no message until a file exists."""
 
     def __init__(self):
         self.items = []
@@ -44,7 +44,7 @@ def key(tmp_path):
 
 
 async def held(key, **options):
-    """Return an actor that handles nothing until the file is there, and the call that holds it."""
+    """Return an actor that handles no message until the file exists, and the call that holds it."""
     valve = await Valve.options(**options).spawn()
     holding = valve.hold(str(key))
     done, _ = await art.wait([holding], timeout_s=0.05)
@@ -53,13 +53,13 @@ async def held(key, **options):
 
 
 async def outcomes(replies):
-    """Return the value, or the type of the error, of each."""
+    """Return the value, or the type of the error, of each reply."""
     results = await art.gather(*replies, return_exceptions=True)
     return [type(result) if isinstance(result, BaseException) else result for result in results]
 
 
 def _attempt(valve, n):
-    """Ask, and return the reply, or None where the call was refused at once."""
+    """Ask, and return the reply, or None if the call was refused at once."""
     try:
         return valve.note(n)
     except art.MailboxFullError:
@@ -98,7 +98,7 @@ async def test_overflow_drop_new_drops_the_newest(runtime, key):
     assert await valve.all() == [0, 1]
 
 
-async def test_overflow_latest_keeps_the_newest_only(runtime, key):
+async def test_overflow_latest_keeps_only_the_newest(runtime, key):
     valve, holding = await held(key, overflow="latest")
     replies = [valve.note(n) for n in range(4)]
     assert await outcomes(replies[:3]) == [art.MailboxFullError] * 3
@@ -109,7 +109,7 @@ async def test_overflow_latest_keeps_the_newest_only(runtime, key):
 
 
 class Mourner(Valve):
-    """A valve that notes, in order, what it is told and the ends of others."""
+    """A valve that keeps, in order, its messages and the ends of other actors."""
 
     def tie(self, monitored, linked):
         self.context.trap_exits = True
@@ -124,7 +124,7 @@ class Mourner(Valve):
 
 
 async def until_queued(runtime, label, count):
-    """Return when so many messages wait for an actor."""
+    """Wait until `count` messages are queued for an actor."""
     queued = None
     while queued != count:
         actors = [actor for process in (await runtime.statistics()).values() for actor in process.get("actors", ())]
@@ -140,7 +140,7 @@ async def until_queued(runtime, label, count):
         ("fail", [0, "down", "exit"]),
     ],
 )
-async def test_down_and_exit_pass_a_full_mailbox_in_order_and_displace_nothing(runtime, key, overflow, items):
+async def test_down_and_exit_enter_a_full_mailbox_in_order_and_displace_nothing(runtime, key, overflow, items):
     mourner = await Mourner.options(name="mourner", mailbox_messages=1, overflow=overflow).spawn()
     monitored, linked = await Valve.spawn(), await Valve.spawn()
     await mourner.tie(monitored, linked)
@@ -160,7 +160,7 @@ async def test_down_and_exit_pass_a_full_mailbox_in_order_and_displace_nothing(r
     assert await mourner.all() == items
 
 
-async def test_mailbox_bytes_is_a_bound_too(runtime, key):
+async def test_mailbox_bytes_bounds_the_bytes_in_the_mailbox(runtime, key):
     valve, holding = await held(key, mailbox_bytes=50_000, overflow="fail")
     replies = [valve.note(bytes([n]) * 20_000) for n in range(4)]
     assert await outcomes(replies[2:]) == [art.MailboxFullError] * 2
@@ -169,14 +169,14 @@ async def test_mailbox_bytes_is_a_bound_too(runtime, key):
     assert [item[0] for item in await valve.all()] == [0, 1]
 
 
-async def test_block_on_a_loop_fails_at_once_when_the_bound_is_passed(runtime, key):
+async def test_overflow_block_on_a_loop_fails_at_once_beyond_the_bound(runtime, key):
     valve, holding = await held(key, mailbox_messages=10)
     outcomes_of = [_attempt(valve, n) for n in range(WAITING_MESSAGES + 1000)]
     key.touch()
     await holding
     results = await outcomes([reply for reply in outcomes_of if reply is not None])
     taken = [n for n, reply in enumerate(outcomes_of) if reply is not None and reply.error() is None]
-    assert len(taken) == FIRST_MESSAGES - 1 + WAITING_MESSAGES  # the first message is that which holds the actor
+    assert len(taken) == FIRST_MESSAGES - 1 + WAITING_MESSAGES  # the first message is the one that holds the actor
     assert set(results) == {None}
     assert await valve.all() == taken
 
@@ -190,9 +190,9 @@ async def test_plain_arguments_count_in_bytes_as_well(runtime, key):
     assert [item[0] for item in await valve.all()] == [0, 1, 2, 3]
 
 
-async def test_what_waits_at_its_sender_is_bounded_in_bytes_too(runtime, key):
+async def test_messages_that_wait_at_their_sender_are_bounded_in_bytes_too(runtime, key):
     valve, holding = await held(key, mailbox_bytes=1 << 20)
-    item = b"x" * 60_000  # as large as a message may be that does not go through the store
+    item = b"x" * 60_000  # about the largest message that does not go through the store
     replies = []
     with pytest.raises(art.MailboxFullError) as caught:  # noqa: PT012
         while True:
@@ -204,20 +204,20 @@ async def test_what_waits_at_its_sender_is_bounded_in_bytes_too(runtime, key):
     assert await art.gather(*replies) == [len(item)] * len(replies)
 
 
-async def test_group_call_of_which_one_is_refused_at_its_sender_reaches_the_others(runtime, key):
+async def test_group_call_that_is_refused_for_one_member_reaches_the_other_members(runtime, key):
     full, holding_full = await held(key, mailbox_messages=10)
     other, holding_other = await held(key)
     waiting = [full.note(0) for _ in range(WAITING_MESSAGES + FIRST_MESSAGES - 1)]
     replies = [art.ActorGroup([full, other]).weigh(bytes(1_000_000)).replies for _ in range(2)]
     assert [type(refused.error()) for refused, _ in replies] == [art.MailboxFullError] * 2
     for _ in range(3):
-        art.store_stats()  # which tells the store of all that is over here
+        art.store_stats()  # reports the released objects to the store
     key.touch()
     assert await art.gather(*[sent for _, sent in replies]) == [1_000_000] * 2
     await art.gather(*waiting, holding_full, holding_other)
 
 
-async def test_flood_of_tells_is_bounded_and_the_actor_serves_on(runtime):
+async def test_flood_of_tells_is_bounded_and_the_actor_still_serves(runtime):
     recorder = await Recorder.options(mailbox_messages=100).spawn()
     for n in range(5_000):
         try:
@@ -229,7 +229,7 @@ async def test_flood_of_tells_is_bounded_and_the_actor_serves_on(runtime):
     assert len(items) >= 100
 
 
-async def test_control_passes_a_full_mailbox(runtime):
+async def test_control_messages_bypass_a_full_mailbox(runtime):
     gate = await Gate.options(mailbox_messages=2, shutdown_s=0.1).spawn()
     replies = [gate.wait() for _ in range(5)]
     assert await gate.is_alive()
@@ -258,9 +258,9 @@ async def test_calls_that_wait_for_room_end_with_their_actor(runtime, key):
 
 async def test_tells_that_wait_for_room_end_with_their_actor(runtime, key):
     valve, _holding = await held(key, mailbox_messages=10)
-    told = [valve.note.tell(n) for n in range(200)]
+    tells = [valve.note.tell(n) for n in range(200)]
     await valve.kill()
-    results = await art.gather(*told, return_exceptions=True)
+    results = await art.gather(*tells, return_exceptions=True)
     assert {type(error) for error in results if error is not None} == {art.ActorDiedError}
 
 
@@ -273,20 +273,20 @@ async def test_mailbox_that_blocks_takes_the_first_messages_of_a_sender_beyond_i
     assert await valve.all() == list(range(FIRST_MESSAGES * 2))
 
 
-async def test_tell_waits_for_room_no_longer_than_its_deadline(runtime, key):
+async def test_tell_waits_for_room_until_its_deadline(runtime, key):
     valve, holding = await held(key, mailbox_messages=10)
-    told = [valve.note.options(timeout_s=0.2).tell(n) for n in range(200)]
-    results = await art.gather(*told, return_exceptions=True)
+    tells = [valve.note.options(timeout_s=0.2).tell(n) for n in range(200)]
+    results = await art.gather(*tells, return_exceptions=True)
     assert {(type(error), error.executed) for error in results if error is not None} == {(art.CallTimeoutError, "no")}
-    with pytest.raises(art.CallTimeoutError):  # by then the deadlines of those in the mailbox have passed, too
+    with pytest.raises(art.CallTimeoutError):  # by then the deadlines of the tells in the mailbox have passed, too
         await valve.all.options(timeout_s=0.2)()
     key.touch()
     await holding
     assert await valve.all() == []
 
 
-async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_one(runtime, monkeypatch):
-    monkeypatch.setattr(call_table, "DEADLINE_VERDICT_S", 2.0)  # a busy machine may take longer than it waits
+async def test_method_that_ignores_its_cancellation_affects_no_later_call(runtime, monkeypatch):
+    monkeypatch.setattr(call_table, "DEADLINE_VERDICT_S", 2.0)  # a busy machine may be slower than the usual wait
 
     class Stubborn(art.Actor):
         async def wait(self):
@@ -306,7 +306,7 @@ async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_on
 
 
 class Pond(art.Actor):
-    """A child that handles nothing until the file is there, and what calls it from its own process."""
+    """Has a child that handles no message until a file exists, and calls it from the same process."""
 
     async def make(self, key, **options):
         self.valve = await Valve.options(**options).spawn()
@@ -335,7 +335,7 @@ async def test_caller_in_the_actors_process_is_admitted_after_another_process_ha
     assert (items.count("here"), items.count("far")) == (100, 300)
 
 
-async def test_caller_in_the_actors_process_has_its_share_while_another_keeps_the_mailbox_full(runtime):
+async def test_caller_in_the_actors_process_gets_its_share_while_another_process_keeps_the_mailbox_full(runtime):
     pond = await Pond.spawn()
     valve = await pond.make("/", mailbox_messages=20)
     is_over = False
@@ -344,7 +344,7 @@ async def test_caller_in_the_actors_process_has_its_share_while_another_keeps_th
         while not is_over:
             await valve.note.tell("far")
 
-    flooding = [asyncio.ensure_future(flood()) for _ in range(100)]  # beside the asks; ended below
+    flooding = [asyncio.ensure_future(flood()) for _ in range(100)]  # they run beside the asks and end below
     for _ in range(20):
         await pond.note()
     is_over = True
@@ -355,7 +355,7 @@ async def test_caller_in_the_actors_process_has_its_share_while_another_keeps_th
 
 
 class Source(art.Actor):
-    """One of those that feed a sink."""
+    """Sends messages to a sink."""
 
     def __init__(self, sink):
         self.sink = sink
@@ -366,7 +366,7 @@ class Source(art.Actor):
         await self.sink.all()
 
 
-async def test_light_senders_of_whom_some_share_the_receivers_process_are_all_admitted(runtime):
+async def test_light_senders_inside_and_outside_the_process_of_the_receiver_are_all_admitted(runtime):
     sink = await Valve.options(mailbox_messages=20).spawn()
     sources = [await Source.spawn(sink) for _ in range(4)]
     await art.gather(*[source.feed(250) for source in sources])
@@ -374,7 +374,7 @@ async def test_light_senders_of_whom_some_share_the_receivers_process_are_all_ad
     assert sorted(items) == sorted([*range(250)] * 4)
 
 
-async def test_cell_whose_counts_do_not_agree_with_its_mailbox_raises_its_story():
+async def test_check_of_a_cell_whose_counts_differ_from_its_mailbox_shows_its_last_changes():
     async with art.Runtime(mode="local"):
         valve = await Valve.options(name="valve").spawn()
         await valve.note(1)

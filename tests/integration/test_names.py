@@ -1,4 +1,4 @@
-"""Names: taken, shared, replaced, waited for, and free again."""
+"""Names of actors: lookup, taken names, `if_exists`, waits for a name, and when a name is free again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import actorrt as art
 from tests.integration.cast import Counter, Faulty
 
 
-async def test_named_actor_is_found(runtime):
+async def test_named_actor_is_found_by_lookup(runtime):
     counter = await Counter.options(name="counter").spawn(3)
     found = await art.lookup("counter")
     assert found == counter
     assert await found.value() == 3
 
 
-async def test_name_is_known_to_the_actor(runtime):
+async def test_actor_knows_its_name_from_its_context(runtime):
     class Named(art.Actor):
         def name(self):
             return self.context.name
@@ -26,7 +26,7 @@ async def test_name_is_known_to_the_actor(runtime):
     assert await (await Named.spawn()).name() is None
 
 
-async def test_lookup_of_nobody_is_name_not_found(runtime):
+async def test_lookup_of_an_unknown_name_is_name_not_found(runtime):
     with pytest.raises(art.NameNotFoundError, match="'nobody'"):
         await art.lookup("nobody")
 
@@ -37,7 +37,7 @@ async def test_lookup_with_a_timeout_waits_for_the_name(runtime):
     assert await search == counter
 
 
-async def test_lookup_with_a_timeout_ends_when_it_is_over(runtime):
+async def test_lookup_with_a_timeout_ends_at_its_timeout(runtime):
     with pytest.raises(art.NameNotFoundError):
         await art.lookup("never", timeout_s=0.05)
 
@@ -72,7 +72,7 @@ async def test_lookup_without_a_timeout_does_not_wait_for_an_actor_that_starts(r
     start.cancel()
 
 
-async def test_taken_name_is_an_error_and_the_holder_lives_on(runtime):
+async def test_spawn_with_a_taken_name_is_an_error_and_the_holder_still_runs(runtime):
     holder = await Counter.options(name="one").spawn(1)
     with pytest.raises(art.NameTakenError, match="'one'"):
         await Counter.options(name="one").spawn(2)
@@ -139,7 +139,7 @@ async def test_light_child_with_a_name_is_found_from_outside(runtime):
     assert await inner.value() == 8
 
 
-async def test_actor_finds_others_by_name(runtime):
+async def test_actor_can_look_up_other_actors_by_name(runtime):
     class Finder(art.Actor):
         async def find(self, name):
             return await (await art.lookup(name)).value()
@@ -159,7 +159,7 @@ def test_namespaces_keep_names_apart(node):
             art.shutdown()
 
 
-async def test_name_of_another_namespace_is_found_by_saying_so(runtime_options):
+async def test_name_of_another_namespace_is_found_by_naming_the_namespace(runtime_options):
     async with art.Runtime(**runtime_options, namespace="theirs"):
         counter = await Counter.options(name="counter").spawn(4)
         with pytest.raises(art.NameNotFoundError, match="no actor is named 'counter' in namespace 'ours'"):
@@ -193,6 +193,6 @@ def test_spawn_many_with_a_name_is_refused(session):
         Counter.options(name="x").spawn_many(2)
 
 
-def test_lookup_in_plain_code(session):
+def test_lookup_works_in_plain_code(session):
     counter = Counter.options(name="plain").spawn(2).result(10)
     assert art.lookup("plain").result(10) == counter

@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run from top to bottom in a kernel, and print what they show."""
+"""The notebooks of the documentation run from top to bottom in a kernel, and print their saved output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pictures(notebook: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_shows_what_it_says(path: Path, tmp_path: Path) -> None:
+def test_notebook_runs_and_shows_its_saved_output(path: Path, tmp_path: Path) -> None:
     places = {name: str(tmp_path / name) for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTER_CONFIG_DIR")}
     command = [sys.executable, "scripts/execute_notebooks.py", str(path), "--to", str(tmp_path / "executed.ipynb")]
     environment = {**os.environ, **places, "PYTHONPATH": str(ROOT)}
@@ -38,7 +38,7 @@ def test_notebook_runs_and_shows_what_it_says(path: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     shown, executed = (nbformat.read(each, as_version=4) for each in (path, tmp_path / "executed.ipynb"))
     assert printed(executed) == printed(shown)
-    (picture,) = pictures(executed)  # that of the cell which started the run; the one that waits for it draws none
+    (picture,) = pictures(executed)  # the cell that started the run draws it; the cell that waits for it does not
     assert " · ended<br>" in picture
     assert "<polyline" in picture
     assert "simulators 2/2 alive, 0 restarted" in picture

@@ -1,4 +1,4 @@
-"""The object store through the runtime: put and get across processes, results that stay, refs that travel."""
+"""The object store through the runtime: put and get across processes, results in the store, refs in messages."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Keeper(art.Actor):
 
 
 async def until_objects(count, actor):
-    """Return when the store holds so many objects."""
+    """Wait until the store holds `count` objects."""
     while art.store_stats()["objects_count"] != count:
         await actor.pid()
 
 
-async def test_object_put_here_is_read_there_and_back(runtime):
+async def test_object_put_by_one_process_is_read_by_the_other_in_both_directions(runtime):
     keeper = await Keeper.spawn()
     ref = art.put(np.arange(LARGE))
     echo = await Echo.spawn()
@@ -88,12 +88,12 @@ async def test_ref_inside_a_container_stays_a_ref(runtime):
     assert await back == [1, 2]
 
 
-async def test_put_async_and_get_in_async_code(runtime):
+async def test_put_async_and_await_of_its_ref_work_in_async_code(runtime):
     ref = await art.put_async({"k": 1})
     assert await ref == {"k": 1}
 
 
-def test_put_and_get_in_plain_code(session):
+def test_put_and_get_work_in_plain_code(session):
     ref = art.put(np.ones(LARGE))
     assert ref.get(timeout_s=10).sum() == LARGE
     keeper = Keeper.spawn().result(10)
@@ -146,21 +146,21 @@ async def test_call_that_waits_for_a_ref_keeps_its_place_in_the_order(runtime):
     assert await seen == ["open", "second"]
 
 
-async def test_chain_of_refs_through_three_actors(runtime):
+async def test_chain_of_refs_through_three_actors_delivers_the_value(runtime):
     one, two, three = await Echo.spawn(), await Echo.spawn(), await Echo.spawn()
     a = one.ones.options(returns="ref")(LARGE)
     b = two.echo.options(returns="ref")(a)
     assert await three.total(b) == LARGE
 
 
-async def test_error_of_a_call_comes_out_of_its_ref_with_its_own_type(runtime):
+async def test_get_of_the_ref_of_a_failed_call_raises_the_error_of_its_own_type(runtime):
     faulty = await Faulty.spawn()
     ref = faulty.raise_value_error.options(returns="ref")()
     with pytest.raises(ValueError, match="no such thing"):
         await ref
 
 
-async def test_error_of_a_call_comes_out_of_its_ref_in_another_actor(runtime):
+async def test_get_of_the_ref_of_a_failed_call_raises_the_error_in_another_actor(runtime):
     faulty, echo = await Faulty.spawn(), await Echo.spawn()
     ref = faulty.raise_value_error.options(returns="ref")()
     with pytest.raises(ValueError, match="no such thing"):
@@ -168,7 +168,7 @@ async def test_error_of_a_call_comes_out_of_its_ref_in_another_actor(runtime):
     assert await echo.echo(1) == 1
 
 
-async def test_ref_of_a_call_whose_actor_dies_fails(runtime):
+async def test_await_of_the_ref_of_a_call_fails_when_its_actor_is_killed(runtime):
     gate = await Gate.options(max_concurrency=2).spawn()
     ref = gate.wait.options(returns="ref")()
     await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
@@ -197,7 +197,7 @@ async def test_ref_held_by_an_actor_keeps_its_object(runtime):
     await until_objects(0, keeper)
 
 
-async def test_what_a_killed_process_held_is_given_back(node_runtime):
+async def test_objects_that_a_killed_process_held_are_released(node_runtime):
     keeper = await Keeper.options(isolation="process").spawn()
     witness = await Keeper.spawn()
     for _ in range(3):
@@ -257,7 +257,7 @@ async def test_object_in_keyword_constructor_arguments_arrives_as_its_value(runt
     assert await keeper.total() == LARGE
 
 
-async def test_full_store_is_an_error_that_names_holders_and_the_runtime_goes_on():
+async def test_full_store_is_an_error_and_the_runtime_still_works():
     async with art.Runtime(mode="local", store_bytes=64 * 1024 * 1024):
         echo = await Echo.spawn()
         held = [art.put(np.ones(1_000_000)) for _ in range(7)]
@@ -269,7 +269,7 @@ async def test_full_store_is_an_error_that_names_holders_and_the_runtime_goes_on
         assert await echo.total(art.put(np.ones(1_000_000))) == 1_000_000
 
 
-async def test_ref_pickled_elsewhere_raises_with_the_reason(runtime):
+async def test_ref_pickled_outside_of_a_message_raises_with_the_reason(runtime):
     ref = art.put([1])
     with pytest.raises(TypeError, match=r"travels only in actor messages"):
         pickle.dumps(ref)
@@ -286,7 +286,7 @@ async def test_wait_and_gather_take_refs_and_replies(runtime):
     assert await pending == "open"
 
 
-async def test_get_with_a_timeout_ends_in_time(runtime):
+async def test_timeout_around_the_await_of_a_ref_raises_and_keeps_the_ref_usable(runtime):
     gate = await Gate.options(max_concurrency=2).spawn()
     ref = gate.wait.options(returns="ref")()
     with pytest.raises(TimeoutError):
@@ -296,11 +296,11 @@ async def test_get_with_a_timeout_ends_in_time(runtime):
     assert await ref == "open"
 
 
-async def test_refs_that_only_a_call_holds_arrive_and_go_with_it(runtime):
+async def test_refs_that_only_a_call_holds_arrive_and_are_released_with_the_call(runtime):
     keeper, echo = await Keeper.options(cpus=1).spawn(), await Echo.spawn()
     before = art.store_stats()["objects_count"]
     calls = [echo.echo(art.put(np.full(1000, number))) for number in range(100)]  # as a value
-    boxes = [keeper.keep([art.put(np.full(1000, number))]) for number in range(100)]  # in a list, and kept
+    boxes = [keeper.keep([art.put(np.full(1000, number))]) for number in range(100)]  # in a list, and kept by the actor
     assert [int(array[-1]) for array in await art.gather(*calls)] == list(range(100))
     await art.gather(*boxes)
     assert await keeper.total_of_kept() == 0.0
@@ -309,8 +309,8 @@ async def test_refs_that_only_a_call_holds_arrive_and_go_with_it(runtime):
     await until_objects(before, keeper)
 
 
-async def test_ref_in_a_call_outlives_its_senders_own(node_runtime):
-    """What the receiver keeps stays when whoever sent it has ended."""
+async def test_ref_in_a_call_stays_valid_after_its_sender_was_killed(node_runtime):
+    """The object stays while the receiver holds its ref, after the end of the sender."""
     keeper = await Keeper.options(cpus=1).spawn()
     sender = await Passer.options(cpus=1).spawn()
     await sender.pass_on(keeper, LARGE)
@@ -319,17 +319,17 @@ async def test_ref_in_a_call_outlives_its_senders_own(node_runtime):
 
 
 class Passer(art.Actor):
-    """Gives away what it makes."""
+    """Puts objects and passes on their refs."""
 
     async def pass_on(self, keeper, size):
         await keeper.keep([art.put(np.ones(size))])
 
 
-async def test_ref_is_short_for_a_result_that_stays_in_the_store(runtime):
+async def test_ref_method_of_a_call_returns_an_object_ref_to_its_result(runtime):
     gate, echo = await Gate.options(max_concurrency=2).spawn(), await Echo.spawn()
     ref = gate.wait.ref()
     assert isinstance(ref, art.ObjectRef)
-    received = echo.echo(ref)  # passed on before it is there
+    received = echo.echo(ref)  # passed on before its value exists
     await gate.open()
     assert (await ref, await received) == ("open", "open")
     group = art.ActorGroup([echo, await Echo.spawn()])

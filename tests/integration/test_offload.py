@@ -1,4 +1,4 @@
-"""`@art.offload`: methods that block run in a thread, and the actor's loop goes on."""
+"""`@art.offload`: methods that block run in a thread while the loop of the actor runs on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.running import wait_for_answer
 
 
 class Blocking(art.Actor):
-    """Blocks until it is let go, beside light actors on its loop."""
+    """Blocks until `Opener.let_go`, beside light actors on its loop."""
 
     begun_count = 0
-    lets_go: dict[str, threading.Event] = {}  # noqa: RUF012  in the one process that all of these live in
+    lets_go: dict[str, threading.Event] = {}  # noqa: RUF012  shared by the actors of one process
 
     def __init__(self, name: str = "one") -> None:
         self.name = name
@@ -50,7 +50,7 @@ class Blocking(art.Actor):
 
 
 class Opener(art.Actor):
-    """Lets actors of its own process go."""
+    """Lets the blocked methods of actors in its own process return."""
 
     async def on_start(self) -> None:
         self.blocking = await Blocking.spawn_many(1)
@@ -75,14 +75,14 @@ async def opener(runtime):
         await opener.let_go(name)
 
 
-async def test_loop_goes_on_while_a_method_blocks(opener):
+async def test_loop_runs_while_an_offloaded_method_blocks(opener):
     blocking, *_ = await opener.children()
     blocked = blocking.block(7)
     await opener.let_go()  # on the same loop
     assert await blocked == 7
 
 
-async def test_actor_still_handles_one_message_at_a_time(opener):
+async def test_actor_with_an_offloaded_method_still_handles_one_message_at_a_time(opener):
     blocking, *_ = await opener.children()
     blocked, behind = blocking.block(), blocking.count()
     done, _ = await art.wait([behind], timeout_s=0.1)
@@ -91,7 +91,7 @@ async def test_actor_still_handles_one_message_at_a_time(opener):
     assert (await blocked, await behind) == (0, 1)
 
 
-async def test_however_many_block_none_waits_for_another(opener):
+async def test_many_blocking_methods_do_not_wait_for_one_another(opener):
     _, *many = await opener.children()
     blocked = [actor.block(number) for number, actor in enumerate(many)]
     await opener.let_go("many 39")
@@ -101,7 +101,7 @@ async def test_however_many_block_none_waits_for_another(opener):
     assert await art.gather(*blocked) == list(range(40))
 
 
-async def test_what_an_offloaded_method_raises_is_the_callers(opener):
+async def test_exception_of_an_offloaded_method_is_raised_at_the_caller(opener):
     blocking, *_ = await opener.children()
     await opener.let_go()
     with pytest.raises(ValueError, match="3 it is"):
@@ -140,7 +140,7 @@ async def test_wrong_argument_is_refused_at_the_caller(opener):
         blocking.block(1, 2)
 
 
-def test_methods_that_need_no_thread_are_refused():
+def test_offload_of_an_async_or_streaming_method_is_refused():
     async def wait(self):
         pass
 

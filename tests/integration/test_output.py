@@ -1,4 +1,4 @@
-"""What actors print and log reaches the driver's streams: named, in whole lines."""
+"""Lines that actors print and log reach the streams of the driver, complete and with the name of the actor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lines(code, folder, **variables):
 
 
 @pytest.mark.parametrize("options", ["", "isolation='process'"], ids=["light", "own"])
-def test_printed_lines_come_named_with_their_process_on_the_stream_they_went_to(tmp_path, options):
+def test_printed_lines_reach_the_same_stream_with_the_actors_name_and_process_id(tmp_path, options):
     out, err = lines(
         f"""
 art.init(cpus=1)
@@ -83,7 +83,7 @@ art.shutdown()
     assert [re.sub(r"\d+", "N", line) for line in err] == ["(anna pid=N) WARNING mine: but this"]
 
 
-def test_line_begun_and_not_ended_comes_when_the_actor_ends(tmp_path):
+def test_unfinished_line_is_printed_when_the_actor_ends(tmp_path):
     out, _ = lines(
         """
 art.init(cpus=1)
@@ -97,7 +97,7 @@ art.shutdown()
     assert [line.partition(") ")[2] for line in out] == ["unfinished"]
 
 
-def test_what_subprocesses_and_c_code_write_comes_under_the_process(tmp_path):
+def test_output_of_subprocesses_and_c_code_is_labelled_with_the_process(tmp_path):
     out, _ = lines(
         """
 art.init(cpus=1)
@@ -128,7 +128,7 @@ art.shutdown()
     assert "in fail" in text
 
 
-def test_local_mode_prints_as_it_is(tmp_path):
+def test_local_mode_prints_lines_unchanged(tmp_path):
     out, err = lines(
         """
 art.init(mode="local")
@@ -140,7 +140,7 @@ art.shutdown()
     assert (out, err) == (["plain"], [])
 
 
-def test_large_output_arrives_whole_and_in_order(tmp_path):
+def test_large_output_arrives_complete_and_in_order(tmp_path):
     out, _ = lines(
         """
 art.init(cpus=1)
@@ -154,7 +154,7 @@ art.shutdown()
     assert [line.partition(") ")[2] for line in out] == [f"line {n}" for n in range(2000)]
 
 
-def test_last_words_before_a_crash_arrive(tmp_path):
+def test_last_output_before_a_crash_arrives(tmp_path):
     out, _ = lines(
         """
 class Dying(art.Actor):

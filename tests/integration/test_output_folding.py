@@ -1,11 +1,11 @@
-"""Repeated lines of actors are folded."""
+"""Folding of repeated lines of actors."""
 
 from __future__ import annotations
 
 from tests.integration.test_output import lines
 
 
-def test_repeats_are_folded_into_one_line_and_a_count(tmp_path):
+def test_repeated_lines_are_folded_into_one_line_and_a_count(tmp_path):
     out, err = lines(
         """
 art.init(cpus=1)

@@ -1,4 +1,4 @@
-"""Where actors live: light or in a process of their own, and with whom they end."""
+"""Placement of actors: light or in their own process, and the children that end with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.integration.cast import Counter, Echo, Parent
 from tests.running import wait_until_none_runs
 
 
-async def test_light_actors_share_processes_and_reserving_ones_have_their_own(node_runtime):
+async def test_light_actors_share_processes_and_actors_with_reservations_have_their_own(node_runtime):
     light = await Counter.spawn_many(8)
     own = await Counter.options(cpus=0.5).spawn_many(2)
     light_pids, own_pids = {*await light.pid()}, {*await own.pid()}
@@ -30,7 +30,7 @@ async def test_own_process_ends_with_its_actor(node_runtime, options):
     wait_until_none_runs([pid], within_s=5)
 
 
-async def test_env_vars_are_those_of_the_process(node_runtime):
+async def test_env_vars_are_set_in_the_process_of_the_actor(node_runtime):
     class Reader(art.Actor):
         def read(self, name):
             return os.environ.get(name)
@@ -46,7 +46,7 @@ async def test_child_of_an_actor_is_light_and_in_its_process(node_runtime):
     assert await child.pid() == await parent.pid()
 
 
-async def test_child_that_reserves_gets_a_process_and_isolation_overrides(node_runtime):
+async def test_child_with_a_reservation_gets_a_process_and_isolation_overrides_the_default(node_runtime):
     parent = await Parent.options(isolation="process").spawn()
     own = await parent.spawn_child(cpus=1)
     shared = await parent.spawn_child(isolation="shared")
@@ -58,7 +58,7 @@ def test_shared_isolation_with_a_reservation_is_refused():
         Counter.options(isolation="shared", cpus=1)
 
 
-async def test_node_of_its_own_refuses_more_than_its_cpus(node_runtime):
+async def test_node_refuses_reservations_beyond_its_cpus(node_runtime):
     four = await Counter.options(cpus=1).spawn_many(4)
     with pytest.raises(art.ActorStartError, match="cpus"):
         await Counter.options(cpus=1).spawn()
@@ -67,7 +67,7 @@ async def test_node_of_its_own_refuses_more_than_its_cpus(node_runtime):
 
 
 @pytest.mark.parametrize("child_options", [{}, {"isolation": "process"}, {"name": "child"}])
-async def test_child_goes_with_its_parent(runtime, child_options):
+async def test_child_ends_with_its_parent(runtime, child_options):
     parent = await Parent.spawn()
     child = await parent.spawn_child(**child_options)
     down = art.monitor(child)
@@ -85,7 +85,7 @@ async def test_child_spawned_in_on_start_is_a_child(runtime):
     assert [await child.is_alive() for child in children] == [False, False]
 
 
-async def test_spawn_in_a_constructor_is_a_child(runtime):
+async def test_actor_spawned_in_a_constructor_is_a_child(runtime):
     class Early(art.Actor):
         def __init__(self):
             self.start = Counter.spawn(4)
@@ -100,7 +100,7 @@ async def test_spawn_in_a_constructor_is_a_child(runtime):
     assert not await child.is_alive()
 
 
-async def test_child_goes_when_its_parent_restarts_and_the_next_incarnation_has_new_ones(runtime):
+async def test_restart_of_a_parent_ends_its_children_and_the_next_incarnation_spawns_new_ones(runtime):
     parent = await Parent.options(restart="permanent").spawn(1)
     (old,) = await parent.known_children()
     with pytest.raises(art.ActorUnavailableError):
@@ -111,7 +111,7 @@ async def test_child_goes_when_its_parent_restarts_and_the_next_incarnation_has_
     assert await new.value() == 0
 
 
-async def test_grandchildren_go_first(runtime):
+async def test_stop_of_an_actor_stops_its_children_and_grandchildren(runtime):
     class Noting(art.Actor):
         def __init__(self, recorder, label, below=0):
             self.recorder, self.label, self.below = recorder, label, below
@@ -147,7 +147,7 @@ async def test_child_knows_its_parent(runtime):
     assert await (await Child.spawn()).parent() is None
 
 
-async def test_processes_of_children_die_with_a_killed_parent(node_runtime):
+async def test_processes_of_children_end_with_a_killed_parent(node_runtime):
     parent = await Parent.options(isolation="process").spawn(2, isolation="process")
     children = await parent.known_children()
     pids = [await child.pid() for child in children]
@@ -170,7 +170,7 @@ async def test_subprocess_of_an_actor_does_not_outlive_its_process(node_runtime)
     wait_until_none_runs([pid], within_s=5)
 
 
-async def test_worker_finds_what_the_driver_finds(node_runtime):
+async def test_worker_runs_in_the_working_directory_of_the_driver(node_runtime):
     class Where(art.Actor):
         def where(self):
             return os.getcwd()
@@ -178,7 +178,7 @@ async def test_worker_finds_what_the_driver_finds(node_runtime):
     assert await (await Where.spawn()).where() == os.getcwd()
 
 
-async def test_unrelated_actors_outlive_each_other(runtime):
+async def test_stop_of_an_actor_does_not_end_unrelated_actors(runtime):
     first, second = await Echo.spawn(), await Echo.spawn()
     await first.stop()
     assert await second.echo(1) == 1

@@ -1,4 +1,4 @@
-"""Plain code: everything without `await`, from several threads at once, and inside a loop that is not ours."""
+"""Plain code: every operation without `await`, from several threads at once, and inside another running loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THREADS_COUNT = 6
 
 
 def everything(n):
-    """Do all that there is to do with actors, in plain code; return what came of it."""
+    """Use every operation on actors in plain code, and return the results."""
     counter = Counter.options(name=f"counter-{n}").spawn(n).result(10)
     source = Source.options(max_concurrency=2).spawn().result(10)
     group = Counter.spawn_many(2, n).result(10)
@@ -51,11 +51,11 @@ def expected(n):
     return [n + 1, None, n + 2, [n + 1] * 2, [n + 1] * 2, [n + 1] * 2, True, n, 2, True, "shutdown", False]
 
 
-def test_everything_from_one_thread(session):
+def test_every_operation_works_from_one_thread(session):
     assert everything(1) == expected(1)
 
 
-def test_everything_from_several_threads_at_once(node_session):
+def test_every_operation_works_from_several_threads_at_once(node_session):
     with ThreadPoolExecutor(THREADS_COUNT) as pool:
         results = list(pool.map(everything, range(THREADS_COUNT)))
     assert results == [expected(n) for n in range(THREADS_COUNT)]
@@ -75,7 +75,7 @@ def test_each_threads_messages_arrive_in_order(node_session):
         assert [i for thread, i in items if thread == n] == list(range(300))
 
 
-def test_one_reply_is_waited_for_by_several_threads(node_session):
+def test_several_threads_wait_for_one_reply(node_session):
     gate = Gate.options(max_concurrency=2).spawn().result(10)
     reply = gate.wait()
     with ThreadPoolExecutor(THREADS_COUNT) as pool:
@@ -94,14 +94,14 @@ def test_cancel_from_another_thread_ends_the_wait(node_session):
         pass
 
 
-def test_everything_inside_a_loop_that_runs(node_session):
+def test_every_operation_works_in_plain_code_inside_a_running_loop(node_session):
     async def cell_of_a_notebook():
         return everything(7)  # blocks this loop, which is not the runtime's
 
     assert asyncio.run(cell_of_a_notebook()) == expected(7)
 
 
-def test_init_inside_a_loop_that_runs_and_await_there_too(node):
+def test_init_and_await_work_inside_a_running_loop(node):
     async def cells_of_a_notebook():
         art.init(address=node.url)
         try:
@@ -119,7 +119,7 @@ def test_init_inside_a_loop_that_runs_and_await_there_too(node):
     assert asyncio.run(cells_of_a_notebook()) == [3, 3]
 
 
-def test_loops_of_several_threads_call_at_once(node_session):
+def test_loops_of_several_threads_can_call_one_actor_at_once(node_session):
     counter = Counter.spawn().result(10)
 
     async def add():
@@ -131,7 +131,7 @@ def test_loops_of_several_threads_call_at_once(node_session):
     assert all(values == sorted(values) for values in seen)
 
 
-def test_plain_thread_hands_over_no_faster_than_the_loop_takes(node_session):
+def test_plain_thread_is_held_back_to_the_speed_of_the_loop(node_session):
     counter = Counter.options(mailbox_messages=200_000).spawn().result(10)
     most = 0
     for _ in range(60_000):

@@ -1,4 +1,4 @@
-"""Calls with retries that kill their actor: set aside at the third death; the others go on."""
+"""Calls with retries that kill their actor: they are set aside at the third death, and other calls continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.running import PATIENCE_S
 
 
 class Eater(art.Actor):
-    """Dies of some food."""
+    """Ends when it handles the food "poison"."""
 
     def eat(self, food):
         if food == "poison":
@@ -44,7 +44,7 @@ OPTIONS = {"isolation": "process", "restart": "permanent", "max_restarts": 100}
 
 
 @pytest.mark.parametrize("method", ["eat", "eat_slowly"])
-async def test_call_that_kills_its_process_three_times_is_set_aside_and_others_go_on(node_runtime, method):
+async def test_call_that_kills_its_process_three_times_is_set_aside_and_other_calls_are_handled(node_runtime, method):
     eater = await Eater.options(**OPTIONS).spawn()
     eat = getattr(eater, method).options(retries=10)
     calls = [eat(food) for food in ("bread", "poison", "butter", "jam")]
@@ -59,7 +59,7 @@ async def test_call_that_kills_its_process_three_times_is_set_aside_and_others_g
     assert "in eat" in poison.reason.traceback
 
 
-async def test_calls_of_other_processes_are_not_blamed(node_runtime):
+async def test_calls_of_other_processes_are_not_set_aside(node_runtime):
     class Feeder(art.Actor):
         async def feed(self, eater, count):
             return [await call for call in [eater.eat.options(retries=10)("bread") for _ in range(count)]]
@@ -89,7 +89,7 @@ async def test_large_arguments_are_sent_again(node_runtime):
         poison.arguments()
 
 
-async def test_call_that_was_set_aside_keeps_nothing_of_the_store_in_view(runtime):
+async def test_call_that_was_set_aside_pins_no_object_of_the_store(runtime):
     eater = await Eater.options(restart="permanent", max_restarts=100).spawn()
     array = await art.put(np.ones(100_000))
     with pytest.raises(art.ActorUnavailableError, match="ended its actor 3 times"):
@@ -110,7 +110,7 @@ async def test_call_that_fails_its_actor_three_times_is_set_aside(runtime):
     assert "in choke" in poison.reason.traceback
 
 
-async def test_retries_that_are_used_up_end_a_call_before_that(runtime):
+async def test_call_whose_retries_are_used_up_ends_before_it_is_set_aside(runtime):
     eater = await Eater.options(restart="permanent", max_restarts=100).spawn()
     with pytest.raises(art.ActorUnavailableError, match=r"is started again in 0\.\d+ s"):  # it has failed twice
         await eater.choke.options(retries=1)("poison")

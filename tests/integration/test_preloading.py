@@ -1,4 +1,4 @@
-"""Modules that workers find imported, since their driver asked for it."""
+"""Modules that are imported when a worker starts, because the driver preloaded them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def module(tmp_path, monkeypatch):
     return MODULE
 
 
-async def test_workers_that_start_afterwards_find_modules_of_the_driver_imported(module):
+async def test_workers_started_after_a_preload_have_modules_of_the_driver_imported(module):
     async with art.Runtime(cpus=2):
         before = await Witness.options(isolation="process").spawn()
         await art.preload(module, "colorsys")
@@ -59,7 +59,7 @@ async def test_option_changes_nothing_in_local_mode():
         assert not await (await Witness.options(preload="no_such_module").spawn()).is_imported("no_such_module")
 
 
-def test_processes_that_start_after_a_training_run_has_find_gymnasium_imported(tmp_path, monkeypatch):
+def test_processes_started_after_a_training_run_have_gymnasium_imported(tmp_path, monkeypatch):
     pytest.importorskip("gymnasium")
     from actorrt import rl
 
@@ -74,7 +74,7 @@ def test_processes_that_start_after_a_training_run_has_find_gymnasium_imported(t
         art.shutdown()
 
 
-async def test_module_that_cannot_be_preloaded_is_told_by_the_node_and_nothing_fails(capfd):
+async def test_module_that_cannot_be_preloaded_is_reported_by_the_node_and_nothing_fails(capfd):
     async with art.Runtime(cpus=2):
         await art.preload("no_such_module")
         witness = await Witness.options(isolation="process").spawn()
@@ -83,13 +83,13 @@ async def test_module_that_cannot_be_preloaded_is_told_by_the_node_and_nothing_f
     assert f"no_such_module is not preloaded: {error}; workers import it themselves" in capfd.readouterr().err
 
 
-async def test_order_is_taken_and_changes_nothing_in_local_mode():
+async def test_preload_is_accepted_and_has_no_effect_in_local_mode():
     async with art.Runtime(mode="local"):
         await art.preload("no_such_module")
         assert not await (await Witness.spawn()).is_imported("no_such_module")
 
 
-def test_order_in_plain_code_is_given_at_once():
+def test_preload_in_plain_code_takes_effect_at_once():
     art.init(cpus=2)
     try:
         art.preload("colorsys")
@@ -99,12 +99,12 @@ def test_order_in_plain_code_is_given_at_once():
 
 
 @pytest.mark.parametrize("name", ["", "a b", "numpy..random", "numpy:random", ".numpy"])
-async def test_what_is_no_modules_name_is_refused(name):
+async def test_preload_of_an_invalid_module_name_is_refused(name):
     async with art.Runtime(mode="local"):
         with pytest.raises(ValueError, match="give modules by their full names"):
             art.preload("numpy", name)
 
 
-def test_order_without_a_runtime_is_refused():
+def test_preload_without_a_runtime_is_refused():
     with pytest.raises(art.RuntimeStateError, match="the runtime is not running here"):
         art.preload("numpy")

@@ -1,4 +1,4 @@
-"""mypy finds what is wrong about a request: its fields, its handler, its answer; `revealed` is what it knows of one."""
+"""mypy finds errors in the use of a request: in its fields, its handler and its answer."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """Return what mypy says of each line that it says anything of."""
+def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """Return the messages of mypy, each under the number of its line."""
     folder = tmp_path_factory.mktemp("typed")
     module = folder / "asking.py"
     module.write_text(HEAD + "".join(f"    {line}\n" for line in LINES))
@@ -56,6 +56,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("line", LINES)
-def test_mypy_finds_what_is_wrong_and_nothing_else(line: str, said: dict[int, str]) -> None:
-    found = said.get(list(LINES).index(line), "")
+def test_mypy_finds_the_wrong_lines_and_no_others(line: str, messages: dict[int, str]) -> None:
+    found = messages.get(list(LINES).index(line), "")
     assert found.endswith(LINES[line]) if LINES[line] else found == ""

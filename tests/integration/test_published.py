@@ -1,4 +1,4 @@
-"""Versioned values: published in one process, read in others."""
+"""Versioned values that one process publishes and others read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import actorrt as art
 
 class Reader(art.Actor):
     async def follow(self, name: str, last: int) -> list[tuple[int, int, bool]]:
-        """Return the versions seen, their first elements, and whether each was whole."""
+        """Return the versions seen, their first elements, and whether all elements of each were equal."""
         seen, version = [], 0
         while version < last:
             latest = await art.latest(name, newer_than=version)
@@ -34,7 +34,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_readers_see_whole_values_and_the_newest_in_the_end(mode: str) -> None:
+async def test_readers_see_complete_values_and_finally_the_newest(mode: str) -> None:
     async with art.Runtime(mode=mode, cpus=2):
         reader = await Reader.options(cpus=1).spawn()
         assert art.publish("weights", np.full(200_000, 1)) == 1
@@ -48,7 +48,7 @@ async def test_readers_see_whole_values_and_the_newest_in_the_end(mode: str) -> 
         assert all(version == first and is_whole for version, first, is_whole in seen)
 
 
-async def test_a_version_stays_with_its_reader_and_goes_with_it(mode: str) -> None:
+async def test_version_is_kept_while_a_reader_holds_it_and_released_after(mode: str) -> None:
     async with art.Runtime(mode=mode, cpus=1):
         before = art.store_stats()["objects_count"]
         art.publish("weights", np.full(5000, 1))
@@ -59,12 +59,12 @@ async def test_a_version_stays_with_its_reader_and_goes_with_it(mode: str) -> No
         assert art.store_stats()["objects_count"] == before + 2
         del first
         async with asyncio.timeout(5):
-            while art.store_stats()["objects_count"] > before + 1:  # the store lets go when it has read all there is
+            while art.store_stats()["objects_count"] > before + 1:  # released after the pending messages
                 await asyncio.sleep(0)
         assert (await art.latest("weights")).value[0] == 2
 
 
-async def test_what_is_not_published_in_time_is_a_timeout(mode: str) -> None:
+async def test_wait_for_a_version_that_is_not_published_times_out(mode: str) -> None:
     async with art.Runtime(mode=mode, cpus=1):
         with pytest.raises(art.CallTimeoutError, match="no version of 'nothing' newer than 0 was published within"):
             await art.latest("nothing", timeout_s=0.05)
@@ -74,7 +74,7 @@ async def test_what_is_not_published_in_time_is_a_timeout(mode: str) -> None:
         assert (await art.latest("nothing", newer_than=0)).value == 1
 
 
-async def test_a_published_value_outlives_its_publisher() -> None:
+async def test_published_value_outlives_its_publisher() -> None:
     async with art.Runtime(cpus=1):
         publisher = await Reader.options(cpus=1).spawn()
         assert await publisher.publish("name", [1, 2]) == 1
@@ -82,7 +82,7 @@ async def test_a_published_value_outlives_its_publisher() -> None:
         assert (await art.latest("name")).value == [1, 2]
 
 
-def test_plain_code_gets_the_latest_by_result() -> None:
+def test_plain_code_gets_the_latest_version_with_result() -> None:
     art.init(cpus=1)
     try:
         assert art.publish("name", "value") == 1
@@ -94,7 +94,7 @@ def test_plain_code_gets_the_latest_by_result() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 5000], ids=["rides along", "object"])
-async def test_values_of_either_size_keep_their_arrays_read_only_and_the_refs_inside(mode: str, size: int) -> None:
+async def test_published_values_of_any_size_have_read_only_arrays_and_usable_refs(mode: str, size: int) -> None:
     async with art.Runtime(mode=mode, cpus=1):
         reader = await Reader.options(cpus=1).spawn()
         art.publish("name", {"array": np.full(size, 1), "ref": art.put(np.full(5000, 2)), "reader": reader})

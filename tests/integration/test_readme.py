@@ -1,4 +1,4 @@
-"""The README's example runs as printed, and prints what the README says."""
+"""The example of the README runs as printed, and prints the output that the README shows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_example_runs_as_printed(tmp_path: Path) -> None:
     (example,), (output,) = blocks("python"), blocks("text")
     (tmp_path / "example.py").write_text(example)
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30)
-    said = [line for line in done.stderr.splitlines() if not line.startswith("actorrt: waiting for ")]  # a busy machine
-    assert (done.stdout, said, done.returncode) == (output, [], 0)
+    messages = [line for line in done.stderr.splitlines() if not line.startswith("actorrt: waiting for ")]
+    assert (done.stdout, messages, done.returncode) == (output, [], 0)
 
 
 def test_example_has_about_15_lines() -> None:

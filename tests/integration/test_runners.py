@@ -1,4 +1,4 @@
-"""The task that a method sees: its own for as long as it runs, whoever lent it."""
+"""The current task of a method: it stays the same until the method ends, even if it is a shared runner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorrt.actors.running.runners import PARKED_COUNT
 
 
 class Tasks(art.Actor):
-    """Looks at the task that its methods run in, and meddles with it."""
+    """Examines and cancels the tasks in which its methods run."""
 
     def plain_task(self):
         return asyncio.current_task() is not None
@@ -64,7 +64,7 @@ class Tasks(art.Actor):
 
 
 class Asking(art.Actor):
-    """Waits for replies of a child in its own process, in every way that asyncio has."""
+    """Waits for replies of a child in its own process, with all means of asyncio."""
 
     async def on_start(self):
         self.child = await Tasks.options(max_concurrency=1000).spawn()
@@ -141,7 +141,7 @@ async def test_method_that_waits_for_replies_has_one_task_and_one_context(runtim
     ("method", "outcome"),
     [("not_in_time", "late"), ("cancelled_while_it_waits", "cancelled"), ("cancels_itself_and_waits", "cancelled")],
 )
-async def test_cancellation_strikes_a_method_that_waits_for_a_reply(runtime, method, outcome):
+async def test_cancellation_reaches_a_method_that_waits_for_a_reply(runtime, method, outcome):
     asking = await Asking.spawn()
     for _ in range(3):
         assert await getattr(asking, method)() == (outcome, 0, "quick")
@@ -153,12 +153,12 @@ async def test_replies_can_be_awaited_in_tasks_that_a_method_starts(runtime):
     assert await asking.waits_in_tasks_of_its_own() == (["quick"] * 3, "quick")
 
 
-async def test_two_actors_that_ask_each_other_without_end_let_the_loop_go_round(runtime):
+async def test_two_actors_that_ask_each_other_endlessly_do_not_block_the_loop(runtime):
     asking = await Asking.options(max_concurrency=2).spawn()
     assert await asking.sleep_beside_it() == "slept"
 
 
-async def test_runners_of_many_methods_that_wait_for_replies_do_not_stay(runtime):
+async def test_number_of_parked_runners_is_bounded_after_many_methods_waited_for_replies(runtime):
     asking = await Asking.options(max_concurrency=500).spawn()
     assert await art.gather(*[asking.task_stays() for _ in range(500)]) == [True] * 500
     for process in (await runtime.statistics()).values():
@@ -171,28 +171,28 @@ async def test_methods_run_in_a_task_that_stays_the_same(runtime):
     assert await tasks.task_stays()
 
 
-async def test_timeouts_work_from_the_first_step_on(runtime):
+async def test_timeouts_work_from_the_first_step_of_a_method(runtime):
     tasks = await Tasks.spawn()
     assert await tasks.over_in_time() == "in time"
     assert await tasks.not_in_time() == ("late", 0)
 
 
 @pytest.mark.parametrize("method", ["cancelled_before_it_is_driven", "cancels_itself_and_waits"])
-async def test_cancellation_strikes_where_the_method_waits(runtime, method):
+async def test_cancellation_is_raised_where_the_method_waits(runtime, method):
     tasks = await Tasks.spawn()
     for _ in range(3):
         assert await getattr(tasks, method)() == ("cancelled", 0)
     assert await tasks.quick() == "quick"
 
 
-async def test_cancellation_of_a_method_that_is_over_strikes_nobody(runtime):
+async def test_cancellation_of_a_completed_method_reaches_no_other_method(runtime):
     tasks = await Tasks.spawn()
     for _ in range(5):
         replies = [tasks.cancels_itself_and_returns(), tasks.task_stays(), tasks.quick(), tasks.not_in_time()]
         assert await art.gather(*replies) == ["done", True, "quick", ("late", 0)]
 
 
-async def test_exception_after_a_wait_ends_its_call_only(runtime):
+async def test_exception_after_a_wait_ends_only_its_call(runtime):
     tasks = await Tasks.options(max_concurrency=4).spawn()
     failing = [tasks.fails_after_a_wait() for _ in range(3)]
     assert await tasks.task_stays()

@@ -1,4 +1,4 @@
-"""Children of a supervisor find each other by id."""
+"""Children of a supervisor look each other up by id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import actorrt as art
 
 
 class Member(art.Actor):
-    """Looks for a sibling as it starts, if told, and for any when asked."""
+    """Looks up the sibling `first` while it starts, and any sibling in a method."""
 
     def __init__(self, label, first=None):
         self.label, self.first = label, first
@@ -35,7 +35,7 @@ class Member(art.Actor):
 
 
 class Choir(art.Supervisor):
-    """Members a, b, c; each but the first looks for the one that is told."""
+    """Members a, b and c; b looks up the member `first` while it starts."""
 
     def __init__(self, options=None, first="a"):
         self.options_of, self.first = options or {}, first
@@ -47,7 +47,7 @@ class Choir(art.Supervisor):
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "process"}], ids=["light", "process"])
-async def test_child_finds_those_before_it_as_it_starts_and_any_from_its_methods(runtime, options):
+async def test_child_finds_earlier_siblings_while_it_starts_and_any_sibling_from_its_methods(runtime, options):
     choir = await Choir.spawn(options)
     a, b, c = [await choir.child(id) for id in "abc"]
     assert await b.found_label() == "a"
@@ -57,7 +57,7 @@ async def test_child_finds_those_before_it_as_it_starts_and_any_from_its_methods
     assert await a.seek("d") == added
 
 
-async def test_ref_of_a_sibling_goes_on_over_restarts(runtime):
+async def test_ref_of_a_sibling_stays_valid_over_restarts(runtime):
     choir = await Choir.spawn()
     a, b = await choir.child("a"), await choir.child("b")
     with pytest.raises(art.ActorUnavailableError):
@@ -66,7 +66,7 @@ async def test_ref_of_a_sibling_goes_on_over_restarts(runtime):
     assert await b.found_label() == "a"
 
 
-async def test_sibling_that_is_not_there_is_a_value_error_that_names_those_that_are(runtime):
+async def test_unknown_sibling_is_a_value_error_that_names_the_started_siblings(runtime):
     choir = await Choir.spawn()
     a = await choir.child("a")
     with pytest.raises(ValueError, match=r"Member-\w+ has no sibling 'x'; those that have been started: a, b, c"):
@@ -76,13 +76,13 @@ async def test_sibling_that_is_not_there_is_a_value_error_that_names_those_that_
         await a.seek("b")
 
 
-async def test_child_that_looks_for_one_after_it_as_it_starts_fails_its_start_and_says_so(runtime):
+async def test_lookup_of_a_later_sibling_while_a_child_starts_fails_the_start_with_a_clear_error(runtime):
     async with asyncio.timeout(20):
         with pytest.raises(art.ActorStartError, match=r"no sibling 'c'; those that have been started: a, b"):
             await Choir.spawn({}, "c")
 
 
-async def test_actor_outside_a_supervisor_has_no_siblings_and_is_told_so(runtime):
+async def test_sibling_lookup_outside_a_supervisor_is_an_error_that_says_so(runtime):
     class Parent(art.Actor):
         async def ask_below(self):
             child = await Member.spawn("below")

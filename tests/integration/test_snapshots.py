@@ -1,4 +1,4 @@
-"""State over restarts: when snapshots are taken, and what the next incarnation gets."""
+"""State over restarts: when snapshots are taken, and the state that the next incarnation gets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import actorrt as art
 
 
 class Weights(art.Actor):
-    """Keeps an array and counts; the array must be writable after a restart too."""
+    """Adds to an array, which must be writable after a restart, too."""
 
     def __init__(self, size=4):
         self.array = np.zeros(size)
@@ -51,7 +51,7 @@ class Weights(art.Actor):
 
 
 class Unrestorable(Weights):
-    """Refuses one state, and all states after `worst`."""
+    """Refuses every state whose array has reached 3."""
 
     def restore(self, state):
         if state["array"][0] >= 3:
@@ -74,7 +74,7 @@ PLACES = [{}, {"isolation": "process"}]
 
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
 @pytest.mark.parametrize("method", ["add", "add_async"])
-async def test_next_incarnation_has_the_state_of_the_last_snapshot_to_write_to(runtime, options, method):
+async def test_next_incarnation_has_the_state_of_the_last_snapshot_and_can_write_to_it(runtime, options, method):
     weights = await Weights.options(restart="permanent", snapshot_every=2, **options).spawn()
     for _ in range(5):
         await getattr(weights, method)()
@@ -83,7 +83,7 @@ async def test_next_incarnation_has_the_state_of_the_last_snapshot_to_write_to(r
     assert await weights.add() == 5.0
 
 
-async def test_every_message_is_kept_with_snapshot_every_1(runtime):
+async def test_no_message_is_lost_with_snapshot_every_1(runtime):
     weights = await Weights.options(restart="permanent", snapshot_every=1).spawn()
     for _ in range(3):
         await weights.add()
@@ -91,7 +91,7 @@ async def test_every_message_is_kept_with_snapshot_every_1(runtime):
     assert (await weights.look())[0] == 3.0
 
 
-async def test_light_child_keeps_its_state(runtime):
+async def test_light_child_keeps_its_state_over_a_restart(runtime):
     class Parent(art.Actor):
         async def on_start(self):
             self.child = await Weights.options(restart="permanent", snapshot_every=1).spawn()
@@ -115,7 +115,7 @@ async def test_snapshot_outlives_the_process_that_took_it(node_runtime):
     assert await weights.add() == 2.0
 
 
-async def test_snapshot_every_so_many_seconds(runtime):
+async def test_snapshot_every_with_a_float_takes_a_snapshot_after_those_seconds(runtime):
     weights = await Weights.options(restart="permanent", snapshot_every=0.05).spawn()
     await weights.add()
     while not art.store_stats()["objects_count"]:
@@ -133,14 +133,14 @@ async def test_snapshot_is_taken_on_a_stop_that_is_followed_by_a_restart(runtime
     assert (await weights.look())[:2] == (1.0, "restored")
 
 
-async def test_without_a_snapshot_the_next_incarnation_begins_anew(runtime):
+async def test_without_a_snapshot_the_next_incarnation_starts_from_the_constructor(runtime):
     weights = await Weights.options(restart="permanent", snapshot_every=1000).spawn()
     await weights.add()
     await fails(weights)
     assert await weights.look() == (0.0, "new", 0.0, 2)
 
 
-async def test_snapshot_that_is_refused_falls_back_to_the_one_before(runtime):
+async def test_refused_snapshot_falls_back_to_the_previous_snapshot(runtime):
     weights = await Unrestorable.options(restart="permanent", snapshot_every=1).spawn()
     for _ in range(3):
         await weights.add()
@@ -148,7 +148,7 @@ async def test_snapshot_that_is_refused_falls_back_to_the_one_before(runtime):
     assert (await weights.look())[:2] == (2.0, "restored")
 
 
-async def test_start_fails_where_no_snapshot_can_be_restored(runtime):
+async def test_start_fails_when_no_snapshot_can_be_restored(runtime):
     backoff = art.Backoff(first_s=0.01, max_s=0.01)
     weights = await Unrestorable.options(restart="permanent", snapshot_every=1, max_restarts=2, backoff=backoff).spawn()
     down = art.monitor(weights)
@@ -165,7 +165,7 @@ async def test_snapshot_that_raises_leaves_the_actor_alive(runtime):
     assert [await weights.add() for _ in range(3)] == [1.0, 2.0, 3.0]
 
 
-async def test_snapshots_go_with_their_actor(runtime):
+async def test_snapshots_are_deleted_with_their_actor(runtime):
     weights = await Weights.options(restart="permanent", snapshot_every=1).spawn(200_000)
     for _ in range(4):
         await weights.add()
@@ -192,6 +192,6 @@ async def test_snapshot_that_is_a_coroutine_is_refused_at_the_spawn(runtime):
         Slow.options(snapshot_every=1).spawn()
 
 
-def test_placement_is_refused_until_it_means_something():
+def test_placement_option_is_refused_until_it_is_supported():
     with pytest.raises(ValueError, match="placement='there'"):
         Weights.options(placement="there")

@@ -1,4 +1,4 @@
-"""Snapshots that are files too: an actor's state after its node."""
+"""Snapshots in files: the state of an actor survives its node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def values_in(folder):
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "process"}], ids=["light", "process"])
-async def test_later_actor_of_the_name_begins_with_what_the_one_before_left(runtime, tmp_path, options):
+async def test_later_actor_of_a_name_starts_with_the_state_of_the_previous_one(runtime, tmp_path, options):
     weights = await kept_in(tmp_path, **options).spawn()
     for _ in range(5):
         await weights.add()
@@ -58,7 +58,7 @@ async def test_state_outlives_its_node(tmp_path):
                 await weights.stop()
 
 
-async def test_file_that_is_damaged_falls_back_to_the_one_before_and_says_so(runtime, tmp_path):
+async def test_damaged_snapshot_file_falls_back_to_the_previous_file(runtime, tmp_path):
     weights = await kept_in(tmp_path).spawn()
     while len(saved.find(str(tmp_path), "default", "weights")) < 2:
         await weights.add()
@@ -70,7 +70,7 @@ async def test_file_that_is_damaged_falls_back_to_the_one_before_and_says_so(run
     assert await again.add() == expected
 
 
-async def test_restart_takes_the_state_from_the_store_first(runtime, tmp_path):
+async def test_restart_prefers_the_state_in_the_store(runtime, tmp_path):
     weights = await kept_in(tmp_path, restart="permanent").spawn()
     assert await weights.add() == 1
     for path in saved.find(str(tmp_path), "default", "weights"):

@@ -1,4 +1,7 @@
-"""Spawns that do not come to their end: one of a group fails, nobody waits any more, a parent ends. Nothing is left."""
+"""Spawns that do not complete because a member of a group fails, the spawn is withdrawn or the parent ends.
+
+Nothing is left of them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ IDS = ["light", "process"]
 
 @pytest.fixture(autouse=True)
 async def tables_agree(runtime):
-    """The node's tables of actors agree in the end."""
+    """Check that the node's tables of actors agree at the end of each test."""
     yield
     await runtime.endpoint.control.request(runtime.endpoint.node, CheckInvariants())
 
@@ -33,7 +36,7 @@ async def until_left(runtime, expected):
 
 
 class Recruit(art.Actor):
-    """The one of the given number does not start; the others note that they run, and that they stop."""
+    """The recruit with the number `failing` does not start; the others note the reason of their stop in a file."""
 
     def __init__(self, counter, notes, failing):
         self.counter, self.notes, self.failing = counter, Path(notes), failing
@@ -48,7 +51,9 @@ class Recruit(art.Actor):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=IDS)
-async def test_group_of_which_one_does_not_start_stops_the_others_and_says_which(runtime, tmp_path, options):
+async def test_group_with_a_member_that_does_not_start_stops_the_others_and_names_the_member(
+    runtime, tmp_path, options
+):
     counter = await Counter.spawn()
     notes = tmp_path / "notes"
     with pytest.raises(
@@ -59,7 +64,7 @@ async def test_group_of_which_one_does_not_start_stops_the_others_and_says_which
     assert notes.read_text().splitlines() == ["another of its group did not start"] * 3
 
 
-async def test_group_of_which_one_does_not_start_does_not_wait_for_the_others_to_start(runtime, tmp_path):
+async def test_group_with_a_member_that_does_not_start_does_not_wait_for_the_others_to_start(runtime, tmp_path):
     class Endless(Recruit):
         async def on_start(self):
             await super().on_start()
@@ -71,7 +76,7 @@ async def test_group_of_which_one_does_not_start_does_not_wait_for_the_others_to
     assert await labels(runtime) == ["Counter"]
 
 
-async def test_group_of_an_actors_children_of_which_one_does_not_start_leaves_none(runtime, tmp_path):
+async def test_group_of_children_with_a_member_that_does_not_start_leaves_no_child(runtime, tmp_path):
     class Captain(art.Actor):
         async def recruit(self, counter, notes):
             await Recruit.options(isolation="process").spawn_many(3, counter, notes, 3)
@@ -83,7 +88,7 @@ async def test_group_of_an_actors_children_of_which_one_does_not_start_leaves_no
 
 
 class Board(art.Actor):
-    """Knows who came first."""
+    """Keeps the first ref that enrols."""
 
     first_ref = None
 
@@ -93,7 +98,7 @@ class Board(art.Actor):
 
 
 class Mayfly(art.Actor):
-    """The first one of a group dies when it has started; the others start when it is dead."""
+    """The first member of a group dies after its start; the others complete their start after that death."""
 
     def __init__(self, board):
         self.board = board
@@ -113,7 +118,7 @@ class Mayfly(art.Actor):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=IDS)
-async def test_member_that_dies_while_others_of_its_group_start_has_started(runtime, options):
+async def test_member_that_dies_while_others_of_its_group_start_does_not_fail_the_spawn(runtime, options):
     board = await Board.spawn()
     group = await Mayfly.options(**options).spawn_many(3, board)
     outcomes = await art.gather(*(member.live() for member in group), return_exceptions=True)
@@ -124,11 +129,11 @@ async def test_member_that_dies_while_others_of_its_group_start_has_started(runt
     ]
 
 
-# Spawns that nobody waits for any more
+# Spawns that are withdrawn
 
 
 class Slow(art.Actor):
-    """Says that it begins, and starts no further."""
+    """Creates a file when it begins to start, and never completes its start."""
 
     def __init__(self, begun):
         Path(begun).touch()
@@ -154,7 +159,7 @@ async def cancel(spawning):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=IDS)
-async def test_withdrawn_spawn_ends_in_on_start_and_its_name_is_free(runtime, tmp_path, options):
+async def test_withdrawn_spawn_is_cancelled_in_on_start_and_its_name_is_free(runtime, tmp_path, options):
     spawning = Slow.options(name="slow", **options).spawn(str(tmp_path / "begun"))
     await until_there(tmp_path / "begun")
     await cancel(spawning)
@@ -169,7 +174,7 @@ async def test_spawn_that_is_withdrawn_at_once_leaves_nothing(runtime, tmp_path,
     await until_left(runtime, [])
 
 
-async def test_spawn_that_is_withdrawn_while_it_waits_for_a_name_leaves_the_holder_alone(runtime, tmp_path):
+async def test_spawn_withdrawn_while_it_waits_for_a_name_does_not_affect_the_holder(runtime, tmp_path):
     first = Slow.options(name="one").spawn(str(tmp_path / "begun"))
     await until_there(tmp_path / "begun")
     await cancel(Slow.options(name="one", if_exists="get").spawn(str(tmp_path / "again")))
@@ -204,7 +209,7 @@ async def test_spawn_of_a_light_child_that_is_withdrawn_leaves_nothing(runtime, 
 
 
 class Wanting(art.Actor):
-    """Begins to wait for a name."""
+    """Spawns a child that waits for a name."""
 
     def want(self):
         self.spawning = Counter.options(name="wanted", if_exists="get").spawn()
@@ -213,14 +218,14 @@ class Wanting(art.Actor):
         raise SystemExit("no more")
 
 
-async def test_parent_that_ends_takes_along_a_spawn_that_waits_for_a_name(runtime, tmp_path):
+async def test_end_of_a_parent_withdraws_its_spawn_that_waits_for_a_name(runtime, tmp_path):
     holder = Slow.options(name="wanted").spawn(str(tmp_path / "begun"))
     await until_there(tmp_path / "begun")
     parent = await Wanting.spawn()
     down = art.monitor(parent)
     await parent.want()
     await parent.die.tell()
-    assert (await down).reason.kind is art.ExitKind.ERROR  # when nothing is left of its children
+    assert (await down).reason.kind is art.ExitKind.ERROR  # it arrives after the end of all children
     await until_left(runtime, ["wanted"])
     await cancel(holder)
     await until_left(runtime, [])

@@ -1,4 +1,4 @@
-"""What every process says of its queues, and of the messages that nobody could be told about."""
+"""Statistics of every process: its queues, and its dead letters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def notes(tmp_path):
     return Notes(tmp_path)
 
 
-async def test_every_process_tells_the_length_of_every_queue(runtime):
+async def test_statistics_of_every_process_have_the_length_of_every_queue(runtime):
     await (await Counter.spawn()).add()
     everywhere = await runtime.statistics()
     assert "driver" in everywhere
@@ -41,10 +41,10 @@ async def test_every_process_tells_the_length_of_every_queue(runtime):
         assert set(here) >= QUEUES
 
 
-async def test_what_waits_is_counted_where_it_waits(runtime, notes):
+async def test_waiting_messages_are_counted_in_the_process_where_they_wait(runtime, notes):
     subject = await Subject.options(mailbox_messages=1).spawn(notes.folder)
     holding = subject.hold()
-    await notes.come_to("holding")
+    await notes.wait_for("holding")
     waiting = [subject.record(n) for n in range(100)]
     while True:
         everywhere = await runtime.statistics()
@@ -71,12 +71,12 @@ async def test_streams_are_counted_on_both_sides(runtime):
     await items.aclose()
     await wait_for_answer(
         runtime.statistics,
-        lambda told: not any(here["streams"]["served"] for here in told.values()),
+        lambda seen: not any(here["streams"]["served"] for here in seen.values()),
         "no stream is served any more",
     )
 
 
-async def test_busiest_actors_are_listed_where_there_are_very_many(runtime, monkeypatch):
+async def test_only_the_busiest_actors_are_listed_when_there_are_very_many(runtime, monkeypatch):
     monkeypatch.setattr(statistics, "LISTED_COUNT", 3)
 
     class Nest(art.Actor):
@@ -96,11 +96,11 @@ async def test_busiest_actors_are_listed_where_there_are_very_many(runtime, monk
     await nest.leave()
 
 
-async def test_tell_to_an_actor_that_is_gone_is_a_dead_letter_at_its_sender(runtime):
+async def test_tell_to_an_actor_that_has_ended_is_a_dead_letter_at_its_sender(runtime):
     recorder = await Recorder.spawn()
     await recorder.stop()
     with pytest.raises(art.ActorDiedError):
-        await recorder.all()  # the sender has heard of the end by then
+        await recorder.all()  # by then the sender knows of the end
     with pytest.raises(art.ActorDiedError):
         await recorder.note.tell(1)
     recorder.note.tell(2)
@@ -110,24 +110,24 @@ async def test_tell_to_an_actor_that_is_gone_is_a_dead_letter_at_its_sender(runt
     assert "is gone" in letters["last"][0]["why"]
 
 
-async def test_tell_to_where_an_actor_is_no_longer_is_a_dead_letter_there(runtime):
+async def test_tell_to_a_process_that_the_actor_has_left_is_a_dead_letter_in_that_process(runtime):
     recorder = await Recorder.spawn()
     await recorder.stop()
-    await recorder.note.tell(1)  # sent where the actor was last
+    await recorder.note.tell(1)  # sent to the last place of the actor
     await wait_for_answer(lambda: dead_letters(runtime, "note"), lambda count: count == 1, "the tell is a dead letter")
     with pytest.raises(art.ActorDiedError):
         await recorder.all()
 
 
-async def test_tell_that_is_cancelled_before_it_left_is_no_dead_letter(runtime, notes):
+async def test_tell_that_is_cancelled_before_it_was_sent_is_no_dead_letter(runtime, notes):
     subject = await Subject.options(mailbox_messages=1).spawn(notes.folder)
     holding = subject.hold()
-    await notes.come_to("holding")
-    told = [subject.record.tell(n) for n in range(100)]
-    assert not told[-1].done()
-    told[-1].cancel()
+    await notes.wait_for("holding")
+    tells = [subject.record.tell(n) for n in range(100)]
+    assert not tells[-1].done()
+    tells[-1].cancel()
     with pytest.raises(art.CallCancelledError):
-        await told[-1]
+        await tells[-1]
     notes.open()
     await holding
     await subject.record("end")

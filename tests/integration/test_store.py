@@ -1,4 +1,4 @@
-"""The store between real processes, over real sockets."""
+"""The object store with real processes and real sockets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def client(store: Serving) -> Iterator[StoreClient]:
     client.close()
 
 
-def test_put_in_one_process_and_read_in_another_without_a_copy(store: Serving, client: StoreClient) -> None:
+def test_object_put_in_one_process_is_read_in_another_without_a_copy(store: Serving, client: StoreClient) -> None:
     ref = client.put(np.arange(5 * MIB // 8))
     with store.process(
         """
@@ -70,7 +70,7 @@ def test_put_in_one_process_and_read_in_another_without_a_copy(store: Serving, c
         assert store.stats()["pinned_bytes"] >= 5 * MIB
 
 
-def test_writing_to_a_view_by_force_ends_the_writer_and_changes_nothing(store: Serving, client: StoreClient) -> None:
+def test_forced_write_to_a_view_ends_the_writer_and_changes_nothing(store: Serving, client: StoreClient) -> None:
     ref = client.put(np.zeros(1000))
     client.flush()
     with store.process(
@@ -87,7 +87,7 @@ def test_writing_to_a_view_by_force_ends_the_writer_and_changes_nothing(store: S
     assert ref.get().tolist() == [0.0] * 1000
 
 
-def test_an_object_outlives_its_maker(store: Serving, client: StoreClient) -> None:
+def test_object_outlives_its_maker(store: Serving, client: StoreClient) -> None:
     with store.process(
         """
         ref = client.put({"weights": np.ones(100_000)})
@@ -123,7 +123,7 @@ def test_many_threads_share_one_client(store: Serving, client: StoreClient) -> N
     assert client.stats()["objects_count"] == 0
 
 
-def test_waiting_without_a_loop_ends_when_the_object_is_sealed(store: Serving, client: StoreClient) -> None:
+def test_get_without_a_loop_returns_when_the_object_is_sealed(store: Serving, client: StoreClient) -> None:
     promise = client.declare()
     with pytest.raises(CallTimeoutError, match=r"the object did not end within 0\.05 s"):
         promise.get(timeout_s=0.05)
@@ -132,7 +132,7 @@ def test_waiting_without_a_loop_ends_when_the_object_is_sealed(store: Serving, c
         assert promise.get(timeout_s=10) == "made"
 
 
-async def test_waiting_on_a_loop_for_many_objects(store: Serving, client: StoreClient) -> None:
+async def test_many_objects_can_be_awaited_on_a_loop(store: Serving, client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     promises = [client.declare() for _ in range(2500)]
     with store.process(
@@ -148,13 +148,13 @@ async def test_waiting_on_a_loop_for_many_objects(store: Serving, client: StoreC
     assert client.statistics()["watched_count"] == 0
 
 
-async def test_what_was_waited_for_comes_with_the_news_and_goes_soon_where_nobody_reads_it(
+async def test_awaited_object_is_pinned_with_its_notice_and_released_soon_if_it_is_not_read(
     store: Serving, client: StoreClient
 ) -> None:
     client.attach(asyncio.get_running_loop())
     maker = store.connect()
     sizes_bytes = []
-    for is_read in (True, True, False):  # the first brings the segment
+    for is_read in (True, True, False):  # the first one maps the segment
         promise, ready = client.declare(), asyncio.Event()
         promise.add_callback(lambda _, ready=ready: ready.set())
         await asyncio.to_thread(maker.put, np.arange(1000), object_id=promise.id)
@@ -165,21 +165,23 @@ async def test_what_was_waited_for_comes_with_the_news_and_goes_soon_where_nobod
             sizes_bytes.append(store.stats()["pinned_bytes"])
             del array
             del promise
-        await asyncio.to_thread(wait_until, lambda: store.stats()["pinned_bytes"] == 0, "nobody has it in view")
+        await asyncio.to_thread(wait_until, lambda: store.stats()["pinned_bytes"] == 0, "the object is unpinned")
     assert len(set(sizes_bytes)) == 1
-    assert promise.get()[0] == 0  # the one that was not read at once
+    assert promise.get()[0] == 0  # the object that was not read at once
     maker.close()
 
 
-async def test_dropped_refs_are_given_back_without_another_request(store: Serving, client: StoreClient) -> None:
+async def test_dropped_refs_are_released_without_another_request(store: Serving, client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     ref = client.put(np.zeros(1000))
     del ref
-    await asyncio.sleep(0)  # what `__del__` queued runs on the loop
+    await asyncio.sleep(0)  # the release that `__del__` queued runs on the loop
     assert store.stats()["objects_count"] == 0
 
 
-async def test_a_process_whose_requests_break_hears_of_it_while_it_lives(store: Serving, client: StoreClient) -> None:
+async def test_client_whose_connection_breaks_is_notified_and_keeps_its_views(
+    store: Serving, client: StoreClient
+) -> None:
     lost = asyncio.Event()
     client.attach(asyncio.get_running_loop(), lost.set)
     ref = client.put(np.ones(1000))
@@ -196,7 +198,7 @@ async def test_a_process_whose_requests_break_hears_of_it_while_it_lives(store: 
     assert view.sum() == 1000
 
 
-def test_a_hello_as_another_process_is_refused_and_the_other_is_undisturbed(
+def test_hello_with_the_id_of_another_process_is_refused_and_that_process_is_not_disturbed(
     store: Serving, client: StoreClient
 ) -> None:
     with pytest.raises(PeerUnreachableError):
@@ -205,8 +207,8 @@ def test_a_hello_as_another_process_is_refused_and_the_other_is_undisturbed(
     assert store.closed_pids == []
 
 
-async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Serving, client: StoreClient) -> None:
-    """Told, it could not be dropped untold, and its warm memory would not be the next object's."""
+async def test_release_of_one_object_does_not_announce_a_new_object(store: Serving, client: StoreClient) -> None:
+    """An announced object can't be dropped without a message, nor can the next object reuse its warm memory."""
     client.attach(asyncio.get_running_loop())
     held = client.put(np.zeros(1000))
     client.flush()
@@ -218,17 +220,17 @@ async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Se
     assert fresh.get().shape == (1000,)
 
 
-def test_a_hold_that_arrived_before_the_last_one_ended_counts_in_any_order_of_reading(
+def test_hold_that_arrives_before_the_last_one_ends_counts_in_any_order_of_reading(
     store: Serving, client: StoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store reads one process to its end, while another, which was faster, waits for its turn."""
+    """The store reads all messages of one process while a faster process waits to be read."""
     other = store.connect()
     refs, theirs = [client.put(np.ones(1000))], []
     object_id, token = refs[0].id, client.new_token()
     core = store.server._core
     handle = core.handle
 
-    def handle_and_go_on(number: int, message: list[Any]) -> None:
+    def handle_and_continue(number: int, message: list[Any]) -> None:
         handle(number, message)
         if message[0] == Op.TRANSIT:
             theirs.append(other.ref(object_id, token))
@@ -236,14 +238,14 @@ def test_a_hold_that_arrived_before_the_last_one_ended_counts_in_any_order_of_re
             refs.clear()
             client.flush()
 
-    monkeypatch.setattr(core, "handle", handle_and_go_on)
+    monkeypatch.setattr(core, "handle", handle_and_continue)
     client.begin_transit(refs[0], token, 1)
-    wait_until(lambda: not refs and store.stats()["objects_count"] == 1, "all is handled")
+    wait_until(lambda: not refs and store.stats()["objects_count"] == 1, "every message is handled")
     assert theirs[0].get(timeout_s=10).sum() == 1000
     other.close()
 
 
-def test_a_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:
+def test_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:
     held = client.put(np.zeros(200 * MIB, np.uint8))
     with pytest.raises(ObjectStoreFullError, match=r"largest holders: pid \d+ 200\.0 MiB"):
         client.put(np.zeros(200 * MIB, np.uint8), timeout_s=0.05)
@@ -261,16 +263,16 @@ async def test_put_async_leaves_the_loop_free(store: Serving, client: StoreClien
     client.attach(asyncio.get_running_loop())
     held = client.put(np.zeros(200 * MIB, np.uint8))
 
-    async def let_go() -> None:
+    async def drop() -> None:
         nonlocal held
         del held
 
     async with asyncio.timeout(20):
-        ref, _ = await asyncio.gather(client.put_async(np.ones(200 * MIB, np.uint8), timeout_s=20), let_go())
+        ref, _ = await asyncio.gather(client.put_async(np.ones(200 * MIB, np.uint8), timeout_s=20), drop())
     assert (await ref)[-1] == 1
 
 
-def test_refs_travel_between_processes_in_messages(store: Serving, client: StoreClient) -> None:
+def test_refs_can_be_sent_between_processes_in_messages(store: Serving, client: StoreClient) -> None:
     other = store.connect()
     for _ in range(200):
         ref = client.put(b"passed on")
@@ -280,11 +282,13 @@ def test_refs_travel_between_processes_in_messages(store: Serving, client: Store
         assert arrived.get() == b"passed on"
     del arrived
     other.close()
-    client.stats()  # a request takes along what was dropped
+    client.stats()  # a request reports the dropped refs, too
     assert store.stats()["objects_count"] == 0
 
 
-async def test_a_ref_that_arrives_again_at_once_asks_the_store_nothing(store: Serving, client: StoreClient) -> None:
+async def test_ref_that_arrives_again_at_once_needs_no_request_to_the_store(
+    store: Serving, client: StoreClient
+) -> None:
     client.attach(asyncio.get_running_loop())
     sender = store.connect()
     refs = [sender.put(np.arange(1000))]
@@ -299,23 +303,25 @@ async def test_a_ref_that_arrives_again_at_once_asks_the_store_nothing(store: Se
     assert store.stats()["hits_count"] == hits_count
     object_id = refs.pop().id
     sender.close()
-    await asyncio.to_thread(wait_until, lambda: store.stats()["objects_count"] == 0, "what lingers is given back")
+    await asyncio.to_thread(wait_until, lambda: store.stats()["objects_count"] == 0, "the object is released")
     with pytest.raises(ObjectNotFoundError):
         client.get(object_id)
 
 
-async def test_room_that_lingers_elsewhere_is_found(store: Serving, client: StoreClient) -> None:
+async def test_put_reclaims_memory_that_another_client_still_has_in_view(store: Serving, client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     sender = store.connect()
     ref = sender.put(np.zeros(200 * MIB, np.uint8))
     data, _ = dumps(ref, Carrier(sender))
-    assert loads(data, (), Carrier(client)).get()[-1] == 0  # dropped at once; the client still has it in view
+    assert loads(data, (), Carrier(client)).get()[-1] == 0  # dropped at once; the client still has it pinned
     del ref
     assert (await asyncio.to_thread(sender.put, np.ones(200 * MIB, np.uint8))).get()[-1] == 1
     sender.close()
 
 
-def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Serving, client: StoreClient) -> None:
+def test_client_is_disabled_in_a_forked_child_and_the_parent_is_not_disturbed(
+    store: Serving, client: StoreClient
+) -> None:
     ref = client.put("the parent's")
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -337,7 +343,7 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
 @pytest.mark.parametrize(
     "act", [lambda client, ref: client.put(np.zeros(MIB)), lambda client, ref: ref.get()], ids=["put", "get"]
 )
-def test_a_request_that_is_interrupted_leaves_nothing(
+def test_interrupted_request_leaves_nothing(
     store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[bytes]], object]
 ) -> None:
     channel = SocketChannel(store.path, peer := IDS.peer(), MonotonicClock())
@@ -357,14 +363,14 @@ def test_a_request_that_is_interrupted_leaves_nothing(
     del ref
 
     def is_empty() -> bool:
-        client.stats()  # the answer to what was interrupted may come late: a segment is made first
+        client.stats()  # the answer to the interrupted request may arrive late, after a segment was made
         return store.stats()["objects_count"] == store.stats()["used_bytes"] == 0
 
-    wait_until(is_empty, "what was interrupted is given back")
+    wait_until(is_empty, "the memory of the interrupted request is released")
     client.close()
 
 
-def test_the_owner_learns_who_comes_and_goes(store: Serving) -> None:
+def test_owner_of_the_store_is_notified_of_processes_that_connect_and_leave(store: Serving) -> None:
     with store.process("say('here'); hear()") as process:
         assert hear(process) == "here"
         assert store.opened_pids == [process.pid]
@@ -386,7 +392,7 @@ def _raw(store: Serving) -> socket.socket:
     [b"\xc1", b"\x93\x01\x02", b"\x90", b"\x01", b"\x92\x02\x01", b"\x93\x63\x01\x02", b"x" * 60_000, b"\x81" * 5000],
     ids=["no msgpack", "cut", "empty", "no list", "before hello", "unknown", "noise", "deep"],
 )
-def test_a_bad_packet_closes_its_connection_and_touches_nobody_else(
+def test_bad_packet_closes_its_connection_and_affects_no_other_process(
     store: Serving, client: StoreClient, packet: bytes
 ) -> None:
     ref = client.put("safe")
@@ -397,13 +403,13 @@ def test_a_bad_packet_closes_its_connection_and_touches_nobody_else(
     assert ref.get() == "safe"
 
 
-def test_connecting_where_nobody_listens_names_the_path(store: Serving) -> None:
+def test_connection_without_a_listener_is_an_error_that_names_the_path(store: Serving) -> None:
     with pytest.raises(PeerUnreachableError, match=r"no object store answers at /nowhere/store"):
         StoreClient.connect("/nowhere/store", IDS.peer())
 
 
 @pytest.mark.parametrize("make_value", [lambda: np.zeros(3 * MIB), lambda: b"x" * MIB, lambda: list(range(1000))])
-def test_nothing_is_left_when_everybody_has_gone(
+def test_nothing_is_left_when_every_process_has_disconnected(
     store: Serving, client: StoreClient, make_value: Callable[[], object]
 ) -> None:
     for _ in range(20):

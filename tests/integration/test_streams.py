@@ -1,4 +1,4 @@
-"""Methods that yield: flow control, early ends, errors midway."""
+"""Methods that yield: flow control, early ends, and errors in the middle of a stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.running import wait_for_answer
 
 
 async def closed(source, count):
-    """Return how many items were made, when so many generators have been closed."""
+    """Wait until `count` generators have been closed, and return how many items were made."""
     return (await wait_for_answer(source.state, lambda state: state[1] == count, f"{count} closed generators"))[0]
 
 
@@ -27,7 +27,7 @@ async def test_stream_gives_every_item_in_order(runtime, method):
 
 
 @pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
-async def test_stream_of_nothing_ends(runtime, method):
+async def test_empty_stream_ends(runtime, method):
     source = await Source.spawn()
     assert [n async for n in getattr(source, method)(0)] == []
 
@@ -47,7 +47,7 @@ async def test_slow_reader_holds_the_generator_back(runtime, method):
 
 
 @pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
-async def test_leaving_the_loop_early_reaches_the_generators_finally(runtime, method):
+async def test_close_of_a_stream_after_a_break_runs_the_finally_of_the_generator(runtime, method):
     source = await Source.options(max_concurrency=2).spawn()
     stream = getattr(source, method)(100_000)
     async for n in stream:
@@ -57,7 +57,7 @@ async def test_leaving_the_loop_early_reaches_the_generators_finally(runtime, me
     assert await closed(source, 1) < 100_000
 
 
-async def test_error_midway_comes_after_the_items_before_it(runtime):
+async def test_error_of_a_stream_arrives_after_the_items_before_it(runtime):
     source = await Source.spawn()
     seen = []
 
@@ -80,7 +80,7 @@ async def test_two_streams_of_one_actor_interleave(runtime):
     assert [n async for n in right] == [2]
 
 
-async def test_stream_ends_when_its_actor_dies(runtime):
+async def test_stream_raises_when_its_actor_is_killed(runtime):
     source = await Source.options(max_concurrency=2).spawn()
     items = aiter(source.numbers(100_000))
     assert await anext(items) == 0
@@ -102,7 +102,7 @@ async def test_actor_reads_a_stream_of_another(runtime):
     assert await summer.total(await Source.spawn(), 100) == 4950
 
 
-async def test_stream_of_an_object_argument_gets_its_value(runtime):
+async def test_stream_with_an_object_ref_argument_gets_its_value(runtime):
     class Letters(art.Actor):
         async def letters(self, word):
             for letter in word:
@@ -132,12 +132,12 @@ async def test_await_of_a_stream_is_a_type_error(runtime):
 
 
 @pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
-def test_for_in_plain_code(session, method):
+def test_stream_is_read_by_a_for_loop_in_plain_code(session, method):
     source = Source.spawn().result(10)
     assert list(getattr(source, method)(100)) == list(range(100))
 
 
-def test_leaving_a_for_early_in_plain_code_reaches_the_generators_finally(session):
+def test_early_exit_of_a_for_loop_in_plain_code_runs_the_finally_of_the_generator(session):
     source = Source.options(max_concurrency=2).spawn().result(10)
     for n in source.numbers(100_000):
         if n == 3:
@@ -146,7 +146,7 @@ def test_leaving_a_for_early_in_plain_code_reaches_the_generators_finally(sessio
         pass
 
 
-async def test_large_items_travel(runtime):
+async def test_large_items_of_a_stream_arrive(runtime):
     class Large(art.Actor):
         async def arrays(self, count):
             import numpy as np
@@ -173,7 +173,7 @@ async def test_deadline_of_a_stream_counts_per_item(runtime):
         await _all(steady.ticks.options(timeout_s=0.1)(2, 30))
 
 
-async def test_counter_beside_a_stream_is_not_disturbed(runtime):
+async def test_other_actor_can_be_called_while_a_stream_is_read(runtime):
     source, counter = await Source.spawn(), await Counter.spawn()
     async for _ in source.numbers(50):
         await counter.add()
@@ -196,7 +196,7 @@ async def test_tell_to_a_method_that_yields_is_refused_at_the_caller(runtime):
 
 
 @pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
-async def test_breaking_out_of_the_loop_is_enough_to_close_the_generator(runtime, method):
+async def test_break_of_the_loop_closes_the_generator(runtime, method):
     source = await Source.options(max_concurrency=2).spawn()
     async for n in getattr(source, method)(100_000):
         if n == 3:
@@ -245,7 +245,7 @@ async def test_cancelled_reader_closes_the_generator(runtime):
     assert await closed(source, 1) == 1
 
 
-async def test_deadline_of_an_item_closes_the_generator_and_the_actor_serves_on(runtime):
+async def test_deadline_of_an_item_closes_the_generator_and_the_actor_still_serves(runtime):
     class Stuck(Source):
         async def stuck(self):
             try:
@@ -268,12 +268,12 @@ async def test_deadline_of_an_item_closes_the_generator_and_the_actor_serves_on(
 
 
 @pytest.mark.parametrize("restart", ["temporary", "permanent"])
-async def test_killed_process_of_the_generator_ends_the_stream_after_the_items_that_came(node_runtime, restart):
+async def test_death_of_the_process_of_the_generator_ends_the_stream_after_the_received_items(node_runtime, restart):
     class Mortal(Source):
         async def numbers_then_death(self, count):
             for n in range(count):
                 yield n
-            await asyncio.sleep(0.05)  # what was yielded is on its way: the fault is to come after it
+            await asyncio.sleep(0.05)  # the yielded items must leave the process before the fault
             os.kill(os.getpid(), signal.SIGKILL)
 
     source = await Mortal.options(isolation="process", restart=restart).spawn()
@@ -289,7 +289,7 @@ async def test_killed_process_of_the_generator_ends_the_stream_after_the_items_t
     assert (seen, caught.value.executed) == ([0, 1, 2], "maybe")
 
 
-async def test_killed_process_of_the_reader_closes_the_generator(node_runtime, tmp_path):
+async def test_death_of_the_process_of_the_reader_closes_the_generator(node_runtime, tmp_path):
     class Reader(art.Actor):
         async def read(self, source, folder):
             async for _ in source.numbers(100_000):

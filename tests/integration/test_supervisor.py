@@ -1,4 +1,4 @@
-"""Supervisors through the runtime: starts, restarts, orders of both, dynamic children, giving up."""
+"""Supervisors in the runtime: order of starts and restarts, strategies, dynamic children, restart intensity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.running import wait_for_answer
 
 
 class Noted(art.Actor):
-    """Tells a recorder of its starts and stops."""
+    """Reports its starts and stops to a recorder."""
 
     def __init__(self, recorder, label, fails=False):
         self.recorder, self.label, self.fails = recorder, label, fails
@@ -43,7 +43,7 @@ class Noted(art.Actor):
 
 
 class Trio(art.Supervisor):
-    """Three children a, b, c; what they are is told at the spawn."""
+    """A supervisor with the children a, b and c, whose options are given at the spawn."""
 
     def __init__(self, recorder, options=None, failing=None):
         self.recorder, self.options_of, self.failing = recorder, options or {}, failing
@@ -73,12 +73,12 @@ PLACES = [{}, {"isolation": "process"}]
 
 
 async def until_notes(recorder, count):
-    """Return what was noted, when it is so much."""
+    """Wait until there are `count` notes, and return them."""
     return await wait_for_answer(recorder.all, lambda notes: len(notes) >= count, f"{count} notes")
 
 
 async def exits(child):
-    """Let a child fail; it is restarted."""
+    """Let a child fail that will be restarted."""
     with pytest.raises(art.ActorUnavailableError):
         await child.exit()
 
@@ -135,7 +135,7 @@ async def test_rest_for_one_restarts_the_failed_child_and_those_after_it(runtime
         ("temporary", "finish", False),
     ],
 )
-async def test_restart_type_decides_by_the_exit(runtime, place, restart, end, is_restarted):
+async def test_restart_type_and_exit_decide_whether_a_child_is_restarted(runtime, place, restart, end, is_restarted):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder, {"restart": restart, **place})
     child = await trio.child("b")
@@ -151,7 +151,7 @@ async def test_restart_type_decides_by_the_exit(runtime, place, restart, end, is
 
 
 @pytest.mark.parametrize("order", ["stop", "kill"])
-async def test_child_ended_by_order_is_not_restarted(runtime, order):
+async def test_child_that_was_stopped_or_killed_is_not_restarted(runtime, order):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder)
     child = await trio.child("b")
@@ -178,7 +178,7 @@ async def test_intensity_exceeded_ends_the_supervisor_and_its_children(runtime):
     assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
 
 
-async def test_intensity_of_an_actor_alone_ends_it_with_that_reason(runtime):
+async def test_intensity_exceeded_by_an_unsupervised_actor_ends_it_with_that_reason(runtime):
     faulty = await Faulty.options(restart="permanent", max_restarts=2).spawn()
     down = art.monitor(faulty)
     for _ in range(2):
@@ -191,7 +191,7 @@ async def test_intensity_of_an_actor_alone_ends_it_with_that_reason(runtime):
     assert (await down).reason.kind is art.ExitKind.INTENSITY
 
 
-async def test_actor_alone_that_does_not_restart_dies_with_its_own_reason(runtime):
+async def test_unsupervised_actor_that_does_not_restart_ends_with_its_own_reason(runtime):
     faulty = await Faulty.spawn()
     down = art.monitor(faulty)
     with pytest.raises(art.ActorDiedError):
@@ -199,7 +199,7 @@ async def test_actor_alone_that_does_not_restart_dies_with_its_own_reason(runtim
     assert (await down).reason.kind is art.ExitKind.ERROR
 
 
-async def test_supervisor_that_gives_up_is_restarted_by_its_own(runtime):
+async def test_supervisor_that_gives_up_is_restarted_by_its_own_supervisor(runtime):
     class Top(art.Supervisor):
         def __init__(self, recorder):
             self.recorder = recorder
@@ -231,7 +231,7 @@ async def test_child_that_fails_to_start_fails_the_spawn_and_leaves_nothing(runt
     assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
 
 
-async def test_start_child_adds_one_and_stop_child_takes_it_away(runtime):
+async def test_start_child_adds_a_child_and_stop_child_removes_it(runtime):
     recorder = await Recorder.spawn()
     supervisor = await Empty.spawn()
     child = await supervisor.start_child(art.Child(Noted, recorder, "x", id="x"))
@@ -254,7 +254,7 @@ async def test_start_child_that_fails_is_an_error_and_adds_nothing(runtime):
 
 
 class Hasty(art.Actor):
-    """Its first incarnation fails right after its start."""
+    """An actor whose first incarnation fails right after its start."""
 
     async def on_start(self):
         if self.context.incarnation == 1:
@@ -290,20 +290,20 @@ async def test_start_child_of_a_taken_id_is_refused(runtime):
     assert len(await trio.children_info()) == 3
 
 
-async def test_child_of_an_unknown_id_is_a_value_error_that_names_those_there_are(runtime):
+async def test_child_of_an_unknown_id_is_a_value_error_that_names_the_existing_children(runtime):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder)
     with pytest.raises(ValueError, match=r"'d'.*a, b, c"):
         await trio.child("d")
 
 
-async def test_children_info_tells_state_restarts_and_last_exit(runtime):
+async def test_children_info_has_state_restarts_and_last_exit(runtime):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder)
     await exits(await trio.child("b"))
     await (await trio.child("b")).incarnation()
-    a, b, c = await wait_for_answer(  # the child may answer before its supervisor has heard that it runs
-        trio.children_info, lambda infos: infos[1].state != "starting", "the supervisor hears that the child runs"
+    a, b, c = await wait_for_answer(  # the child may answer before its supervisor knows that it runs
+        trio.children_info, lambda infos: infos[1].state != "starting", "the supervisor knows that the child runs"
     )
     assert [(info.id, info.state, info.restarts) for info in (a, b, c)] == [
         ("a", "running", 0),
@@ -325,7 +325,7 @@ def test_misspelt_option_of_a_child_is_a_type_error_that_names_the_nearest():
         art.Child(Counter, id="c", restarts="permanent")
 
 
-async def test_supervised_actor_has_a_name(runtime):
+async def test_supervised_actor_with_a_name_is_found_by_lookup(runtime):
     class Named(art.Supervisor):
         def children(self):
             yield art.Child(Counter, 4, id="c", name="supervised")
@@ -334,7 +334,7 @@ async def test_supervised_actor_has_a_name(runtime):
     assert await (await art.lookup("supervised")).value() == 4
 
 
-async def test_child_that_reserves_has_its_own_process_and_returns_after_a_kill_under_its_ref(node_runtime):
+async def test_child_with_reservations_has_its_own_process_and_keeps_its_ref_after_a_kill(node_runtime):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder, {"cpus": 1})
     child = await trio.child("b")
@@ -358,7 +358,7 @@ async def test_supervisor_is_in_a_process_apart_from_its_children(node_runtime):
     assert await supervisor.pid() != await child.pid()
 
 
-async def test_subclass_of_a_supervisor_may_have_methods_of_its_own(runtime):
+async def test_subclass_of_a_supervisor_may_have_its_own_methods(runtime):
     class Own(Trio):
         def labels(self):
             return list("abc")
@@ -367,7 +367,7 @@ async def test_subclass_of_a_supervisor_may_have_methods_of_its_own(runtime):
     assert await own.labels() == ["a", "b", "c"]
 
 
-def test_supervisor_in_plain_code(session):
+def test_supervisor_works_in_plain_code(session):
     recorder = Recorder.spawn().result(10)
     trio = Trio.spawn(recorder).result(10)
     assert trio.child("a").result(10).label_of().result(10) == "a"

@@ -1,4 +1,4 @@
-"""What a child's failure does to its siblings and to those who call: stops that don't drain, words that don't wait."""
+"""Effects of a child's failure: its siblings stop without a drain, and its callers get errors at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.running import wait_for_answer
 
 PLACES = [{}, {"isolation": "process"}]
 SOON_S = 4.0
-"""Less than the default `shutdown_s`, and than the delays of these tests."""
+"""Less than the default `shutdown_s` and than the delays of these tests."""
 
 
 class Consumer(art.Actor):
@@ -27,7 +27,7 @@ class Consumer(art.Actor):
 
 
 class Producer(art.Actor):
-    """Waits for what nobody gives it while it is in hand, with more in its mailbox."""
+    """Waits in its first call for a gate that stays closed, with another call in its mailbox."""
 
     def __init__(self, gate, recorder):
         self.gate, self.recorder = gate, recorder
@@ -46,7 +46,7 @@ class Producer(art.Actor):
 
 
 class Line(art.Supervisor):
-    """A consumer and its producer, which is stopped when the consumer fails."""
+    """A consumer and its producer; the producer is stopped when the consumer fails."""
 
     strategy = "rest_for_one"
 
@@ -59,7 +59,7 @@ class Line(art.Supervisor):
 
 
 async def line_at_work(options):
-    """Return a line whose producer has a call in hand that does not end, and another in its mailbox."""
+    """Return a line whose producer runs a call that does not end, with another call in its mailbox."""
     gate, recorder = await Gate.options(max_concurrency=9).spawn(), await Recorder.spawn()
     line = await Line.spawn(gate, recorder, **options)
     consumer, producer = await line.child("consumer"), await line.child("producer")
@@ -69,9 +69,7 @@ async def line_at_work(options):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
-async def test_sibling_that_a_failure_stops_does_not_drain_and_its_next_incarnation_handles_what_waits(
-    runtime, options
-):
+async def test_sibling_stopped_by_a_failure_does_not_drain_and_its_next_incarnation_handles_the_queue(runtime, options):
     consumer, producer, in_hand, queued, recorder = await line_at_work(options)
     began = time.monotonic()
     with pytest.raises(art.ActorUnavailableError):
@@ -87,7 +85,7 @@ async def test_sibling_that_a_failure_stops_does_not_drain_and_its_next_incarnat
     assert await recorder.all() == ["on_stop", 2]
 
 
-async def test_temporary_sibling_that_a_failure_stops_ends_at_once_for_those_who_called_it(runtime):
+async def test_temporary_sibling_stopped_by_a_failure_ends_at_once_for_its_callers(runtime):
     consumer, producer, in_hand, queued, recorder = await line_at_work({"restart": "temporary"})
     began = time.monotonic()
     await consumer.take.tell("poison")
@@ -123,7 +121,7 @@ class Pair(art.Supervisor):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
-async def test_on_stop_of_a_sibling_that_a_failure_stops_has_no_longer_than_shutdown_s(runtime, options):
+async def test_on_stop_of_a_sibling_stopped_by_a_failure_has_at_most_shutdown_s(runtime, options):
     pair = await Pair.spawn(await Gate.options(max_concurrency=9).spawn(), {"shutdown_s": 0.1, **options})
     slow = await pair.child("slow")
     await (await pair.child("consumer")).take.tell("poison")
@@ -131,7 +129,7 @@ async def test_on_stop_of_a_sibling_that_a_failure_stops_has_no_longer_than_shut
     assert [info.restarts for info in await pair.children_info()] == [1, 1]
 
 
-async def test_caller_of_a_child_that_failed_hears_so_before_its_siblings_have_stopped(runtime):
+async def test_caller_of_a_failed_child_gets_its_error_before_the_siblings_have_stopped(runtime):
     gate = await Gate.options(max_concurrency=9).spawn()
     pair = await Pair.spawn(gate, {"shutdown_s": 60})
     consumer = await pair.child("consumer")
@@ -146,7 +144,7 @@ async def test_caller_of_a_child_that_failed_hears_so_before_its_siblings_have_s
         assert await consumer.incarnation() == 2
 
 
-async def test_supervisor_that_a_siblings_failure_stops_does_not_let_its_children_drain(runtime):
+async def test_supervisor_stopped_by_the_failure_of_a_sibling_does_not_drain_its_children(runtime):
     class Top(art.Supervisor):
         strategy = "rest_for_one"
 
@@ -186,7 +184,7 @@ async def test_ordered_stop_of_a_supervisor_still_drains_its_children(runtime):
 
 
 class Fragile(art.Actor):
-    """Dies of what it is asked before it has handled a message, so that its restart backs off."""
+    """Ends before it has handled a message, so that its restart backs off."""
 
     async def die(self):
         await asyncio.sleep(0)
@@ -211,7 +209,7 @@ class Guard(art.Supervisor):
 
 
 async def twice(call):
-    """Have an actor fail twice, each time before it has handled a message: the second restart waits."""
+    """Let an actor fail twice before it handles a message, so that the second restart waits; return the last error."""
     with pytest.raises(art.ActorUnavailableError):
         await call()
     with pytest.raises(art.ActorUnavailableError) as caught:
@@ -220,7 +218,7 @@ async def twice(call):
 
 
 @pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
-async def test_caller_of_a_supervised_child_in_back_off_hears_at_once_when_it_is_started_again(runtime, options):
+async def test_caller_of_a_supervised_child_in_back_off_gets_an_error_with_the_restart_delay_at_once(runtime, options):
     guard = await Guard.spawn(options)
     fragile = await guard.child("fragile")
     async with asyncio.timeout(20):
@@ -230,13 +228,13 @@ async def test_caller_of_a_supervised_child_in_back_off_hears_at_once_when_it_is
     assert [info.state for info in await guard.children_info()] == ["backing_off"]
 
 
-async def test_caller_of_a_supervised_process_in_back_off_hears_at_once_when_it_is_started_again(node_runtime):
+async def test_caller_of_a_supervised_process_in_back_off_gets_an_error_with_the_restart_delay_at_once(node_runtime):
     fragile = await (await Guard.spawn({"isolation": "process"})).child("fragile")
     async with asyncio.timeout(20):
         assert "is started again in 60 s: crashed" in str(await twice(fragile.exit))
 
 
-async def test_caller_of_an_actor_alone_in_back_off_hears_at_once_when_it_is_started_again(runtime):
+async def test_caller_of_an_unsupervised_actor_in_back_off_gets_an_error_with_the_restart_delay_at_once(runtime):
     fragile = await Fragile.options(restart="permanent", backoff=BACKOFF).spawn()
     async with asyncio.timeout(20):
         assert "is started again in 60 s" in str(await twice(fragile.die))

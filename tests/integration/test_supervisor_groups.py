@@ -1,4 +1,4 @@
-"""Groups of a supervisor's children that stop and start in turn: whole, in order, whatever happens meanwhile."""
+"""Groups of children that their supervisor stops and starts in order, also when other events occur meanwhile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Crowd(art.Supervisor):
 
 
 class Slow(Plain):
-    """Starts when the gate is open, from its second incarnation on; notes both."""
+    """Waits for the gate in each start after the first; notes the begin and the end of each start."""
 
     def __init__(self, recorder, gate, label):
         self.recorder, self.gate, self.label = recorder, gate, label
@@ -51,7 +51,7 @@ class Slow(Plain):
 
 
 class Queue(art.Supervisor):
-    """Three of them; the second has a process of its own if told."""
+    """Three slow children; `isolation` is that of the second."""
 
     strategy = "one_for_all"
 
@@ -68,19 +68,19 @@ ALL_BEGUN = ["a begins", "a runs", "b begins", "b runs", "c begins", "c runs"]
 
 
 async def wait_until_one_waits(gate):
-    """Return when a child has come to the gate."""
+    """Wait until a child has reached the gate."""
     await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a child waits at the gate")
 
 
 async def wait_until_states_are(queue, *states):
-    """Return when the supervisor knows that its children are in these states: a child answers calls before that."""
+    """Wait until the supervisor knows these states of its children, which a child may answer calls before."""
     await wait_for_answer(
         queue.children_info, lambda infos: [info.state for info in infos] == [*states], f"its children are {states}"
     )
 
 
 async def queue_at_the_gate(isolation=None):
-    """Return a queue of which the first child waits to start again, with its children, the gate and what was noted."""
+    """Return a queue whose first child waits at the gate to restart, its children, the gate and the recorder."""
     recorder, gate = await Recorder.spawn(), await Gate.options(max_concurrency=9).spawn()
     queue = await Queue.spawn(recorder, gate, isolation)
     children = {label: await queue.child(label) for label in "abc"}
@@ -94,13 +94,13 @@ async def test_every_child_of_a_large_group_is_restarted(runtime):
     refs = [await crowd.child(f"c{number}") for number in range(500)]
     with pytest.raises(art.ActorUnavailableError):
         await refs[200].fail()
-    await wait_for_answer(  # the caller of the one that failed hears so before the others have stopped
+    await wait_for_answer(  # the caller of the failed child gets its error before the others have stopped
         crowd.children_info, lambda infos: [info.restarts for info in infos] == [1] * 500, "one restart of each child"
     )
     assert await art.gather(*[ref.incarnation() for ref in refs]) == [2] * 500
 
 
-async def test_neighbours_of_a_large_group_share_a_process_and_all_processes_are_used(node_runtime):
+async def test_adjacent_children_of_a_large_group_share_a_process_and_all_processes_are_used(node_runtime):
     crowd = await Crowd.spawn(16)
     pids = [await (await crowd.child(f"c{number}")).pid() for number in range(16)]
     assert pids == [pid for pid in dict.fromkeys(pids) for _ in range(4)]
@@ -108,7 +108,7 @@ async def test_neighbours_of_a_large_group_share_a_process_and_all_processes_are
 
 
 @pytest.mark.parametrize("isolation", [None, "process"])
-async def test_each_child_starts_when_the_one_before_runs(runtime, isolation):
+async def test_each_child_starts_when_the_previous_one_runs(runtime, isolation):
     _, children, gate, recorder = await queue_at_the_gate(isolation)
     assert await recorder.all() == [*ALL_BEGUN, "a begins"]
     await gate.open()
@@ -116,7 +116,7 @@ async def test_each_child_starts_when_the_one_before_runs(runtime, isolation):
     assert await recorder.all() == [*ALL_BEGUN, *ALL_BEGUN]
 
 
-async def test_child_of_a_group_can_be_called_by_the_next_one_as_it_starts(runtime):
+async def test_restarted_child_can_be_called_by_the_next_child_while_that_one_starts(runtime):
     class Second(Plain):
         def __init__(self, first_name):
             self.first_name = first_name
@@ -143,7 +143,7 @@ async def test_child_of_a_group_can_be_called_by_the_next_one_as_it_starts(runti
 
 @pytest.mark.parametrize("order", ["stop", "kill"])
 @pytest.mark.parametrize("isolation", [None, "process"])
-async def test_child_that_is_ended_by_order_before_its_turn_is_passed_over(runtime, isolation, order):
+async def test_child_that_is_stopped_or_killed_before_its_turn_is_skipped(runtime, isolation, order):
     queue, children, gate, recorder = await queue_at_the_gate(isolation)
     ending = getattr(children["b"], order)()
     await wait_for_answer(children["b"].is_alive, lambda is_alive: not is_alive, "the second child has ended")
@@ -155,7 +155,7 @@ async def test_child_that_is_ended_by_order_before_its_turn_is_passed_over(runti
 
 
 @pytest.mark.parametrize("order", ["stop", "kill"])
-async def test_child_that_is_ended_by_order_in_its_turn_lets_those_behind_it_start(runtime, order):
+async def test_child_that_is_stopped_or_killed_while_it_starts_does_not_prevent_later_starts(runtime, order):
     queue, children, gate, recorder = await queue_at_the_gate()
     await getattr(children["a"], order)()
     await gate.open()
@@ -171,7 +171,7 @@ async def test_supervisor_that_stops_while_its_group_starts_leaves_nothing(runti
     assert sorted(actor["label"][:4] for actor in (await runtime.status())["actors"]) == ["Gate", "Reco"]
 
 
-async def test_failure_of_one_start_begins_the_group_anew(runtime):
+async def test_failed_start_of_one_child_restarts_the_whole_group(runtime):
     class Flaky(Plain):
         def __init__(self):
             if self.context.incarnation == 2:
@@ -193,7 +193,7 @@ async def test_failure_of_one_start_begins_the_group_anew(runtime):
     assert [info.restarts for info in await three.children_info()] == [2, 2, 1]
 
 
-async def test_worker_that_is_killed_while_a_group_starts_there_is_replaced(node_runtime):
+async def test_worker_killed_while_a_group_starts_in_it_is_replaced(node_runtime):
     recorder, gate = await Recorder.spawn(), await Gate.options(max_concurrency=9).spawn()
     queue = await Queue.spawn(recorder, gate)
     children = [await queue.child(label) for label in "abc"]
@@ -208,8 +208,8 @@ async def test_worker_that_is_killed_while_a_group_starts_there_is_replaced(node
     await wait_until_states_are(queue, "running", "running", "running")
 
 
-async def test_restarted_child_may_answer_before_its_supervisor_hears_that_it_runs(node: Node, node_runtime):
-    """The host answers callers itself; the news of the start goes through the daemon, which is stopped here."""
+async def test_restarted_child_may_answer_before_its_supervisor_knows_that_it_runs(node: Node, node_runtime):
+    """The host answers callers itself; the notice of the start goes through the daemon, which is stopped here."""
     gate, recorder = await Gate.options(max_concurrency=9).spawn(), await Recorder.spawn()
 
     class Single(art.Supervisor):
@@ -231,7 +231,7 @@ async def test_restarted_child_may_answer_before_its_supervisor_hears_that_it_ru
     await wait_until_states_are(single, "running")
 
 
-async def test_child_that_its_supervisor_gives_up_ends_with_that_reason_and_its_siblings_with_shutdown(runtime):
+async def test_child_that_exceeds_the_intensity_ends_with_that_reason_and_its_siblings_with_shutdown(runtime):
     class Impatient(Crowd):
         strategy, max_restarts = "one_for_one", 0
 

@@ -1,4 +1,4 @@
-"""Supervisors whose children can't be started: whoever waits hears why, and nobody waits for what was never begun."""
+"""Supervisors whose children can't be started: callers get the error, and no stop waits for an unstarted child."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LOCK = threading.Lock()
 
 
 class Holder(art.Actor):
-    """Takes anything."""
+    """Holds any value."""
 
     def __init__(self, value=None):
         self.value = value
 
 
 class Stuck(art.Actor):
-    """Its start ends when the gate is open."""
+    """An actor whose start waits for a gate."""
 
     def __init__(self, gate):
         self.gate = gate
@@ -36,7 +36,7 @@ class Team(art.Supervisor):
 
 
 class Wrong(art.Supervisor):
-    """Its children are what the function gives, after one that is well."""
+    """A supervisor with a valid child and the child that a function returns."""
 
     def __init__(self, make):
         self.make = make
@@ -81,7 +81,7 @@ async def test_spawn_of_a_supervisor_whose_second_child_cannot_be_started_fails_
         assert await labels(runtime) == []
 
 
-async def test_children_that_are_none_fail_the_spawn_with_what_to_write(runtime):
+async def test_invalid_children_fail_the_spawn_with_an_error_that_shows_the_right_form(runtime):
     class Forgetful(art.Supervisor):
         def children(self):
             art.Child(Holder)
@@ -90,7 +90,7 @@ async def test_children_that_are_none_fail_the_spawn_with_what_to_write(runtime)
         await Forgetful.spawn()
 
 
-async def test_start_child_that_raises_before_anything_starts_is_an_error_and_the_supervisor_stops(runtime):
+async def test_start_child_that_raises_before_the_start_is_an_error_and_the_supervisor_still_works(runtime):
     team = await Team.spawn()
     async with asyncio.timeout(20):
         with pytest.raises(ValueError, match="snapshot_every"):
@@ -101,21 +101,21 @@ async def test_start_child_that_raises_before_anything_starts_is_an_error_and_th
         assert not await child.is_alive()
 
 
-async def test_start_child_of_a_class_is_a_type_error_that_says_what_to_give(runtime):
+async def test_start_child_of_a_class_is_a_type_error_that_names_the_right_argument(runtime):
     team = await Team.spawn()
     with pytest.raises(TypeError, match=r"Holder'> is no Child; give art.Child\(Holder, ...\)"):
         await team.start_child(Holder)
 
 
 async def stuck_start(team):
-    """Begin to add a child whose start does not end; return the call when the start is under way."""
+    """Add a child whose start does not end; return the call and the gate of that start when it has begun."""
     gate = await Gate.options(max_concurrency=9).spawn()
     adding = team.start_child(art.Child(Stuck, gate, id="stuck"))
     await wait_for_answer(gate.counts, lambda counts: counts[0] > 0, "a call is in the gate")
     return adding, gate
 
 
-async def test_stop_of_a_supervisor_breaks_off_the_start_of_a_child_that_was_being_added(runtime):
+async def test_stop_of_a_supervisor_aborts_the_start_of_an_added_child(runtime):
     team = await Team.spawn()
     adding, _ = await stuck_start(team)
     async with asyncio.timeout(20):
@@ -125,7 +125,7 @@ async def test_stop_of_a_supervisor_breaks_off_the_start_of_a_child_that_was_bei
     assert await labels(runtime) == ["Gate"]
 
 
-async def test_start_child_that_its_caller_cancels_ends_the_start_and_adds_nothing(runtime):
+async def test_cancelled_start_child_aborts_the_start_and_adds_nothing(runtime):
     team = await Team.spawn()
     adding, gate = await stuck_start(team)
     adding.cancel()
@@ -135,7 +135,7 @@ async def test_start_child_that_its_caller_cancels_ends_the_start_and_adds_nothi
         await (await team.start_child(art.Child(Holder, id="stuck"))).is_alive()
 
 
-async def test_supervisor_whose_on_start_leaves_out_its_bases_says_so_and_stops(runtime):
+async def test_supervisor_whose_on_start_does_not_call_super_refuses_children_and_can_be_stopped(runtime):
     class Own(art.Supervisor):
         async def on_start(self):
             self.is_up = True
@@ -147,7 +147,7 @@ async def test_supervisor_whose_on_start_leaves_out_its_bases_says_so_and_stops(
         await own.stop()
 
 
-async def test_child_that_is_stopped_in_the_step_that_adds_it_does_not_start_and_the_supervisor_stops(runtime):
+async def test_child_stopped_in_the_step_that_adds_it_does_not_start_and_the_supervisor_stops(runtime):
     class Hasty(Team):
         async def add_and_stop(self, child):
             adding, stopping = (asyncio.ensure_future(c) for c in (self.start_child(child), self.stop_child(child.id)))
@@ -162,7 +162,7 @@ async def test_child_that_is_stopped_in_the_step_that_adds_it_does_not_start_and
     assert (await runtime.status())["actors"] == []
 
 
-async def test_supervisor_stops_though_a_child_is_an_actor_of_another_which_runs_on(runtime):
+async def test_stop_of_a_supervisor_does_not_stop_an_existing_actor_that_it_took_as_a_child(runtime):
     class Borrower(art.Supervisor):
         def children(self):
             yield art.Child(Counter, name="one", if_exists="get")
@@ -174,7 +174,7 @@ async def test_supervisor_stops_though_a_child_is_an_actor_of_another_which_runs
     assert await counter.add() == 1
 
 
-async def test_start_that_takes_no_notice_of_being_cancelled_ends_when_its_time_to_stop_is_over(runtime):
+async def test_start_that_ignores_its_cancellation_ends_after_shutdown_s(runtime):
     class Stubborn(art.Actor):
         async def on_start(self):
             while True:

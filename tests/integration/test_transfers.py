@@ -1,4 +1,7 @@
-"""Objects between stores: whole and once, over connections that break, down a tree; copies are given up first."""
+"""Pulls of objects between stores: complete, once, over connections that break, and from other readers.
+
+Copies of remote objects are evicted first.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def unix_transport(directory: str) -> UnixTransport:
 
 
 @pytest.mark.parametrize("length_bytes", [1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * MIB + 77])
-async def test_an_object_is_pulled_whole(make_transport: MakeTransport, tmp_path: Path, length_bytes: int) -> None:
+async def test_object_is_pulled_completely(make_transport: MakeTransport, tmp_path: Path, length_bytes: int) -> None:
     async with store_nodes(2, make_transport, tmp_path) as (origin, reader):
         data = os.urandom(length_bytes)
         object_id = await origin.make(data)
@@ -78,7 +81,7 @@ async def test_an_object_is_pulled_whole(make_transport: MakeTransport, tmp_path
         await until(lambda: reader.server.stats()["objects_count"] == 0)
 
 
-async def test_what_is_in_flight_is_bounded(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_bytes_in_flight_are_bounded(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         asked_bytes = taken_bytes = most_bytes = 0
 
@@ -99,7 +102,7 @@ async def test_what_is_in_flight_is_bounded(memory: MakeTransport, tmp_path: Pat
         assert (asked_bytes, most_bytes) == (60 * MIB, WINDOW_BYTES)
 
 
-async def test_a_pull_goes_on_where_it_was_when_its_connection_breaks(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_pull_resumes_at_its_offset_after_its_connection_broke(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         data = os.urandom(40 * MIB)
         object_id = await origin.make(data)
@@ -121,11 +124,11 @@ async def test_a_pull_goes_on_where_it_was_when_its_connection_breaks(memory: Ma
         await reader.pull(object_id, origin)
         assert await reader.bytes_of(object_id) == data
         assert sorted(asked) == [offset for offset, _ in chunks(40 * MIB)]
-        assert sum(asked.values()) <= 40 + 3 * WINDOW_BYTES // CHUNK_BYTES  # what was in flight, and no more
+        assert sum(asked.values()) <= 40 + 3 * WINDOW_BYTES // CHUNK_BYTES  # only the chunks in flight are sent again
         assert reader.transfers.statistics()["chunks_taken_count"] == 40
 
 
-async def test_a_pull_survives_connections_that_are_reset(tmp_path: Path) -> None:
+async def test_pull_survives_connections_that_are_reset(tmp_path: Path) -> None:
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
     async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
         data = os.urandom(40 * MIB)
@@ -134,23 +137,23 @@ async def test_a_pull_survives_connections_that_are_reset(tmp_path: Path) -> Non
 
         async with InterposedProxy(reader.transport.address, Random(1)) as proxy:
 
-            def reset_now_and_then(_: Any, buffers: Any) -> Any:
+            def reset_sometimes(_: Any, buffers: Any) -> Any:
                 nonlocal taken_count
                 taken_count += 1
-                if taken_count % 10 == 5:  # not with the last: nobody is to connect while the proxy ends
+                if taken_count % 10 == 5:  # not with the last one: no peer may connect while the proxy ends
                     proxy.reset()
                 return buffers
 
-            reader.on_received = reset_now_and_then
+            reader.on_received = reset_sometimes
             await reader.pull(object_id, origin)
         assert proxy.resets_count >= 3
         assert await reader.bytes_of(object_id) == data
         counts = reader.transfers.statistics()
         assert (counts["chunks_taken_count"], counts["chunks_wrong_count"]) == (40, 0)
-        assert origin.transfers.statistics()["chunks_sent_count"] == 40, "the link sends again what was lost"
+        assert origin.transfers.statistics()["chunks_sent_count"] == 40, "the link sends the lost chunks again"
 
 
-async def test_a_chunk_that_changed_on_the_way_is_asked_for_again(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_chunk_corrupted_in_transit_is_requested_again(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         data = os.urandom(10 * MIB)
         object_id = await origin.make(data)
@@ -172,7 +175,7 @@ async def test_a_chunk_that_changed_on_the_way_is_asked_for_again(memory: MakeTr
         assert reader.transfers.statistics()["chunks_wrong_count"] == len(spoilt) == 4
 
 
-async def test_chunks_arrive_in_their_object_over_sockets_and_are_copied_nowhere(tmp_path: Path) -> None:
+async def test_chunks_are_received_directly_into_their_object_without_a_copy(tmp_path: Path) -> None:
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
     async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
         data = os.urandom(8 * MIB)
@@ -187,11 +190,11 @@ async def test_chunks_arrive_in_their_object_over_sockets_and_are_copied_nowhere
         await reader.pull(object_id, origin)
         assert await reader.bytes_of(object_id) == data
         in_place = [isinstance(owner, mmap) for owner in owners]
-        assert in_place[1:] == [True] * 7, "the first may arrive with what opens the connection"
+        assert in_place[1:] == [True] * 7, "only the first may arrive together with the opening of the connection"
         owners.clear()
 
 
-async def test_a_source_given_up_in_the_middle_of_a_chunk_writes_no_more_of_it(tmp_path: Path) -> None:
+async def test_source_abandoned_in_the_middle_of_a_chunk_writes_no_more_of_it(tmp_path: Path) -> None:
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
     async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
         data = os.urandom(4 * MIB)
@@ -199,22 +202,22 @@ async def test_a_source_given_up_in_the_middle_of_a_chunk_writes_no_more_of_it(t
         object_memory: list[memoryview] = []
         find = reader.transfers.landing
 
-        def give_up(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+        def abandon(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
             landing = find(peer, envelope, size_bytes)
             if landing is not None and not object_memory:
                 assert landing.memory is not None
                 object_memory.append(landing.memory)
-                reader.transfers.received(peer, [GONE, object_id], ())  # the next turn asks for this chunk anew
+                reader.transfers.received(peer, [GONE, object_id], ())  # the next iteration requests this chunk again
             return landing
 
-        reader.transfers.landing = give_up  # type: ignore[method-assign]
+        reader.transfers.landing = abandon  # type: ignore[method-assign]
         await reader.pull(object_id, origin)
         assert await reader.bytes_of(object_id) == data
         counts = reader.transfers.statistics()
         assert (counts["chunks_taken_count"], counts["chunks_wrong_count"]) == (4, 0)
 
 
-async def test_a_source_that_sends_nothing_right_ends_the_pull(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_source_that_sends_only_wrong_chunks_fails_the_pull(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         object_id = await origin.make(os.urandom(3 * MIB))
         reader.on_received = lambda envelope, buffers: [bytes(len(buffers[0]))]
@@ -225,7 +228,7 @@ async def test_a_source_that_sends_nothing_right_ends_the_pull(memory: MakeTrans
         assert reader.server.stats()["used_bytes"] == 0
 
 
-async def test_many_readers_read_from_each_other(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_many_readers_pull_an_object_from_each_other(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(9, memory, tmp_path) as (origin, *readers):
         data = os.urandom(20 * MIB)
         object_id = await origin.make(data)
@@ -234,10 +237,10 @@ async def test_many_readers_read_from_each_other(memory: MakeTransport, tmp_path
             assert await reader.bytes_of(object_id) == data
         sent = [node.transfers.statistics()["chunks_sent_count"] for node in (origin, *readers)]
         assert sum(sent) == 20 * len(readers)
-        assert sent[0] <= 20 * WIDTH, "the origin served as many as it serves at a time, the others the rest"
+        assert sent[0] <= 20 * WIDTH, "the origin serves at most WIDTH readers at a time"
 
 
-async def test_readers_of_a_reader_that_goes_come_back_to_the_origin(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_readers_of_a_reader_that_ends_fall_back_to_the_origin(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(7, memory, tmp_path) as (origin, *readers):
         data = os.urandom(30 * MIB)
         object_id = await origin.make(data)
@@ -263,20 +266,20 @@ async def test_readers_of_a_reader_that_goes_come_back_to_the_origin(memory: Mak
         assert not pulling.done()
 
 
-async def test_an_object_that_nobody_has_is_not_found(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_pull_of_an_object_that_no_node_has_is_not_found(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         with pytest.raises(ObjectNotFoundError):
             await reader.pull(IDS.object(), origin)
 
 
-async def test_copies_of_what_is_elsewhere_are_given_up_first_and_fetched_again(
+async def test_copies_of_remote_objects_are_evicted_first_and_fetched_again(
     memory: MakeTransport, tmp_path: Path
 ) -> None:
     async with store_nodes(2, memory, tmp_path, 16 * MIB) as (origin, reader):
         copied = [(await origin.make(data), data) for data in (os.urandom(5 * MIB), os.urandom(5 * MIB))]
         for object_id, _ in copied:
             await reader.pull(object_id, origin)
-        own = await reader.make(b"own bytes!" * MIB)  # room for it is what the first copy had
+        own = await reader.make(b"own bytes!" * MIB)  # it takes the memory of the first copy
         counts = reader.server.stats()
         assert (counts["evictions_count"], counts["spills_count"], counts["objects_count"]) == (1, 0, 3)
         assert await reader.bytes_of(own) == b"own bytes!" * MIB
@@ -285,7 +288,7 @@ async def test_copies_of_what_is_elsewhere_are_given_up_first_and_fetched_again(
             assert await reader.bytes_of(object_id) == data
 
 
-async def test_an_object_that_is_still_to_be_made_is_waited_for(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_pull_waits_for_an_object_that_is_not_made_yet(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         object_id = IDS.object()
         target = await origin.server.exchange.create(object_id, 100)
@@ -299,8 +302,10 @@ async def test_an_object_that_is_still_to_be_made_is_waited_for(memory: MakeTran
         assert await reader.bytes_of(object_id) == b"x" * 100
 
 
-async def test_pulls_of_what_is_still_to_be_made_keep_no_other_waiting(memory: MakeTransport, tmp_path: Path) -> None:
-    """Each result needs the next one at the reader first, as where calls with `returns="ref"` are chained."""
+async def test_pulls_of_objects_that_are_not_made_yet_do_not_delay_other_pulls(
+    memory: MakeTransport, tmp_path: Path
+) -> None:
+    """Each object is made only after the reader has the next one, as in a chain of calls with `returns="ref"`."""
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
         chain = [IDS.object() for _ in range(PULLS_COUNT + 1)]
         pulls = []
@@ -330,7 +335,7 @@ async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
         assert np.array_equal(await asyncio.to_thread(copy.get), array)
         await inquire(theirs, ReleaseObject(object=ref.id))
         del copy
-        await asyncio.to_thread(wait_until, lambda: there.stats()["objects_count"] == 0, "the copy went")
+        await asyncio.to_thread(wait_until, lambda: there.stats()["objects_count"] == 0, "the copy is deleted")
         with pytest.raises(ObjectNotFoundError):
             await inquire(theirs, PullObject(object=IDS.object(), origin=origin))
         daemons[0].end()

@@ -1,4 +1,4 @@
-"""`actorrt tree` against a node that runs."""
+"""The commands `actorrt tree` and `actorrt ps` with a running node."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_tree_shows_every_actor_below_its_parent(node, node_runtime):
     assert tree[at + 4].endswith("error: SystemExit: 3")
 
 
-async def test_tree_of_no_node_is_told_in_one_line(tmp_path):
+async def test_tree_without_a_node_is_an_error_of_one_line(tmp_path):
     command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address=unix://{tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=20)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

@@ -1,4 +1,4 @@
-"""Object refs between two nodes of one machine: they work as on one, and hold what they refer to."""
+"""Object refs between two nodes of one machine: they work as on one node, and hold their objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = 3 << 20
 
 
 class Keeper(art.Actor):
-    """Takes refs and values, keeps them, and passes them on."""
+    """Keeps refs and values, and passes them on."""
 
     def __init__(self) -> None:
         self.kept: Any = None
@@ -77,7 +77,7 @@ def nodes(count: int) -> Iterator[list[Node]]:
     finally:
         for node in started:
             node.end()
-        find_nodes()  # removes what those that were killed have left
+        find_nodes()  # removes the files of killed nodes
 
 
 async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
@@ -95,45 +95,45 @@ async def start_keeper(node: Node) -> None:
 
 @asynccontextmanager
 async def here_and_there() -> AsyncIterator[tuple[Node, Node, art.ActorRef[Keeper]]]:
-    """Run two nodes; this process is connected to the first, with a keeper on the second."""
+    """Run two nodes: this process is connected to the first, and the second has a keeper."""
     with nodes(2) as (here, there):
         await start_keeper(there)
         async with art.Runtime(here.url):
             yield here, there, await keeper_on(there.descriptor)
 
 
-async def until_store(node: Node, is_so: Callable[[StoreClient], bool], what: str) -> None:
+async def until_store(node: Node, is_true: Callable[[StoreClient], bool], what: str) -> None:
     client = StoreClient.connect(node.descriptor.store, IdSource().peer())
     try:
-        await asyncio.to_thread(wait_until, lambda: is_so(client), f"{what} at {node.url}")
+        await asyncio.to_thread(wait_until, lambda: is_true(client), f"{what} at {node.url}")
     finally:
         client.close()
 
 
 async def until_objects(node: Node, count: int) -> None:
-    """Wait until a node's store knows so many objects."""
+    """Wait until the store of a node has `count` objects."""
     await until_store(node, lambda store: store.stats()["objects_count"] == count, f"{count} objects")
 
 
 async def until_held(node: Node, by: list[Node]) -> None:
-    """Wait until a node's one object is held by other nodes, those and nobody else."""
+    """Wait until exactly the nodes `by` hold the only object of a node."""
     holders = sorted(f"node {other.descriptor.peer[:8]}" for other in by)
     await until_store(node, lambda store: [sorted(o[3]) for o in store.list_objects(2)] == [holders], f"{holders}")
 
 
-async def test_refs_and_large_values_are_read_on_another_node_and_let_go_of_on_both():
+async def test_refs_and_large_values_are_read_on_another_node_and_released_on_both_nodes():
     async with here_and_there() as (here, there, keeper):
         ref = art.put(np.ones(LARGE, np.uint8))
         assert await keeper.total(ref) == LARGE
         assert await keeper.total_of([ref, art.put(np.ones(5, np.uint8)), ref]) == 2 * LARGE + 5
         assert await keeper.total(np.ones(LARGE, np.uint8)) == LARGE
-        assert await keeper.total(await ref) == LARGE, "what lies in the store is lent"
+        assert await keeper.total(await ref) == LARGE, "an array of the store is sent by reference"
         del ref
         await until_objects(there, 0)
         await until_objects(here, 0)
 
 
-async def test_a_ref_inside_an_object_is_followed():
+async def test_ref_inside_an_object_is_resolved_on_another_node():
     async with here_and_there() as (here, there, keeper):
         inner = art.put(np.ones(LARGE, np.uint8))
         outer = art.put({"inner": inner, "name": "abc"})
@@ -144,13 +144,13 @@ async def test_a_ref_inside_an_object_is_followed():
         await until_objects(here, 0)
 
 
-async def test_results_come_from_another_node_and_those_kept_there_can_be_passed_on():
+async def test_results_arrive_from_another_node_and_refs_to_results_there_can_be_passed_on():
     async with here_and_there() as (here, there, keeper):
         assert (await keeper.make(LARGE)).sum() == LARGE
         assert (await (await keeper.put(LARGE))[0]).sum() == LARGE
         local = await Keeper.spawn()
         ref = keeper.make_slowly.options(returns="ref")(LARGE)
-        total = local.total(ref)  # waits in its place, in a third process
+        total = local.total(ref)  # the call waits in its mailbox, in a third process
         assert not ref.done()
         await keeper.open()
         assert await total == LARGE
@@ -160,7 +160,7 @@ async def test_results_come_from_another_node_and_those_kept_there_can_be_passed
         await until_objects(here, 0)
 
 
-async def test_an_object_lives_while_somebody_on_another_node_holds_it():
+async def test_object_lives_while_a_process_on_another_node_holds_it():
     async with here_and_there() as (here, _, keeper):
         ref = art.put(np.ones(LARGE, np.uint8))
         await keeper.keep([ref])
@@ -170,7 +170,7 @@ async def test_an_object_lives_while_somebody_on_another_node_holds_it():
         await until_objects(here, 0)
 
 
-async def test_what_a_node_held_is_given_back_when_it_dies():
+async def test_objects_held_by_a_node_are_released_when_the_node_dies():
     async with here_and_there() as (here, there, keeper):
         ref = art.put(np.ones(LARGE, np.uint8))
         await keeper.keep([ref])
@@ -180,7 +180,7 @@ async def test_what_a_node_held_is_given_back_when_it_dies():
         await until_objects(here, 0)
 
 
-async def test_what_a_node_had_made_is_lost_at_once_when_it_dies_but_for_copies():
+async def test_objects_made_by_a_node_are_lost_at_once_when_it_dies_unless_copied():
     with nodes(2) as (here, there):
         await start_keeper(there)
         async with art.Runtime(here.url):
@@ -198,7 +198,7 @@ async def test_what_a_node_had_made_is_lost_at_once_when_it_dies_but_for_copies(
             assert await keeper.read_kept() == LARGE
 
 
-async def test_a_ref_passed_on_by_a_node_that_dies_is_still_held_where_it_was_made():
+async def test_ref_passed_on_by_a_node_that_dies_still_holds_its_object_at_the_origin():
     with nodes(3) as (here, between, beyond):
         for node in (between, beyond):
             await start_keeper(node)

@@ -1,4 +1,4 @@
-"""Typed refs: what mypy says of calls through `ActorRef[Counter]`, with the project's plugin."""
+"""Typed refs: the messages of mypy with the project's plugin about calls of an `ActorRef[Counter]`."""
 
 import inspect
 import textwrap
@@ -146,11 +146,11 @@ def test_calls_through_a_ref_have_the_types_of_the_methods_and_wrong_ones_are_er
         if place.startswith(f"{source}:"):
             messages.setdefault(int(place.rpartition(":")[2]), text)
     first = head.count("\n") + 1
-    said = {line: messages.get(first + number, "") for number, line in enumerate(CALLS)}
-    assert {line: text[: len(CALLS[line])] if CALLS[line] else text for line, text in said.items()} == CALLS
+    found = {line: messages.get(first + number, "") for number, line in enumerate(CALLS)}
+    assert {line: text[: len(CALLS[line])] if CALLS[line] else text for line, text in found.items()} == CALLS
 
 
-async def test_signatures_and_names_are_there_for_notebooks(runtime):
+async def test_signatures_and_method_names_are_available_for_completion_in_notebooks(runtime):
     counter = await Counter.spawn()
     assert {"add", "value", "stop"} <= set(dir(counter))
     assert {"add", "value", "stop"} <= set(dir(art.ActorGroup([counter])))

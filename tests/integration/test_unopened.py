@@ -1,4 +1,4 @@
-"""Messages whose arguments can't be opened: the method does not run, and the actor is well."""
+"""Messages whose arguments can't be opened: the method does not run, and the actor survives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LARGE = 300_000
 
 
 class Unwelcome:
-    """Raises where it is rebuilt."""
+    """Raises when it is unpickled."""
 
     def __init__(self, array: np.ndarray | None = None) -> None:
         self.array = array
@@ -34,7 +34,7 @@ def stored():
     return Unwelcome(np.ones(LARGE)), LookupError
 
 
-def lent():
+def by_reference():
     return Unwelcome(art.put(np.ones(LARGE)).get()), LookupError
 
 
@@ -44,7 +44,7 @@ def freed():
     return ref, art.ObjectNotFoundError
 
 
-ARGUMENTS = pytest.mark.parametrize("make", [small, stored, lent, freed])
+ARGUMENTS = pytest.mark.parametrize("make", [small, stored, by_reference, freed])
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ async def subject(runtime, tmp_path):
 
 
 @ARGUMENTS
-async def test_ask_gets_the_error_unexecuted_and_the_actor_lives(subject, tmp_path, make):
+async def test_ask_with_an_argument_that_cannot_be_opened_fails_unexecuted_and_the_actor_survives(
+    subject, tmp_path, make
+):
     argument, kind = make()
     with pytest.raises(kind) as caught:
         await subject.record(argument)
@@ -65,7 +67,9 @@ async def test_ask_gets_the_error_unexecuted_and_the_actor_lives(subject, tmp_pa
 
 
 @ARGUMENTS
-async def test_tell_is_a_dead_letter_and_the_actor_lives(subject, runtime, tmp_path, make):
+async def test_tell_with_an_argument_that_cannot_be_opened_is_a_dead_letter_and_the_actor_survives(
+    subject, runtime, tmp_path, make
+):
     argument, _ = make()
     await subject.record.tell(argument)
     assert await subject.record("next") == "next"
@@ -74,7 +78,7 @@ async def test_tell_is_a_dead_letter_and_the_actor_lives(subject, runtime, tmp_p
     assert Notes(tmp_path).read() == ["next"]
 
 
-async def test_view_of_a_freed_object_that_was_told_is_a_dead_letter(node_runtime, tmp_path):
+async def test_tell_with_a_view_of_a_freed_object_is_a_dead_letter(node_runtime, tmp_path):
     subject = await Subject.spawn(tmp_path)
     ref = art.put(np.ones(LARGE))
     array = await ref
@@ -85,7 +89,7 @@ async def test_view_of_a_freed_object_that_was_told_is_a_dead_letter(node_runtim
     assert await subject.incarnation() == 1
 
 
-async def test_error_of_the_call_that_was_to_make_an_argument_is_unexecuted(subject, tmp_path):
+async def test_error_of_the_call_that_produces_an_argument_is_unexecuted(subject, tmp_path):
     faulty = await Faulty.spawn()
     result = faulty.raise_value_error.options(returns="ref")()
     with pytest.raises(ValueError, match="no such thing") as caught:
@@ -95,7 +99,9 @@ async def test_error_of_the_call_that_was_to_make_an_argument_is_unexecuted(subj
     assert Notes(tmp_path).read() == ["next"]
 
 
-async def test_actor_that_was_to_make_an_argument_and_failed_is_not_taken_for_the_receiver(subject, tmp_path):
+async def test_death_of_the_actor_that_produces_an_argument_is_not_treated_as_the_death_of_the_receiver(
+    subject, tmp_path
+):
     failing = await Subject.options(restart="permanent").spawn(tmp_path)
     result = failing.exit.options(returns="ref")()
     with pytest.raises(art.ActorUnavailableError) as caught:
@@ -105,7 +111,7 @@ async def test_actor_that_was_to_make_an_argument_and_failed_is_not_taken_for_th
     assert Notes(tmp_path).read() == ["next"]
 
 
-async def test_unopened_call_of_a_key_makes_room_for_the_next(subject, tmp_path):
+async def test_call_of_a_key_whose_arguments_cannot_be_opened_frees_the_key(subject, tmp_path):
     record = subject.record.options(key="k")
     unopened, opened = record(Unwelcome()), record("opened")
     with pytest.raises(LookupError):

@@ -1,4 +1,4 @@
-"""Values, not aliases: what travels is fixed when the call expression returns, and large things go by the store."""
+"""Arguments and results are values: they are captured when the call expression returns; large ones go by the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGE = 300_000
 SIZES = (10, LARGE)
 
 
-async def test_list_changed_after_the_call_arrives_as_it_was(runtime):
+async def test_list_changed_after_the_call_arrives_unchanged(runtime):
     echo = await Echo.spawn()
     items = [1, [2]]
     reply = echo.echo(items)
@@ -27,7 +27,7 @@ async def test_list_changed_after_the_call_arrives_as_it_was(runtime):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_array_changed_after_the_call_arrives_as_it_was(runtime, size):
+async def test_array_changed_after_the_call_arrives_unchanged(runtime, size):
     echo = await Echo.spawn()
     array = np.ones(size)
     reply = echo.total(array)
@@ -36,7 +36,7 @@ async def test_array_changed_after_the_call_arrives_as_it_was(runtime, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_array_changed_after_a_spawn_is_constructed_with_as_it_was(runtime, size):
+async def test_array_changed_after_a_spawn_reaches_the_constructor_unchanged(runtime, size):
     class Holder(art.Actor):
         def __init__(self, array):
             self.array = array
@@ -65,7 +65,7 @@ async def test_result_is_not_the_actors_own_object(runtime):
     assert await recorder.all() == [1]
 
 
-async def test_result_that_the_actor_changes_afterwards_stays_as_it_was(runtime):
+async def test_result_that_the_actor_changes_afterwards_arrives_unchanged(runtime):
     class Growing(art.Actor):
         def __init__(self, size):
             self.array = np.zeros(size)
@@ -90,7 +90,7 @@ async def test_argument_kept_by_one_actor_is_not_shared_with_another(runtime):
     assert await two.all() == [{"k": []}]
 
 
-async def test_yielded_item_changed_by_the_generator_stays_as_it_was(runtime):
+async def test_yielded_item_that_the_generator_changes_arrives_unchanged(runtime):
     class Changing(art.Actor):
         async def items(self):
             item = [0]
@@ -118,7 +118,7 @@ async def test_yielded_item_changed_by_the_generator_stays_as_it_was(runtime):
     ],
     ids=["int16", "strided", "bytes", "bytearray", "str", "nested", "table", "arrow", "list"],
 )
-async def test_value_comes_back_equal_and_of_its_type(runtime, make, size):
+async def test_value_returns_equal_and_of_its_type(runtime, make, size):
     value = make(size)
     back = await (await Echo.spawn()).echo(value)
     assert type(back) is type(value)
@@ -141,7 +141,7 @@ async def test_large_values_leave_nothing_in_the_store_when_they_are_dropped(run
         await echo.echo(1)
 
 
-async def test_large_arguments_of_a_tell_are_given_back(runtime):
+async def test_large_arguments_of_a_tell_are_released(runtime):
     class Sink(art.Actor):
         def __init__(self):
             self.total = 0.0
@@ -160,7 +160,7 @@ async def test_large_arguments_of_a_tell_are_given_back(runtime):
         await sink.sum()
 
 
-async def test_exception_with_an_array_travels(runtime):
+async def test_exception_with_an_array_arrives(runtime):
     class Thrower(art.Actor):
         def throw(self):
             raise ValueError(np.ones(LARGE))
@@ -171,7 +171,7 @@ async def test_exception_with_an_array_travels(runtime):
 
 
 class Shelf(art.Actor):
-    """Keeps arrays, and says where they lie."""
+    """Keeps arrays, and checks whether they are shared or copied."""
 
     def keep(self, *arrays):
         self.arrays = arrays
@@ -184,13 +184,13 @@ class Shelf(art.Actor):
         self.arrays = ()
 
     async def is_kept_by_reference(self, array):
-        """Whether a child on the same loop gets, and gives back, these very bytes."""
+        """Return whether a child on the same loop gets and returns the same bytes, and whether they are writable."""
         shelf = await Shelf.spawn()
         (back,) = await shelf.keep(array)
         return np.shares_memory(back, array), back.flags.writeable
 
     async def pass_on(self, array):
-        """Have a child on the same loop add it up, which is handled by a runner that has nothing to do afterwards."""
+        """Let a child on the same loop add it up; the runner that handles the call is idle afterwards."""
         child = await Echo.spawn()
         return await child.total(array)
 
@@ -204,10 +204,10 @@ async def test_array_of_the_store_passes_by_reference_inside_a_process(runtime):
     ref = art.put(np.arange(LARGE))
     assert await shelf.is_kept_by_reference(ref) == (True, False)
     assert await shelf.keeps_part_of([ref]) == (True, False)
-    assert await shelf.is_kept_by_reference(np.arange(LARGE)) == (True, False)  # it came by the store
+    assert await shelf.is_kept_by_reference(np.arange(LARGE)) == (True, False)  # it arrived through the store
 
 
-async def test_array_of_the_store_is_not_copied_on_its_way_to_another_process(runtime):
+async def test_array_of_the_store_is_sent_to_another_process_without_a_copy(runtime):
     shelf = await Shelf.options(isolation="process").spawn()
     ref = art.put({"a": np.arange(LARGE), "b": np.ones(LARGE)})
     value = await ref
@@ -222,14 +222,14 @@ async def test_array_of_the_store_is_not_copied_on_its_way_to_another_process(ru
         await shelf.total()
 
 
-async def test_array_that_was_passed_on_is_in_nobodys_view_when_the_calls_are_over(runtime):
+async def test_array_that_was_passed_on_is_unpinned_when_the_calls_are_complete(runtime):
     shelf = await Shelf.options(isolation="process").spawn()
     array = await art.put(np.ones(LARGE))
     assert await shelf.pass_on(array) == LARGE
     own = await Echo.spawn()
     reply = own.total(array)
     assert await reply == LARGE
-    for _ in range(2):  # the second one is not handled
+    for _ in range(2):  # the second call is not handled
         assert await own.total.options(key="once")(array) == LARGE
     told = own.total.tell(array)
     await told
@@ -237,12 +237,12 @@ async def test_array_that_was_passed_on_is_in_nobodys_view_when_the_calls_are_ov
     del array
     async with asyncio.timeout(PATIENCE_S):
         while art.store_stats()["objects_count"] > 0:
-            await runtime.status()  # and no further call, which would take the place of the last
+            await runtime.status()  # and no further call, which would replace the last one
     assert reply.done()
     assert told.done()
 
 
-async def test_array_of_an_object_that_was_freed_is_not_found_elsewhere_and_stays_here(runtime):
+async def test_array_of_a_freed_object_stays_readable_here_and_is_not_found_elsewhere(runtime):
     shelf = await Shelf.options(isolation="process").spawn()
     ref = art.put(np.ones(LARGE))
     array = await ref
@@ -254,7 +254,7 @@ async def test_array_of_an_object_that_was_freed_is_not_found_elsewhere_and_stay
     assert await shelf.total() == LARGE
 
 
-async def test_array_of_the_store_goes_to_many_and_to_those_who_never_open_it(runtime):
+async def test_array_of_the_store_sent_to_many_is_released_even_if_a_receiver_never_opens_it(runtime):
     shelves = await Shelf.options(isolation="process").spawn_many(2)
     array = await art.put(np.ones(LARGE))
     assert [len(kept) for kept in await shelves.keep(array)] == [1, 1]
@@ -269,7 +269,7 @@ async def test_array_of_the_store_goes_to_many_and_to_those_who_never_open_it(ru
         await shelves[1].total()
 
 
-async def test_items_of_a_stream_that_lie_in_the_store_are_not_copied(runtime):
+async def test_items_of_a_stream_that_are_in_the_store_are_not_copied(runtime):
     class Reader(art.Actor):
         async def parts(self, ref, count):
             array = await ref[0]
@@ -282,7 +282,7 @@ async def test_items_of_a_stream_that_lie_in_the_store_are_not_copied(runtime):
     assert art.store_stats()["objects_count"] == 1
 
 
-def test_array_of_the_store_from_plain_code(session):
+def test_array_of_the_store_can_be_sent_from_plain_code(session):
     shelf = Shelf.spawn().result(10)
     array = art.put(np.ones(LARGE)).get()
     (back,) = shelf.keep(array).result(10)
@@ -290,7 +290,7 @@ def test_array_of_the_store_from_plain_code(session):
 
 
 class Neighbour(art.Actor):
-    """Says whether what it gets is what its parent has."""
+    """Returns the identities of its arguments, and the value that it keeps."""
 
     def __init__(self) -> None:
         self.kept = None
@@ -310,11 +310,11 @@ class Neighbour(art.Actor):
 
 
 class Family(art.Actor):
-    """An actor with a child beside it."""
+    """An actor with a child in the same process."""
 
     async def on_start(self):
         self.child = await Neighbour.spawn()
-        await self.child.identities()  # from now on the way there is known
+        await self.child.identities()  # from now on the route to the child is known
 
     async def are_passed_by_reference(self, *values):
         there = await self.child.identities(*values, named=values[0])
@@ -336,13 +336,13 @@ CONSTANTS = [
 
 
 @pytest.mark.parametrize("value", CONSTANTS, ids=lambda value: type(value).__name__)
-async def test_what_can_not_change_passes_by_reference_inside_a_process(runtime, value):
+async def test_immutable_values_pass_by_reference_inside_a_process(runtime, value):
     family = await Family.spawn()
     assert await family.are_passed_by_reference(value, 1) == [True, True, True]
     assert await family.comes_back(value) == [True, True, True]
 
 
-async def test_what_holds_anything_that_can_change_is_a_copy_inside_a_process(runtime):
+async def test_values_that_contain_mutable_parts_are_copied_inside_a_process(runtime):
     family = await Family.spawn()
     for value in ([b"x" * 2000], ("x" * 2000, []), (bytearray(2000),), tuple(range(5000))):
         assert await family.are_passed_by_reference(value) == [False, False]
@@ -350,11 +350,11 @@ async def test_what_holds_anything_that_can_change_is_a_copy_inside_a_process(ru
 
 
 @pytest.mark.parametrize("size", [2000, LARGE])
-async def test_arguments_on_their_way_to_a_neighbour_that_is_elsewhere_arrive(node_runtime, size):
+async def test_arguments_captured_for_a_neighbour_on_the_loop_arrive_in_another_process(node_runtime, size):
     shelf = await Shelf.options(isolation="process").spawn()
     calls, spec = node_runtime.endpoint.calls, shelf._interface.methods["keep"]
     route = node_runtime.endpoint.routes.of(shelf)
-    route.inbox, link = object(), route.link  # as it was when the arguments were fixed
+    route.inbox, link = object(), route.link  # the route at the time of the capture
     message = calls._captures.call(shelf, spec, ("x" * size, (1, b"y")), {}, DEFAULT_CALL)
     route.inbox = None
     assert route.link is link

@@ -1,4 +1,4 @@
-"""Workers forked by a real zygote: who their parent is, how they end, what they leave behind."""
+"""Workers forked by a real zygote: their parent, their ends, and that they leave nothing behind."""
 
 import json
 import os
@@ -15,7 +15,7 @@ PROCESSES = Path(__file__).parent / "processes"
 
 @pytest.fixture
 def scenario():
-    """Runs a scenario of `processes/daemon.py`; a scenario leaves no child behind."""
+    """A function that runs a scenario of `processes/daemon.py` and checks that it leaves no child behind."""
 
     def run(*arguments):
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{PROCESSES}", "PYTHONWARNINGS": "error"}
@@ -42,7 +42,7 @@ def test_twenty_workers_are_children_of_the_daemon_and_leave_no_zombie(scenario,
     assert result == {"are_children": True, "exits": [[None, 9, "killed"]] * 20, "left": []}
 
 
-def test_exit_of_a_worker_is_told_with_its_last_lines(scenario):
+def test_exit_of_a_worker_is_reported_with_its_last_lines(scenario):
     result = scenario("exits")
     assert {name: case["exit"] for name, case in result.items()} == {
         "returns": [0, None, "crashed"],
@@ -63,7 +63,7 @@ def test_exit_of_a_worker_is_told_with_its_last_lines(scenario):
     assert result["no_directory"]["stderr"][-1] == "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"
 
 
-def test_worker_is_born_clean_and_configured(scenario):
+def test_worker_starts_clean_and_configured(scenario):
     facts = scenario("describe")
     del facts["latency_s"]
     daemon, pid = facts.pop("daemon"), facts["pid"]
@@ -77,23 +77,23 @@ def test_worker_is_born_clean_and_configured(scenario):
         "omp": "1",
         "path": "/last",
         "stdin": "/dev/null",
-        "fds": [0, 1, 2, 3],  # the last one lists the others
+        "fds": [0, 1, 2, 3],  # the last one is open to list the others
         "main": ["main", "sys"],
         "interrupt": True,
         "terminate": True,
     }
 
 
-def test_real_zygote_has_one_thread_whatever_the_environment_asks_for(scenario):
+def test_real_zygote_has_one_thread_even_if_the_environment_asks_for_more(scenario):
     facts = scenario("everything_preloaded")
     assert facts == {"missing": ["torch", "gymnasium"], "threads": 1, "omp": "4", "changed": "2"}
 
 
-def test_sigterm_ends_a_worker_as_killed(scenario):
+def test_worker_ended_by_sigterm_is_reported_as_killed(scenario):
     assert scenario("interrupted") == [None, 15, "killed"]
 
 
-def test_sigkill_while_the_kernel_kills_for_memory_is_out_of_memory(scenario):
+def test_sigkill_with_a_growing_kernel_count_of_memory_kills_is_reported_as_out_of_memory(scenario):
     assert scenario("out_of_memory") == [[None, 9, "out_of_memory"], [None, 9, "killed"]]
 
 
@@ -103,7 +103,7 @@ def test_workers_draw_different_random_numbers(scenario):
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario, loop):
+def test_killed_zygote_is_replaced_and_its_workers_survive(scenario, loop):
     assert scenario("zygote_killed", loop) == {
         "is_another": True,
         "after": [[0, None, "crashed"]] * 5,
@@ -113,7 +113,7 @@ def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario, loo
     }
 
 
-def test_fork_outlives_zygotes_that_are_killed_before_they_are_ready(scenario):
+def test_fork_succeeds_after_zygotes_were_killed_before_they_were_ready(scenario):
     assert scenario("zygotes_killed_before_they_are_ready") == [0, None, "crashed"]
 
 
@@ -154,18 +154,18 @@ def test_zygote_that_cannot_start_fails_each_fork(scenario):
     assert scenario("zygote_that_cannot_start") == [["ActorStartError", message]] * 2
 
 
-def test_zygote_that_is_stuck_is_replaced_after_a_typed_error(scenario):
+def test_stuck_zygote_is_replaced_after_a_typed_error(scenario):
     error = ["ActorStartError", "no worker could be forked: no answer in 3.0 s"]
     assert scenario("zygote_that_is_stuck") == [error, [0, None, "crashed"]]
 
 
-def test_zygote_with_a_second_thread_refuses_and_says_so(scenario):
+def test_zygote_with_a_second_thread_refuses_to_fork_and_names_the_reason(scenario):
     kind, message = scenario("zygote_with_threads")
     assert kind == "ActorStartError"
     assert message.startswith("no worker could be forked: the zygote has 2 threads (")
 
 
-def test_modules_that_cannot_be_preloaded_are_told_and_given_up_and_no_fork_fails(scenario):
+def test_modules_that_cannot_be_preloaded_are_reported_and_skipped_and_no_fork_fails(scenario):
     first, second, warnings = scenario("modules_preloaded")
     assert first == second == {"missing": ["no_such_module", "leaving", "ending", "threaded"], "threads": 1, "omp": "1"}
     given_up = "{} is not preloaded: {}; workers import it themselves".format
@@ -186,7 +186,7 @@ def test_fork_that_is_cancelled_leaves_no_worker(scenario):
     assert scenario("cancelled") == []
 
 
-def test_what_user_code_started_ends_with_its_worker(scenario):
+def test_processes_started_by_user_code_end_with_their_worker(scenario):
     assert scenario("grandchildren") == {"are_there": [True, True], "left": []}
 
 
@@ -219,7 +219,7 @@ def test_flood_of_output_is_complete_and_leaves_the_loop_responsive(scenario):
     assert result["longest_turn_s"] < 1
 
 
-def test_close_ends_every_process_and_fails_what_is_under_way(scenario):
+def test_close_ends_every_process_and_fails_pending_forks(scenario):
     result = scenario("closing")
     assert result.pop("took_s") < 2
     assert result == {
@@ -242,5 +242,5 @@ def test_configuration_that_is_too_large_is_refused(scenario):
 
 def test_median_fork_is_answered_in_30_ms_and_runs_in_50_ms(scenario):
     figures = scenario("latency")
-    assert figures["answer_s"][15] < 0.03  # targets are 10 and 15 ms; machines that run tests are busy
+    assert figures["answer_s"][15] < 0.03  # the targets are 10 and 15 ms; a machine that runs tests is busy
     assert figures["main_s"][15] < 0.05

@@ -1,4 +1,4 @@
-"""Actors that leave evidence: one that notes in a file what it does, and one that notes what it is told of others."""
+"""An actor that records its actions in a file, and an actor that records the ends of another actor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.running import wait_until
 
 
 class Subject(art.Actor):
-    """Notes in a file what it does, so that it can be read after its death.
+    """Records its actions in a file, which can be read after its death.
 
     Args:
-        folder: of the file `notes`; `hold` and `block` wait there for a file `open`.
+        folder: has the file `notes`; `hold` and `block` wait until it has a file `open`.
     """
 
     def __init__(self, folder: str) -> None:
@@ -48,7 +48,7 @@ class Subject(art.Actor):
     def block(self) -> str:
         self._note("blocking")
         while not self._is_open:
-            time.sleep(0.005)  # the fault itself: a method that blocks its loop
+            time.sleep(0.005)  # the fault that is tested: a method that blocks its loop
         self._note("blocked")
         return "blocked"
 
@@ -66,31 +66,31 @@ class Subject(art.Actor):
 
 
 class Notes:
-    """The test's side of what a `Subject` notes."""
+    """Reads the notes of a `Subject`, and controls its waits."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def open(self) -> None:
-        """Let `hold` and `block` go on."""
+        """Let `hold` and `block` return."""
         (self.folder / "open").touch()
 
     def read(self) -> list[str]:
-        """Return what was noted."""
+        """Return the notes."""
         path = self.folder / "notes"
         return path.read_text().split() if path.exists() else []
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Delete the notes."""
         (self.folder / "notes").unlink()
 
-    async def come_to(self, word: str) -> None:
-        """Return when the word has been noted."""
+    async def wait_for(self, word: str) -> None:
+        """Wait until the word has been noted."""
         await asyncio.to_thread(wait_until, lambda: word in self.read(), f"{word!r} is noted")
 
 
 class Observer(art.Actor):
-    """Links to an actor and monitors it, and notes what it is told."""
+    """Links to an actor and monitors it, and records the events that it receives."""
 
     def __init__(self) -> None:
         self.downs: list[str] = []
@@ -102,7 +102,7 @@ class Observer(art.Actor):
         self.context.link(ref)
         self.context.monitor(ref)
         self.watching = asyncio.ensure_future(self._watch(ref))  # ends with the actor, or in `stop_watching`
-        await ref.is_alive()  # what was asked for before has arrived
+        await ref.is_alive()  # the link and the monitors have arrived before this answer
 
     async def _watch(self, ref: art.ActorRef[Any]) -> None:
         while True:
@@ -117,8 +117,8 @@ class Observer(art.Actor):
     async def on_exit(self, exit: art.Exit) -> None:
         self.exits.append(str(exit.reason.kind))
 
-    async def told(self) -> tuple[list[str], list[str], list[str]]:
-        """Return the kinds of reason that monitors, links and monitors of restarts told."""
+    async def events(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the reason kinds of the Downs, of the exits and of the restarts."""
         return self.downs, self.exits, self.restarts
 
     async def stop_watching(self) -> None:
@@ -126,24 +126,24 @@ class Observer(art.Actor):
 
 
 async def observed(ref: art.ActorRef[Any]) -> art.ActorRef[Observer]:
-    """Return an observer of the actor, in a process of its own."""
+    """Return an observer of the actor, in its own process."""
     observer = await Observer.options(isolation="process").spawn()
     await observer.observe(ref)
     return observer
 
 
-async def told(
+async def events_of(
     observer: art.ActorRef[Observer], *, down: str | None = None, restart: str | None = None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return all that the observer was told, when that has come to a final Down, or to a restart, of this kind."""
+    """Wait until the observer has received a final Down, or a restart, of this kind; return all its events."""
     while True:
-        downs, exits, restarts = seen = await observer.told()
+        downs, exits, restarts = seen = await observer.events()
         if (down is None or (down in downs and down in exits)) and (restart is None or restart in restarts):
             return seen
 
 
 async def dead_letters(runtime: art.Runtime, method: str) -> int:
-    """Return how many dead letters of that method the processes of the job have."""
+    """Return how many dead letters of a method the processes of the job have."""
     everywhere = (await runtime.statistics()).values()
     letters = [letter for here in everywhere for letter in here["dead_letters"]["last"]]
     return sum(letter["method"] == method for letter in letters)

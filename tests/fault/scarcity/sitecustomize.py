@@ -1,8 +1,8 @@
-"""Lets the n-th call of one kind fail in a node's processes, when a test says so.
+"""Lets the n-th call of a system function fail in a process of a node, as a test orders it.
 
-Every Python process imports this that has the folder in PYTHONPATH: daemon, zygote, and by that the workers. The table
-lies in a file that `tests/fault/test_scarcity.py` writes: for each role of a process and each call, how many calls are
-left until one fails, and how often one has failed.
+Every Python process with this folder in PYTHONPATH imports this module: the daemon, the zygote and so the workers.
+`tests/fault/test_scarcity.py` writes the table into a file: for each role of a process and each function, the number of
+calls until one fails, and how many have failed.
 """
 
 import builtins
@@ -36,19 +36,19 @@ TABLE_BYTES = len(ROLES) * len(CALLS) * SLOT.size
 
 
 def offset_of(role, call):
-    """Return where the slot of a call lies."""
+    """Return the offset of the slot of a call in the table."""
     return (ROLES.index(role) * len(CALLS) + CALLS.index(call)) * SLOT.size
 
 
 def role():
-    """Return which process this is; a worker is told from the zygote that forked it when it has settled."""
+    """Return the role of this process; a worker differs from its zygote once it has set its name."""
     if sys.argv[0] == "actorrt-worker":
         return "worker"
     return "zygote" if sys.argv[0] == "-c" else "daemon"
 
 
 def install(path):
-    """Wrap the calls."""
+    """Wrap the functions so that they fail as the table says."""
     with open(path, "r+b") as file:
         table = mmap.mmap(file.fileno(), TABLE_BYTES)
 

@@ -1,6 +1,6 @@
-"""Stands in for the node daemon: a process of its own that runs one scenario and prints its result as JSON.
+"""Takes the place of the node daemon: a separate process that runs one scenario and prints its result as JSON.
 
-A process of its own, because what is tested are its children: the tests' process must not adopt any.
+The scenarios run in a separate process because they examine its children: the process of the tests must not adopt any.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ LIGHT = ("msgpack", "actorrt.node.worker.printing")
 
 
 class Worker:
-    """One worker: its process id, its output, how it ended."""
+    """One worker with its process id, its output and its exit."""
 
     def __init__(self, forker):
         self.forker = forker
@@ -109,7 +109,7 @@ async def describe(forker):
 
 
 async def everything_preloaded(forker):
-    """With the modules of real zygotes, in an environment that asks for threads."""
+    """Fork workers with the modules of real zygotes, in an environment that asks for threads."""
     asked = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
     os.environ.update(asked)
     preloaded = Forker(asyncio.get_running_loop())
@@ -128,7 +128,7 @@ async def interrupted(forker):
 
 
 async def out_of_memory(forker):
-    """Have the kernel's count of such kills grow between the fork and the end."""
+    """Let the kernel's count of out-of-memory kills grow between the fork and the end of a worker."""
     counts = itertools.count()
     process_watch.oom_kill_count = lambda: next(counts)
     by_the_kernel = await run(forker, "kill_oneself", signal=int(signal.SIGKILL))
@@ -138,7 +138,7 @@ async def out_of_memory(forker):
 
 
 async def stray(forker):
-    """A process that left its worker's session lives on, and is ended when the node closes."""
+    """End the worker of a process that has its own session: the process survives until the node closes."""
     worker = await Worker(forker).fork("start_stray")
     pid = int(await worker.first_line())
     worker.process.kill()
@@ -177,7 +177,7 @@ async def zygote_killed(forker):
 
 
 async def zygotes_killed_before_they_are_ready(forker):
-    """A fork outlives two such deaths, and so does whoever asked for it."""
+    """Kill the zygote twice before it is ready: the fork that waits for it succeeds with the third."""
     fork = asyncio.get_running_loop().create_task(run(forker, "nothing"))
     killed = []
     while len(killed) < 2:
@@ -291,7 +291,7 @@ async def zygote_with_threads(forker):
 
 
 async def modules_preloaded(forker):
-    """Some can be imported, the others fail each in a way of its own, while a fork waits for all of them."""
+    """Preload modules of which some fail, each in a different way, while a fork waits for all of them."""
     warnings = []
     logging.getLogger("actorrt.node.processes.zygotes").addFilter(lambda record: warnings.append(record.getMessage()))
     names = ["colorsys", "no_such_module", "leaving", "ending", "threaded", "fileinput"]
@@ -403,7 +403,7 @@ async def latency(forker):
 
 
 async def wait_to_be_killed(forker):
-    """Tell every process id there is, and wait; the test kills this process."""
+    """Print the ids of all processes and wait; the test kills this process."""
     workers = [await Worker(forker).fork("wait_for_ever") for _ in range(3)]
     parents = await Worker(forker).fork("start_grandchildren")
     pids = [worker.pid for worker in workers] + [int(pid) for pid in (await parents.first_line()).split()]

@@ -1,4 +1,4 @@
-"""What workers do in these tests; `config["entry"]` names a function of this module."""
+"""Main functions of the workers in these tests; `config["entry"]` names a function of this module."""
 
 import ctypes
 import json
@@ -32,7 +32,7 @@ def segfault(config):
 
 
 def describe(config):
-    """Print what a worker is born with."""
+    """Print the state in which a worker starts."""
     facts = {
         "pid": os.getpid(),
         "parent": os.getppid(),
@@ -53,7 +53,7 @@ def describe(config):
 
 
 def describe_imports(config):
-    """Print which of the named modules are there, the threads, and what the environment says about threads."""
+    """Print which of the named modules are missing, the number of threads and the thread setting."""
     facts = {
         "missing": [name for name in config["names"] if name not in sys.modules],
         "threads": len(os.listdir("/proc/self/task")),
@@ -76,7 +76,7 @@ def draw(config):
 
 
 def start_grandchildren(config):
-    """Start a child with a child, print their ids and wait; the second is in a process group of its own."""
+    """Start a child with a child, print their ids and wait; the second has its own process group."""
     code = (
         "import os, subprocess, sys, signal\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], process_group=0)\n"
@@ -89,14 +89,14 @@ def start_grandchildren(config):
 
 
 def start_stray(config):
-    """Start a process in a session of its own, print its id and wait."""
+    """Start a process in its own session, print its id and wait."""
     stray = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
     print(stray.pid, flush=True)
     stray.wait()
 
 
 def print_lines(config):
-    """Print as several actors do, in Python and past it, and die at once."""
+    """Print lines of several actors, in Python and directly to the descriptor, and end at once."""
     label = ""
     install_output(lambda: label)
     print("worker speaking")

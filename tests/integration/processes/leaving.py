@@ -1,4 +1,4 @@
-"""A module that is a script, and leaves when it is imported."""
+"""A module that is a script and calls `sys.exit` when it is imported."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A module that starts a thread when it is imported, as no module of a zygote may."""
+"""A module that starts a thread when it is imported, which no module of a zygote may do."""
 
 import threading
 

@@ -63,7 +63,7 @@ async def test_state_is_that_of_the_newest_snapshot_that_can_be_restored(stage):
     assert instance.restored == "good"
 
 
-async def test_start_fails_where_no_snapshot_can_be_restored(stage):
+async def test_start_fails_when_no_snapshot_can_be_restored(stage):
     states(stage, "bad", "bad")
     with pytest.raises(ActorStartError) as raised:
         await ActorStart(stage.cell(Told)).run((), {}, [0, 1])

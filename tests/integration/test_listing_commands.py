@@ -1,4 +1,4 @@
-"""Commands that look into a node: whose it is, and which is meant."""
+"""Commands that list the contents of a node: how they find the node, and that they do not disturb it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actorrt.protocol.nodes import AskTree
 from tests.integration.cast import Counter
 from tests.running import Node, Script, own_directory, runtime_directory
 
-LOOKS = {"status": "actors: 1", "ps": "counter", "tree": "counter", "mem": "object store:"}
+COMMANDS = {"status": "actors: 1", "ps": "counter", "tree": "counter", "mem": "object store:"}
 IDLE = """
 import signal, threading
 import actorrt as art
@@ -37,46 +37,46 @@ def directory() -> Iterator[Path]:
         yield path
 
 
-def look(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "actorrt.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=20)
 
 
-def test_every_look_finds_the_only_script_s_node_and_disturbs_nothing(directory: Path) -> None:
+def test_every_listing_command_finds_the_node_of_the_only_script_and_disturbs_nothing(directory: Path) -> None:
     runtime = art.init(cpus=1)
     counter = Counter.options(name="counter").spawn().result(20)
     ref = art.put(b"x" * 100_000)
-    for command, wanted in LOOKS.items():
-        done = look(command)
+    for command, wanted in COMMANDS.items():
+        done = run_command(command)
         assert (done.returncode, done.stderr) == (0, ""), command
         assert wanted in done.stdout
     assert len(runtime.status().result(10)["jobs"]) == 1
     assert (counter.add().result(10), ref.get()) == (1, b"x" * 100_000)
-    assert look("down").stdout == "no node runs\n"
+    assert run_command("down").stdout == "no node runs\n"
     (node,) = find_nodes()
     art.shutdown()
-    assert look("status", f"--address={node.url}").returncode == 1
+    assert run_command("status", f"--address={node.url}").returncode == 1
 
 
-def test_look_at_one_of_several_scripts_needs_its_address(directory: Path, tmp_path: Path) -> None:
+def test_listing_one_of_several_scripts_needs_its_address(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with Script(IDLE, tmp_path / "a", directory) as one, Script(IDLE, tmp_path / "b", directory) as two:
         assert one.line() == two.line() == "ready"
-        done = look("status")
+        done = run_command("status")
         nodes = {node.owner_pid: node.url for node in find_nodes()}
         assert nodes.keys() == {one.pid, two.pid}
         assert (done.returncode, done.stdout) == (2, "")
         assert "2 scripts have a node: choose one with --address" in done.stderr
         for pid, url in nodes.items():
             assert f"{url}  of a script (process {pid}: " in done.stderr
-            assert look("status", f"--address={url}").stdout.startswith(f"node {url} ")
+            assert run_command("status", f"--address={url}").stdout.startswith(f"node {url} ")
         for script in (one, two):
             script.send(signal.SIGTERM)
             script.finish()
 
 
-async def test_look_at_a_node_that_is_frozen_ends_in_time(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_listing_of_a_frozen_node_times_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inquiry, "NODE_ANSWER_TIMEOUT_S", 0.2)
     node = Node("--cpus=1", directory=directory)
     os.kill(node.pid, signal.SIGSTOP)

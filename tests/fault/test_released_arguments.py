@@ -1,4 +1,4 @@
-"""Large arguments of calls that nobody opens are given back to the store."""
+"""Large arguments of calls that no actor handles are released in the store."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ LARGE = 100_000
 
 
 class Holding(Gate):
-    """Takes large values, when it is not held."""
+    """An actor that takes large values while no call holds it."""
 
     def take(self, value):
         return len(value)
 
 
 async def until_empty(witness):
-    """Return when the store holds nothing."""
+    """Wait until the store holds no object."""
     async with asyncio.timeout(5):
         while art.store_stats()["objects_count"]:
             await witness.value()
 
 
 async def ended(replies):
-    """Return the types of the errors of all."""
+    """Return the types of the results of all calls, which include their errors."""
     return {type(result) for result in await art.gather(*replies, return_exceptions=True)}
 
 
@@ -40,14 +40,14 @@ def large():
 
 
 async def held(**options):
-    """Return an actor that is held by a call, and the call."""
+    """Return an actor that a call holds, and the call."""
     holding = await Holding.options(isolation="process", **options).spawn()
     await holding.take([])
     return holding, holding.wait()
 
 
 @pytest.mark.parametrize("make", [large, lambda: [art.put(large())]], ids=["value", "ref"])
-async def test_of_calls_lost_with_a_killed_process(node_runtime, make):
+async def test_arguments_of_calls_lost_with_a_killed_process_are_released(node_runtime, make):
     witness = await Counter.spawn()
     holding = await Holding.options(isolation="process").spawn()
     pid = await holding.pid()
@@ -59,7 +59,7 @@ async def test_of_calls_lost_with_a_killed_process(node_runtime, make):
     await until_empty(witness)
 
 
-async def test_of_calls_lost_and_sent_again(node_runtime):
+async def test_arguments_of_calls_lost_and_sent_again_are_released(node_runtime):
     witness = await Counter.spawn()
     holding = await Holding.options(isolation="process", restart="permanent").spawn()
     pid = await holding.pid()
@@ -70,7 +70,7 @@ async def test_of_calls_lost_and_sent_again(node_runtime):
     await until_empty(witness)
 
 
-async def test_of_calls_cancelled_in_the_queue(runtime):
+async def test_arguments_of_calls_cancelled_in_the_queue_are_released(runtime):
     witness = await Counter.spawn()
     holding, waiting = await held()
     replies = [holding.take(large()) for _ in range(10)]
@@ -81,7 +81,7 @@ async def test_of_calls_cancelled_in_the_queue(runtime):
     await until_empty(witness)
 
 
-async def test_of_calls_whose_deadline_passes_in_the_queue(runtime):
+async def test_arguments_of_calls_whose_deadline_passes_in_the_queue_are_released(runtime):
     witness = await Counter.spawn()
     holding, waiting = await held()
     replies = [holding.take.options(timeout_s=0.05)(large()) for _ in range(10)]
@@ -91,7 +91,7 @@ async def test_of_calls_whose_deadline_passes_in_the_queue(runtime):
     await until_empty(witness)
 
 
-async def test_of_calls_refused_by_a_full_mailbox(runtime):
+async def test_arguments_of_calls_refused_by_a_full_mailbox_are_released(runtime):
     witness = await Counter.spawn()
     holding, waiting = await held(mailbox_messages=2, overflow="fail")
     replies = [holding.take(large()) for _ in range(10)]
@@ -101,7 +101,7 @@ async def test_of_calls_refused_by_a_full_mailbox(runtime):
     await until_empty(witness)
 
 
-async def test_of_calls_to_an_actor_that_is_gone(runtime):
+async def test_arguments_of_calls_to_an_actor_that_has_ended_are_released(runtime):
     witness = await Counter.spawn()
     holding = await Holding.options(isolation="process").spawn()
     await holding.stop()
@@ -111,7 +111,7 @@ async def test_of_calls_to_an_actor_that_is_gone(runtime):
     await until_empty(witness)
 
 
-async def test_of_what_a_caller_held_beside_a_call_to_an_actor_that_is_gone(runtime):
+async def test_objects_that_a_caller_held_beside_a_call_to_an_ended_actor_are_released(runtime):
     witness = await Counter.spawn()
     holding = await Holding.spawn()
     await holding.stop()
@@ -126,7 +126,7 @@ async def test_of_what_a_caller_held_beside_a_call_to_an_actor_that_is_gone(runt
     await until_empty(witness)
 
 
-async def test_of_calls_in_a_mailbox_that_is_killed(runtime):
+async def test_arguments_of_calls_in_the_mailbox_of_a_killed_actor_are_released(runtime):
     witness = await Counter.spawn()
     holding, waiting = await held()
     replies = [holding.take(large()) for _ in range(5)]
@@ -136,7 +136,7 @@ async def test_of_calls_in_a_mailbox_that_is_killed(runtime):
     await until_empty(witness)
 
 
-async def test_of_tells_that_fail_their_actor(runtime):
+async def test_arguments_of_tells_that_fail_their_actor_are_released(runtime):
     witness = await Counter.spawn()
     holding = await Holding.options(isolation="process").spawn()
     down = art.monitor(holding)
@@ -148,7 +148,7 @@ async def test_of_tells_that_fail_their_actor(runtime):
     await until_empty(witness)
 
 
-async def test_of_results_for_a_caller_that_is_killed(node_runtime):
+async def test_results_for_a_killed_caller_are_released(node_runtime):
     class Maker(art.Actor):
         async def make(self, gate):
             await gate.wait()

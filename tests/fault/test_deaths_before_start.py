@@ -1,4 +1,4 @@
-"""Processes that die before their actor has started."""
+"""Deaths of processes before their actor has started."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_withdrawn_spawn_kills_a_process_whose_constructor_blocks(node_run
     await node_runtime.endpoint.control.request(node_runtime.endpoint.node, CheckInvariants())
 
 
-async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order_starts_on_another(node_runtime):
+async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order_starts_in_another_worker(node_runtime):
     class Light(art.Actor):
         def pid(self):
             return os.getpid()
@@ -65,6 +65,6 @@ async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order
         os.kill(pid, signal.SIGKILL)
     pids = await art.gather(*[(await spawn).pid() for spawn in spawns])
     assert not set(pids) & workers
-    with pytest.raises(art.ActorStartError, match="exit status 9"):  # an order that was begun goes to no other
+    with pytest.raises(art.ActorStartError, match="exit status 9"):  # a begun order is not given to another worker
         await Deadly.spawn()
     await node_runtime.endpoint.control.request(node_runtime.endpoint.node, CheckInvariants())
