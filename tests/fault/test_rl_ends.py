@@ -1,4 +1,4 @@
-"""Runs that can't go on end with an error that says what happened, and what is left of them."""
+"""Runs that can't continue end with an error that names the cause and the checkpoint that is left."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SCRIPT = """
 import actorrt.rl.runs.loop
 from actorrt import rl
 
-actorrt.rl.runs.loop.CHECKPOINT_PERIOD_S = 0.0  # all the time, so that the kill meets one that is being written
+actorrt.rl.runs.loop.CHECKPOINT_PERIOD_S = 0.0  # always, so that the kill hits a checkpoint that is being written
 
 
-class Told(rl.Callback):
+class PrintingCallback(rl.Callback):
     def on_checkpoint(self, run, path):
         print(run.saved_steps, flush=True)
 
 
-rl.KIND("CartPole-v1", hidden=(8, 8), directory="run").start(steps=10_000_000, callbacks=[Told()]).wait()
+rl.KIND("CartPole-v1", hidden=(8, 8), directory="run").start(steps=10_000_000, callbacks=[PrintingCallback()]).wait()
 """
 
 
@@ -42,7 +42,7 @@ def runtime() -> Iterator[art.Runtime]:
 
 
 def failed_run(kind: Any, kill: Callable[[], None], directory: Path) -> art.ActorDiedError:
-    """Call `kill` at the third update of a run, and return what the run ends with."""
+    """Call `kill` at the third update of a run, and return the error of the run."""
     count = 0
 
     def on_progress(_: rl.Progress) -> None:
@@ -58,7 +58,7 @@ def failed_run(kind: Any, kill: Callable[[], None], directory: Path) -> art.Acto
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A3C])
-def test_killed_supervisor_is_what_the_error_names(runtime: art.Runtime, kind: Any, tmp_path: Path) -> None:
+def test_error_of_a_run_names_its_killed_supervisor(runtime: art.Runtime, kind: Any, tmp_path: Path) -> None:
     def kill() -> None:
         actors = runtime.status().result(10)["actors"]
         os.kill(next(actor["pid"] for actor in actors if "Training-" in actor["label"]), signal.SIGKILL)
@@ -70,7 +70,7 @@ def test_killed_supervisor_is_what_the_error_names(runtime: art.Runtime, kind: A
     assert re.fullmatch(r"the run failed after [\d,]+ steps; it had no checkpoint yet", error.__notes__[-1])
 
 
-def test_run_of_ars_whose_supervisor_was_killed_goes_on_from_where_it_was(runtime: art.Runtime, tmp_path: Path) -> None:
+def test_run_of_ars_whose_supervisor_was_killed_can_be_resumed(runtime: art.Runtime, tmp_path: Path) -> None:
     def kill() -> None:
         actors = runtime.status().result(10)["actors"]
         os.kill(next(actor["pid"] for actor in actors if "Evolution-" in actor["label"]), signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_run_of_ars_whose_supervisor_was_killed_goes_on_from_where_it_was(runtim
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
-def test_killed_node_is_what_the_error_names(kind: Any, tmp_path: Path) -> None:
+def test_error_of_a_run_names_its_killed_node(kind: Any, tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
     art.init(cpus=4)
     (node_pid,) = set(children_of(os.getpid())) - before
@@ -106,7 +106,7 @@ def test_run_that_is_killed_before_its_first_checkpoint_ends_without_an_error(
     class KillsIt(rl.Callback):
         def on_evaluation(self, run: rl.Run, steps: int, evaluation: rl.Evaluation) -> None:
             run.kill()
-            run.kill()  # a second one does not break off what the first began
+            run.kill()  # a second kill does not interrupt the end that the first began
 
     directory = tmp_path / "run"
     algorithm = kind("CartPole-v1", hidden=(8, 8), evaluate_every=1, evaluation_episodes=1, directory=str(directory))
@@ -115,9 +115,7 @@ def test_run_that_is_killed_before_its_first_checkpoint_ends_without_an_error(
     assert rl.load_policy(str(directory / "best.policy")).version == run.best.version
 
 
-def test_run_that_is_killed_while_it_tells_of_its_start_ends_without_an_error(
-    runtime: art.Runtime, tmp_path: Path
-) -> None:
+def test_run_that_is_killed_in_its_start_callback_ends_without_an_error(runtime: art.Runtime, tmp_path: Path) -> None:
     class KillsIt(rl.Callback):
         async def on_start(self, run: rl.Run) -> None:
             run.kill()
@@ -128,7 +126,7 @@ def test_run_that_is_killed_while_it_tells_of_its_start_ends_without_an_error(
     assert run.error() is None
 
 
-def test_node_that_is_killed_while_a_run_starts_is_what_the_error_names(tmp_path: Path) -> None:
+def test_error_of_a_run_names_a_node_killed_while_the_run_starts(tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
     art.init(cpus=4)
     (node_pid,) = set(children_of(os.getpid())) - before
@@ -142,14 +140,14 @@ def test_node_that_is_killed_while_a_run_starts_is_what_the_error_names(tmp_path
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.A3C, rl.ES])
-def test_killed_script_leaves_nothing_but_a_checkpoint_that_is_whole(kind: Any, tmp_path: Path) -> None:
+def test_killed_script_leaves_only_a_complete_checkpoint(kind: Any, tmp_path: Path) -> None:
     with Script(SCRIPT.replace("KIND", kind.__name__), tmp_path) as script:
-        told = [int(script.line()) for _ in range(5)]
+        saved_steps = [int(script.line()) for _ in range(5)]
         pids = descendants_of(script.pid)
         script.send(signal.SIGKILL)
         wait_until_none_runs([script.pid, *pids], 20.0)
     steps = checkpoint.load(str(tmp_path / "run"))["record"]["steps"]
-    assert steps >= told[-1]
+    assert steps >= saved_steps[-1]
     art.init(mode="local", cpus=4)
     try:
         run = kind.resume(str(tmp_path / "run")).start(steps=steps + 1).wait()

@@ -1,4 +1,4 @@
-"""Environments that misbehave: the run ends with an error that says where, or goes on."""
+"""Environments that misbehave: the run ends with an error that says where, or continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest.importorskip("gymnasium")
 
 import actorrt as art
 from actorrt import rl
-from tests.integration.naughty import Naughty
+from tests.integration.misbehaving_environments import Misbehaving
 
 SMALL: dict[Any, dict[str, Any]] = {
     rl.PPO: {"hidden": (8, 8), "environments": 2, "horizon": 16},
@@ -35,7 +35,7 @@ def local_runtime() -> Iterator[art.Runtime]:
     art.shutdown()
 
 
-def start(kind: Any, environment: Naughty, directory: Path, **options: Any) -> rl.Run:
+def start(kind: Any, environment: Misbehaving, directory: Path, **options: Any) -> rl.Run:
     run: rl.Run = kind(environment, directory=str(directory), **SMALL[kind], **options).start(steps=STEPS)
     return run
 
@@ -55,11 +55,11 @@ def start(kind: Any, environment: Naughty, directory: Path, **options: Any) -> r
         ("four_values", ValueError, r"step\(\) of .* returned 4 values; in Gymnasium it is five"),
     ],
 )
-def test_what_an_environment_does_wrong_ends_the_run_and_is_placed(
+def test_fault_of_an_environment_ends_the_run_and_the_error_says_where(
     local_runtime: art.Runtime, tmp_path: Path, kind: Any, how: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
-        start(kind, Naughty(how), tmp_path).wait()
+        start(kind, Misbehaving(how), tmp_path).wait()
     place = r"simulator \d, incarnation \d, environment \d, step \d of the episode with seed \d+"
     assert re.fullmatch(place, raised.value.__notes__[0])
     assert raised.value.__notes__[-1].startswith("the run failed after 0 steps; rl.")
@@ -67,14 +67,16 @@ def test_what_an_environment_does_wrong_ends_the_run_and_is_placed(
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
 @pytest.mark.parametrize("how", ["other_types", "print_much", "leak_threads", "raise_in_close"])
-def test_what_is_merely_odd_is_trained_in(runtime: art.Runtime, tmp_path: Path, kind: Any, how: str) -> None:
-    assert start(kind, Naughty(how, os.getpid()), tmp_path).wait().steps >= STEPS
+def test_unusual_but_harmless_environment_is_accepted(
+    runtime: art.Runtime, tmp_path: Path, kind: Any, how: str
+) -> None:
+    assert start(kind, Misbehaving(how, os.getpid()), tmp_path).wait().steps >= STEPS
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
-def test_environment_that_can_not_be_made_fails_the_start(runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
+def test_environment_that_can_not_be_created_fails_the_start(runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
     with pytest.raises(art.ActorStartError, match="ArithmeticError: can't be made"):
-        start(kind, Naughty("raise_when_made", os.getpid()), tmp_path).wait()
+        start(kind, Misbehaving("raise_when_made", os.getpid()), tmp_path).wait()
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
@@ -83,30 +85,30 @@ def test_environment_that_ends_its_process_every_time_ends_the_run(
 ) -> None:
     died = r"simulator \d died 6 times in a row: .* died during \w+\(\) .*: crashed \(exit status 3\)"
     with pytest.raises(art.ActorDiedError, match=died):
-        start(kind, Naughty("exit_process", os.getpid()), tmp_path).wait()
+        start(kind, Misbehaving("exit_process", os.getpid()), tmp_path).wait()
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
-def test_environment_that_can_not_be_made_again_ends_the_run(runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
-    environment = Naughty("raise_when_made", os.getpid(), str(tmp_path / "mark"))
+def test_environment_that_can_not_be_created_again_ends_the_run(
+    runtime: art.Runtime, tmp_path: Path, kind: Any
+) -> None:
+    environment = Misbehaving("raise_when_made", os.getpid(), str(tmp_path / "mark"))
     with pytest.raises(ArithmeticError, match="can't be made") as raised:
         start(kind, environment, tmp_path, simulators=1).wait()
     assert raised.value.__notes__[0].startswith("simulator 0, incarnation ")
 
 
-def test_evaluation_says_where_its_environment_raised(tmp_path: Path) -> None:
+def test_error_of_an_evaluation_says_where_its_environment_raised(tmp_path: Path) -> None:
     policy = rl.MlpPolicy(rl.describe("CartPole-v1"))
     policy.init(seed=0)
     with pytest.raises(ValueError, match="a reward is infinite or NaN") as raised:
-        rl.evaluate(policy, Naughty("nan_reward"), episodes=2)
+        rl.evaluate(policy, Misbehaving("nan_reward"), episodes=2)
     assert re.fullmatch(r"an evaluation, environment 0, step 5 of the episode with seed \d+", raised.value.__notes__[0])
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the same
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of the same
 @pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A2C, rl.A3C])
-def test_update_that_diverges_ends_the_run_and_reaches_nobody(
-    local_runtime: art.Runtime, tmp_path: Path, kind: Any
-) -> None:
+def test_diverged_update_ends_the_run_and_is_not_saved(local_runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
     settings: dict[str, Any] = {"hidden": (8, 8), "environments": 2, "horizon": 16}
     run = kind("CartPole-v1", learning_rate=1e38, directory=str(tmp_path), **settings).start(steps=100_000)
     with pytest.raises(rl.DivergedError, match=r"infinite or NaN.*try a smaller learning_rate"):
@@ -114,10 +116,10 @@ def test_update_that_diverges_ends_the_run_and_reaches_nobody(
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_simulator_that_dies_while_it_replays_is_told_anew(runtime: art.Runtime, tmp_path: Path) -> None:
+def test_simulator_that_dies_while_it_replays_gets_the_replay_again(runtime: art.Runtime, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     mark.touch()
-    environment = Naughty("behave", os.getpid(), str(mark))
+    environment = Misbehaving("behave", os.getpid(), str(mark))
     start(rl.PPO, environment, tmp_path).wait()
     mark.unlink()
     run = rl.PPO.resume(str(tmp_path), env=environment).start(steps=4 * STEPS).wait()

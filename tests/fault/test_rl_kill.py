@@ -1,4 +1,4 @@
-"""Every role of a run is killed in its middle; training goes on to its end."""
+"""Every role of a run is killed in the middle of the run, which still finishes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def runtime() -> Iterator[art.Runtime]:
 
 
 class KillOnce:
-    """Kills the process of a role after the third update, and notes what is seen then and later."""
+    """Kills the process of a role after the third update; keeps the processes of the role then and later."""
 
     def __init__(self, runtime: art.Runtime, role: str) -> None:
         self._runtime, self._role = runtime, role
@@ -61,9 +61,7 @@ class KillServer:
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.APPO, rl.IMPALA, rl.A2C, rl.A3C, rl.ARS, rl.ES])
-def test_killed_parameter_server_forgets_neither_versions_nor_counts(
-    runtime: art.Runtime, kind: Any, tmp_path: Path
-) -> None:
+def test_killed_parameter_server_keeps_its_versions_and_counts(runtime: art.Runtime, kind: Any, tmp_path: Path) -> None:
     kill = KillServer(runtime)
     settings: dict[str, Any] = {"normalise_observations": True, "directory": str(tmp_path), "hidden": (8, 8)}
     run = kill.run = kind("CartPole-v1", **settings).start(steps=1_000_000, on_progress=kill)
@@ -71,7 +69,7 @@ def test_killed_parameter_server_forgets_neither_versions_nor_counts(
     weights = checkpoint.load(str(tmp_path))["weights"]
     counted = weights["normaliser"]["observations.count"]
     assert kill.versions == sorted(set(kill.versions))
-    if kind is rl.A3C:  # a gradient is applied before its simulator hears of it
+    if kind is rl.A3C:  # a gradient is applied before its simulator gets the answer
         assert counted >= run.steps
         assert weights["version"] >= kill.versions[-1]
     else:
@@ -80,7 +78,7 @@ def test_killed_parameter_server_forgets_neither_versions_nor_counts(
 
 
 @pytest.mark.parametrize("role", ["Learner-", "Evaluator", "Simulator"])
-def test_killed_role_is_replaced_and_the_run_comes_to_its_end(runtime: art.Runtime, role: str) -> None:
+def test_killed_role_is_replaced_and_the_run_finishes(runtime: art.Runtime, role: str) -> None:
     kill = KillOnce(runtime, role)
     run = rl.PPO("CartPole-v1", evaluate_every=512).start(steps=5_120, on_progress=kill)
     run.wait()
@@ -92,7 +90,7 @@ def test_killed_role_is_replaced_and_the_run_comes_to_its_end(runtime: art.Runti
 
 
 @pytest.mark.parametrize("role", ["Evaluator", "Explorer"])
-def test_killed_role_of_evolution_is_replaced(runtime: art.Runtime, role: str, tmp_path: Path) -> None:
+def test_killed_role_of_an_evolutionary_run_is_replaced(runtime: art.Runtime, role: str, tmp_path: Path) -> None:
     kill = KillOnce(runtime, role)
     settings: dict[str, Any] = {"evaluate_every": 512, "normalise_observations": True, "directory": str(tmp_path)}
     run = rl.ARS("CartPole-v1", **settings).start(steps=20_000, on_progress=kill).wait()
@@ -100,7 +98,7 @@ def test_killed_role_of_evolution_is_replaced(runtime: art.Runtime, role: str, t
     assert run.evaluations[-1][0] >= 20_000
 
 
-def test_killed_learner_goes_on_with_the_optimiser_of_its_snapshot(runtime: art.Runtime) -> None:
+def test_killed_learner_continues_with_the_optimiser_of_its_snapshot(runtime: art.Runtime) -> None:
     spec = rl.describe("CartPole-v1", hidden=(8, 8))
     settings = rl.PPOSettings.preset("CartPole-v1", hidden=(8, 8), epochs=3)
     server = rl.ParameterServer.spawn(rl.MlpPolicy(spec).init(seed=0)).result()

@@ -1,4 +1,4 @@
-"""A long run takes no more memory in its middle than at its end, in any of its processes."""
+"""The memory of every process of a long run stays constant."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ UPDATES, SETTLED = 6_000, 2_000
 @pytest.mark.learning_long
 @pytest.mark.timeout(240)
 def test_memory_is_constant_over_a_long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_record, "ROW_LIMIT", 500)  # what is kept of the past is bounded, and full when settled
-    sizes: dict[int, list[int]] = {}  # by process: resident bytes when settled, and at the end
+    monkeypatch.setattr(
+        run_record, "ROW_LIMIT", 500
+    )  # the rows that are kept are bounded, and at the bound when the run has settled
+    sizes: dict[int, list[int]] = {}  # for each process its resident bytes when settled, and at the end
 
-    def look(progress: rl.Progress) -> None:
+    def measure(progress: rl.Progress) -> None:
         if progress.update in (SETTLED, UPDATES):
             actors = runtime.status().result(10)["actors"]
             for pid in {psutil.Process().pid, *(actor["pid"] for actor in actors)}:
@@ -35,7 +37,7 @@ def test_memory_is_constant_over_a_long_run(tmp_path: Path, monkeypatch: pytest.
     try:
         settings = {"horizon": 8, "environments": 2, "batch_steps": 16, "evaluate_every": 20_000}
         algorithm = rl.IMPALA("CartPole-v1", hidden=(8, 8), directory=str(tmp_path), **settings)
-        run = algorithm.start(steps=100_000_000, on_progress=look)
+        run = algorithm.start(steps=100_000_000, on_progress=measure)
         run.wait()
     finally:
         art.shutdown()

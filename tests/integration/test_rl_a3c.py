@@ -1,4 +1,4 @@
-"""A3C: gradients of simulators, applied at the parameter server as they arrive; either of them may die."""
+"""A3C: the parameter server applies the gradients of simulators as they arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from actorrt.rl.rollouts.transitions import transitions
 SETTINGS = rl.A3CSettings.preset("CartPole-v1", hidden=(8, 8), horizon=4, environments=2)
 
 
-async def test_what_is_applied_is_the_gradient_of_the_fragment() -> None:
+async def test_parameter_server_applies_the_gradient_of_the_fragment() -> None:
     spec = rl.describe("CartPole-v1", hidden=(8, 8))
     parameters = rl.MlpPolicy(spec).init(seed=0)
     common = {"envs": 2, "horizon": 4, "policy": spec, "index": 0, "seed": 3}
@@ -40,7 +40,9 @@ async def test_what_is_applied_is_the_gradient_of_the_fragment() -> None:
     assert contribution.metrics["policy_lag"] == 0.0
 
 
-async def test_fragments_of_resets_alone_give_no_gradient(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_fragments_that_contain_only_resets_give_no_gradient(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with art.Runtime(mode="local", cpus=4):
         one = {"native": True, "environments": 1, "simulators": 1, "horizon": 1, "hidden": (8, 8)}
         run = await rl.A3C("CartPole-v1", directory=str(tmp_path), **one).start(steps=200)
@@ -48,7 +50,7 @@ async def test_fragments_of_resets_alone_give_no_gradient(tmp_path: Path, caplog
     assert "asked again" not in caplog.text
 
 
-async def test_run_on_one_loop_reaches_its_steps_and_is_taken_up_again(tmp_path: Path) -> None:
+async def test_run_on_one_loop_reaches_its_steps_and_can_be_resumed(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         run = await rl.A3C("CartPole-v1", hidden=(8, 8), directory=str(tmp_path)).start(steps=512)
         again = await rl.A3C.resume(str(tmp_path)).start(steps=1_024)

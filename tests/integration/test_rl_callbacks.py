@@ -1,4 +1,4 @@
-"""Callbacks hear what happens in a run, plain or async; they end it early, or by an error."""
+"""Callbacks, plain or async, are called for the events of a run; they can end it early or with an error."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from actorrt import rl
 SETTINGS: dict[str, Any] = {"hidden": (8, 8), "epochs": 1, "evaluate_every": 512}
 
 
-class Hearing(rl.Callback):
+class RecordingCallback(rl.Callback):
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.events: list[Any] = []
 
     def on_start(self, run: rl.Run) -> None:
-        self.heard.append("start")
+        self.events.append("start")
 
     async def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
         await asyncio.sleep(0)
-        self.heard.append(progress.steps)
+        self.events.append(progress.steps)
 
     async def on_evaluation(self, run: rl.Run, steps: int, evaluation: rl.Evaluation) -> None:
-        self.heard.append(("evaluation", steps, len(evaluation.returns)))
+        self.events.append(("evaluation", steps, len(evaluation.returns)))
 
     def on_checkpoint(self, run: rl.Run, path: str) -> None:
-        self.heard.append(Path(path).name)
+        self.events.append(Path(path).name)
 
     def on_end(self, run: rl.Run) -> None:
-        self.heard.append("end")
+        self.events.append("end")
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ES])
-async def test_evaluations_have_as_many_episodes_as_the_settings_say(kind: Any, tmp_path: Path) -> None:
-    hearing, more = Hearing(), {"hidden": (8, 8), "evaluation_episodes": 3, "directory": str(tmp_path)}
+async def test_evaluations_have_the_number_of_episodes_of_the_settings(kind: Any, tmp_path: Path) -> None:
+    callback, more = RecordingCallback(), {"hidden": (8, 8), "evaluation_episodes": 3, "directory": str(tmp_path)}
     async with art.Runtime(mode="local", cpus=4):
-        await kind("CartPole-v1", **more).start(steps=64, callbacks=[hearing])
-    assert [heard[2] for heard in hearing.heard if isinstance(heard, tuple)] == [3]
+        await kind("CartPole-v1", **more).start(steps=64, callbacks=[callback])
+    assert [event[2] for event in callback.events if isinstance(event, tuple)] == [3]
     assert kind.resume(str(tmp_path)).settings.evaluation_episodes == 3
 
 
-async def test_callbacks_hear_everything_in_order(tmp_path: Path) -> None:
-    hearing, seen = Hearing(), []
+async def test_callbacks_are_called_for_every_event_in_order(tmp_path: Path) -> None:
+    callback, seen = RecordingCallback(), []
 
     async def function(progress: rl.Progress) -> None:
         seen.append(progress.update)
 
     async with art.Runtime(mode="local", cpus=4):
         algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
-        await algorithm.start(steps=512, callbacks=[hearing, function])
-    assert hearing.heard == [
+        await algorithm.start(steps=512, callbacks=[callback, function])
+    assert callback.events == [
         *("start", 256, 512, "checkpoint"),
         *(("evaluation", 512, 20), "checkpoint", "end"),
     ]
     assert seen == [1, 2]
 
 
-async def test_run_whose_evaluations_get_no_better_is_stopped(tmp_path: Path) -> None:
+async def test_run_whose_evaluations_stop_improving_is_stopped(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         algorithm = rl.ARS("CartPole-v1", directory=str(tmp_path), deviation=1e-6, learning_rate=1e-9, evaluate_every=1)
         run = await algorithm.start(steps=1_000_000, callbacks=[rl.EarlyStop(patience=3, min_improvement=100.0)])
@@ -72,26 +72,26 @@ async def test_run_whose_evaluations_get_no_better_is_stopped(tmp_path: Path) ->
 
 
 async def test_error_of_a_callback_ends_the_run(tmp_path: Path) -> None:
-    hearing = Hearing()
+    callback = RecordingCallback()
 
     def fail(progress: rl.Progress) -> None:
         raise LookupError("the callback's own mistake")
 
     async with art.Runtime(mode="local", cpus=4):
-        run = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=512, callbacks=[fail, hearing])
+        run = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=512, callbacks=[fail, callback])
         with pytest.raises(LookupError, match="the callback's own mistake"):
             await run
-    assert hearing.heard == ["start", "checkpoint", "end"]
+    assert callback.events == ["start", "checkpoint", "end"]
 
 
-def test_what_is_no_callback_is_refused(tmp_path: Path) -> None:
+def test_value_that_is_no_callback_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"a callback is an rl.Callback or a function of rl.Progress, not 7"):
         rl.PPO("CartPole-v1", directory=str(tmp_path)).start(callbacks=[7])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="patience is at least 1: patience=0"):
         rl.EarlyStop(0)
 
 
-def test_restarts_of_simulators_are_heard_of(node_session: art.Runtime, tmp_path: Path) -> None:
+def test_restarts_of_simulators_are_reported_to_callbacks(node_session: art.Runtime, tmp_path: Path) -> None:
     restarts: list[int] = []
 
     class Restarts(rl.Callback):
@@ -105,13 +105,13 @@ def test_restarts_of_simulators_are_heard_of(node_session: art.Runtime, tmp_path
     assert restarts[-1] == 2
 
 
-async def test_time_is_accounted_for(tmp_path: Path) -> None:
+async def test_times_of_the_phases_are_within_the_time_of_the_run(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         run = await rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=1_024)
     assert run.progress is not None
     times = run.progress.times
     assert 0.0 < times.sampling_s < run.progress.running_s
-    assert times.sampling_s < times.waiting_s  # on one loop, whoever waits waits for all simulators
+    assert times.sampling_s < times.waiting_s  # on one loop, a wait is a wait for all simulators
     assert 0.0 < times.learning_s < run.progress.running_s
     assert times.waiting_s + times.learning_s <= run.progress.running_s
     assert run.rows[-1]["sampling_s"] == times.sampling_s

@@ -1,4 +1,4 @@
-"""`actorrt train` as users run it: what it prints, what it leaves, how it ends."""
+"""The command `actorrt train`: its output, its files and its ends."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -> None
     assert refused.stderr.startswith("actorrt train: a resumed run keeps hidden=(8, 8)")
 
 
-def test_unreached_return_is_said(tmp_path: Path) -> None:
+def test_return_that_was_not_reached_is_reported(tmp_path: Path) -> None:
     done = train(
         "ppo",
         "CartPole-v1",
@@ -133,7 +133,7 @@ def test_chaos_kills_a_simulator_and_shows_its_successor(tmp_path: Path) -> None
     assert old != new
 
 
-def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
+def test_chaos_option_that_kills_nothing_fails_the_command(tmp_path: Path) -> None:
     done = train("ppo", "CartPole-v1", "--steps", "512", "--chaos", "--directory", str(tmp_path))
     assert done.returncode == 1
     assert (
@@ -172,7 +172,7 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--directory", "/proc/x"), "directory='/proc/x' can't be written to"),
     ],
 )
-def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_are_an_error_of_one_line(arguments: tuple[str, ...], message: str) -> None:
     done = train(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -180,7 +180,7 @@ def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str,
     assert line.startswith(f"actorrt train: {message}")
 
 
-def test_interrupt_pauses_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+def test_interrupt_pauses_the_run_and_resume_continues_it(tmp_path: Path) -> None:
     command = [*COMMAND, "ppo", "CartPole-v1", "--steps", "1000000", "--directory", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -219,7 +219,7 @@ def test_second_interrupt_ends_the_command_at_once(tmp_path: Path) -> None:
     assert out.splitlines()[-1] == "ended after 0 steps, before the first checkpoint"
 
 
-def test_environment_that_raises_for_good_ends_the_command_in_one_line(tmp_path: Path) -> None:
+def test_environment_that_always_raises_ends_the_command_with_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken_environment.py").write_text(BROKEN)
     command = [*COMMAND, "ppo", "broken_environment:Broken-v0", "--directory", str(tmp_path / "run")]
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])

@@ -1,4 +1,4 @@
-"""The algorithm that docs/rl.md writes from scratch runs, and prints what the page says."""
+"""The algorithm that docs/rl.md writes from scratch runs, and prints the output that the page shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from tests.running import ROOT, run_script
 
 
-def test_algorithm_of_the_page_trains(tmp_path: Path) -> None:
+def test_algorithm_of_the_page_runs_and_prints_the_shown_output(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "rl.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (printed,) = re.findall(r"^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)

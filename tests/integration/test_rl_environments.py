@@ -24,7 +24,7 @@ def make_composite() -> Any:
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A3C, rl.ES])
-async def test_every_way_to_learn_takes_actions_of_several_parts(kind: Any, tmp_path: Path) -> None:
+async def test_every_algorithm_accepts_actions_of_several_parts(kind: Any, tmp_path: Path) -> None:
     more: dict[str, Any] = {"directions": 2} if kind is rl.ES else {"environments": 2, "horizon": 16}
     async with art.Runtime(mode="local", cpus=4):
         algorithm = kind(make_composite, hidden=(8, 8), directory=str(tmp_path), normalise_observations=True, **more)
@@ -51,7 +51,7 @@ class OwnNetwork(torch.nn.Module):
 
 @pytest.mark.parametrize("network", ["auto", OwnNetwork])
 @pytest.mark.parametrize("kind", [rl.PPO, rl.APPO, rl.A3C])
-async def test_runs_with_images_and_networks_of_ones_own(kind: Any, network: Any, tmp_path: Path) -> None:
+async def test_runs_accept_images_and_user_defined_networks(kind: Any, network: Any, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"hidden": (16,), "environments": 2, "horizon": 16, "network": network}
     async with art.Runtime(mode="local", cpus=4):
         before = await kind(ImageIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
@@ -66,7 +66,7 @@ async def test_runs_with_images_and_networks_of_ones_own(kind: Any, network: Any
     assert run.best(np.zeros((8, 8, 1), np.uint8)) in range(4)
 
 
-def test_own_network_reaches_roles_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
+def test_user_defined_network_reaches_roles_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
     algorithm = rl.PPO(ImageIdentityEnv, network=OwnNetwork, directory=str(tmp_path), environments=2, horizon=32)
     assert algorithm.start(steps=128).wait().steps == 128
 
@@ -76,7 +76,9 @@ def test_pixels_are_not_normalised() -> None:
         rl.PPO(ImageIdentityEnv, normalise_observations=True)
 
 
-def test_environment_of_a_function_reaches_simulators_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
+def test_environment_made_by_a_function_reaches_simulators_in_processes(
+    node_session: art.Runtime, tmp_path: Path
+) -> None:
     run = rl.PPO(lambda: MaskedIdentityEnv(5), directory=str(tmp_path), hidden=(8, 8), horizon=32)
     assert run.start(steps=512).wait().steps == 512
     with pytest.raises(ValueError, match=r"a function made the environment of the run in .*: give it as env="):

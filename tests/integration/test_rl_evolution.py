@@ -1,4 +1,4 @@
-"""Runs of the evolutionary algorithms: one seed gives one run, whoever plays and whoever dies."""
+"""Runs of the evolutionary algorithms: one seed gives one run with any simulators, also if some die."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_one_seed_gives_one_run_with_any_number_of_simulators(tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", [rl.ARS, rl.ES])
-async def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, kind: Any) -> None:
+async def test_resumed_run_equals_an_uninterrupted_run(tmp_path: Path, kind: Any) -> None:
     async with art.Runtime(mode="local", cpus=8):
         whole = await kind("CartPole-v1", seed=2, directory=str(tmp_path / "whole"), **SETTINGS).start(steps=1_500)
         await kind("CartPole-v1", seed=2, directory=str(tmp_path / "half"), **SETTINGS).start(steps=500)
@@ -49,7 +49,7 @@ async def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, kind: An
     assert_same_end(tmp_path / "whole", tmp_path / "half")
 
 
-def test_killed_simulator_changes_nothing_but_the_time(node: Node, tmp_path: Path) -> None:
+def test_killed_simulator_does_not_change_the_result(node: Node, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill_once(progress: rl.Progress) -> None:
@@ -68,7 +68,7 @@ def test_killed_simulator_changes_nothing_but_the_time(node: Node, tmp_path: Pat
     assert_same_end(tmp_path / "calm", tmp_path / "disturbed")
 
 
-def test_environment_that_raises_is_restarted_and_told(
+def test_simulator_whose_environment_raises_is_restarted_and_the_error_reported(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     art.init(address=node.url)
@@ -80,12 +80,12 @@ def test_environment_that_raises_is_restarted_and_told(
     finally:
         art.shutdown()
     assert run.steps >= 50
-    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.explorer_pool"]
-    assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
-    assert told[0].endswith("ArithmeticError: this environment broke; the simulator is restarted")
+    warnings = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.explorer_pool"]
+    assert warnings[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
+    assert warnings[0].endswith("ArithmeticError: this environment broke; the simulator is restarted")
 
 
-def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Runtime, tmp_path: Path) -> None:
+def test_simulators_that_join_and_leave_do_not_change_the_run(node_session: art.Runtime, tmp_path: Path) -> None:
     sources: list[set[int]] = []
     sizes: set[int] = set()
 
@@ -130,7 +130,7 @@ def test_simulators_that_join_in_the_middle_of_an_update_take_part_in_it(
     assert sources == [{0, 1, 2}]
 
 
-async def test_other_algorithms_keep_their_simulators(tmp_path: Path) -> None:
+async def test_other_algorithms_refuse_to_change_their_simulators(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     async with art.Runtime(mode="local", cpus=4):
         run = rl.PPO("CartPole-v1", hidden=(8, 8), directory=str(tmp_path)).start(steps=256)

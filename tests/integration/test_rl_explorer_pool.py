@@ -1,4 +1,4 @@
-"""Rounds of work items on simulators that die, join and leave; sums of the same bits, whoever adds up."""
+"""Rounds of work items on simulators that die, join and leave, and sums that are equal in every bit on any of them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PARAMETER_COUNT = len(make_policy(SPEC).parameters)
 
 
 class Team(art.Supervisor):
-    """Supervises simulators that are hired."""
+    """Supervises the simulators of a pool."""
 
     max_restarts, period_s = 100, 10
 
 
 class Squarer(art.Actor):
-    """Squares numbers; its first incarnation dies of `deadly`."""
+    """Squares numbers; its first incarnation ends its process at the number `deadly`."""
 
     def __init__(self, index: int, deadly: int) -> None:
         self._index, self._deadly = index, deadly
@@ -44,21 +44,21 @@ class Squarer(art.Actor):
         return ShareResult([number**2 for number in numbers], (self._index, self.context.incarnation, os.getpid()))
 
 
-class Doorkeeper(art.Actor):
-    """Answers once it is let; a simulator that is busy for as long as a test likes."""
+class GatedSquarer(art.Actor):
+    """A simulator that is busy until a test lets it answer."""
 
     def __init__(self, index: int) -> None:
         self._index = index
         self._was_asked, self._may_answer = asyncio.Event(), asyncio.Event()
 
     async def square(self, numbers: Sequence[int]) -> ShareResult:
-        """Return the squares, when it may."""
+        """Return the squares after `open` was called."""
         self._was_asked.set()
         await self._may_answer.wait()
         return ShareResult([number**2 for number in numbers], (self._index, 1, 0))
 
     async def when_asked(self) -> None:
-        """Wait until it has been asked for something."""
+        """Wait until `square` has been called."""
         await self._was_asked.wait()
 
     def open(self) -> None:
@@ -70,8 +70,8 @@ def square(simulator: Any, numbers: Sequence[int]) -> Any:
     return simulator.square(list(numbers))
 
 
-class Office:
-    """Hires and dismisses for a pool, under a supervisor; `make` describes the simulator of a number."""
+class Staff:
+    """Starts and stops the simulators of a pool under a supervisor; `make` describes the simulator of a number."""
 
     def __init__(self, team: Any, make: Callable[[int], art.Child]) -> None:
         self._team, self._make = team, make
@@ -91,8 +91,8 @@ def squarer(index: int) -> art.Child:
     return art.Child(Squarer, index, 10, id=f"simulator-{index}", isolation="process")
 
 
-def doorkeeper(index: int) -> art.Child:
-    return art.Child(Doorkeeper, index, id=f"simulator-{index}", max_concurrency=4)
+def gated_squarer(index: int) -> art.Child:
+    return art.Child(GatedSquarer, index, id=f"simulator-{index}", max_concurrency=4)
 
 
 def explorer(index: int) -> art.Child:
@@ -106,25 +106,25 @@ async def team(node_runtime: art.Runtime) -> AsyncIterator[Any]:
     await team.stop()
 
 
-async def test_items_lost_with_a_simulator_are_done_again(team: Any) -> None:
-    office = Office(team, squarer)
-    pool = ExplorerPool(2, office.start, office.stop)
+async def test_items_lost_with_a_simulator_are_computed_again(team: Any) -> None:
+    staff = Staff(team, squarer)
+    pool = ExplorerPool(2, staff.start, staff.stop)
     results, sources = await pool.do("squares", 50, square)
     assert results == [number**2 for number in range(50)]
     assert {index for index, _, _ in sources} <= {0, 1}
 
 
 async def found(team: Any, index: int) -> Any:
-    """Return a simulator as soon as it is there."""
+    """Wait until a simulator has started, and return it."""
     while f"simulator-{index}" not in [child.id for child in await team.children_info() if child.ref is not None]:
         await asyncio.sleep(0.001)
     return await team.child(f"simulator-{index}")
 
 
-async def test_size_is_changed_in_the_middle_of_a_round(team: Any) -> None:
-    office = Office(team, doorkeeper)
-    pool = ExplorerPool(1, office.start, office.stop)
-    round_ = asyncio.ensure_future(pool.do("squares", 12, square))  # goes on while the pool grows; awaited below
+async def test_pool_can_be_resized_in_the_middle_of_a_round(team: Any) -> None:
+    staff = Staff(team, gated_squarer)
+    pool = ExplorerPool(1, staff.start, staff.stop)
+    round_ = asyncio.ensure_future(pool.do("squares", 12, square))  # runs while the pool grows; awaited below
     try:
         keepers = [await found(team, 0)]
         pool.resize(3)
@@ -137,12 +137,12 @@ async def test_size_is_changed_in_the_middle_of_a_round(team: Any) -> None:
     assert {index for index, _, _ in sources} == {0, 1, 2}
     pool.resize(1)
     await pool.do("squares", 3, square)
-    assert office.dismissed == [1, 2]
+    assert staff.dismissed == [1, 2]
     assert len(pool) == pool.statistics()["simulators_alive"] == 1
 
 
 def slow_sum(weights: Array) -> Array:
-    """Add up in the order that `aggregation` states, number by number of the tree."""
+    """Compute the sum in the order that `aggregation` documents, one node of the tree after the other."""
     terms = [
         np.float64(1.0) * (float(weight) * aggregation.direction(SEED, ITERATION, number, PARAMETER_COUNT))
         for number, weight in enumerate(weights)
@@ -160,27 +160,29 @@ def slow_sum(weights: Array) -> Array:
 
 
 @pytest.mark.parametrize("count", [1, 2, FAN_IN, FAN_IN + 1, FAN_IN**2 + 3])
-async def test_simulators_add_up_to_the_same_bits(team: Any, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+async def test_sum_of_the_simulators_is_equal_in_every_bit(
+    team: Any, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     weights = np.random.default_rng(count).normal(size=count)
     weights[:: max(2, count // 5)] = 0.0
     weights[0] = 0.5
     monkeypatch.setattr(aggregation, "SHARED_FROM_S", 0.0)
     sums = []
     for size in (1, 3):
-        office = Office(team, explorer)
-        pool = ExplorerPool(size, office.start, office.stop)
+        staff = Staff(team, explorer)
+        pool = ExplorerPool(size, staff.start, staff.stop)
         sums.append(await weighted_sum(pool, weights, SEED, ITERATION, PARAMETER_COUNT))
-        assert (len(office.hired) == 0) == (size == 1)
+        assert (len(staff.hired) == 0) == (size == 1)
         pool.resize(0)
-        for index in office.hired:
+        for index in staff.hired:
             await team.stop_child(f"simulator-{index}")
     assert (sums[0] == sums[1]).all()
     assert (sums[0] == slow_sum(weights)).all()
 
 
-async def test_nothing_is_added_up_where_no_direction_counts(team: Any) -> None:
-    office = Office(team, explorer)
-    pool = ExplorerPool(3, office.start, office.stop)
+async def test_sum_without_directions_is_zero_and_hires_no_simulator(team: Any) -> None:
+    staff = Staff(team, explorer)
+    pool = ExplorerPool(3, staff.start, staff.stop)
     total = await weighted_sum(pool, np.zeros(8), SEED, ITERATION, PARAMETER_COUNT)
     assert total.tolist() == [0.0] * PARAMETER_COUNT
-    assert office.hired == []
+    assert staff.hired == []

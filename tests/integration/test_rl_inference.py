@@ -1,4 +1,4 @@
-"""The inference actor answers together who asks together; runs learn with it, and go on when it dies."""
+"""The inference actor answers simultaneous requests in one batch; runs learn with it, and continue when it dies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_requests_that_come_together_are_one_batch(runtime: art.Runtime) -
         np.testing.assert_allclose(value, policy.values(features[at : at + 3]), rtol=1e-4, atol=1e-6)
 
 
-async def test_full_batch_waits_for_nobody(runtime: art.Runtime) -> None:
+async def test_full_batch_is_evaluated_without_waiting(runtime: art.Runtime) -> None:
     _, inference = await spawn(max_rows=4, max_wait_s=3_600.0)
     rows = np.zeros((2, 4), np.float32)
     await asyncio.gather(inference.act(rows), inference.act(rows))
@@ -50,14 +50,14 @@ async def test_full_batch_waits_for_nobody(runtime: art.Runtime) -> None:
     assert await inference.statistics() == {"mean_rows": 4.0}
 
 
-async def test_newer_version_is_fetched_when_it_is_asked_for(runtime: art.Runtime) -> None:
+async def test_newer_version_is_fetched_when_a_request_needs_it(runtime: art.Runtime) -> None:
     server, inference = await spawn()
     await server.publish(rl.MlpPolicy(SPEC).init(seed=1), 1)
     *_, version = await inference.act(np.zeros((1, 4), np.float32), 1)
     assert version == 1
 
 
-async def test_what_the_policy_raises_reaches_everyone_who_asked(runtime: art.Runtime) -> None:
+async def test_exception_of_the_policy_reaches_every_caller_of_the_batch(runtime: art.Runtime) -> None:
     _, inference = await spawn(max_rows=4, max_wait_s=0.05)
     wrong = np.zeros((2, 7), np.float32)
     results = await asyncio.gather(inference.act(wrong), inference.act(wrong), return_exceptions=True)
@@ -65,7 +65,7 @@ async def test_what_the_policy_raises_reaches_everyone_who_asked(runtime: art.Ru
     assert len((await inference.act(np.zeros((1, 4), np.float32)))[0]) == 1
 
 
-def test_senseless_bounds_are_refused() -> None:
+def test_invalid_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match="max_rows=0"):
         Inference(SPEC, "params", max_rows=0)
     with pytest.raises(
@@ -75,7 +75,9 @@ def test_senseless_bounds_are_refused() -> None:
 
 
 @pytest.mark.parametrize("order", ["deterministic", "completion"])
-async def test_run_whose_simulators_have_no_network(runtime: art.Runtime, order: str, tmp_path: Path) -> None:
+async def test_run_with_an_inference_actor_needs_no_network_in_its_simulators(
+    runtime: art.Runtime, order: str, tmp_path: Path
+) -> None:
     pytest.importorskip("torch")
     more: dict[str, Any] = {"normalise_observations": True, "normalise_rewards": True, "inference_actor": True}
     algorithm = rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1, order=order, directory=str(tmp_path), **more)
@@ -87,7 +89,7 @@ async def test_run_whose_simulators_have_no_network(runtime: art.Runtime, order:
     assert run.best.normaliser is not None
 
 
-def test_run_goes_on_when_its_inference_actor_is_killed(node_session: art.Runtime, tmp_path: Path) -> None:
+def test_run_continues_when_its_inference_actor_is_killed(node_session: art.Runtime, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     killed: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Several learners step as one: by the mean of their gradients, from the same state, and restarted together."""
+"""Several learners make the same steps: by the mean of their gradients, from the same state, restarted together."""
 
 from __future__ import annotations
 
@@ -39,21 +39,23 @@ async def test_two_learners_step_along_the_mean_of_their_gradients() -> None:
         states = await art.gather(*(learner.state() for learner in learners))
     assert version == 1
     assert (states[0]["optimiser"]["first_moment"] == states[1]["optimiser"]["first_moment"]).all()
-    alone = PPOUpdate(SETTINGS, SPEC, parameters, seed=0)  # the mean of two halves' means is the mean of all
+    alone = PPOUpdate(SETTINGS, SPEC, parameters, seed=0)  # the mean of the means of two halves is the mean of all
     alone((fragment,), remaining=1.0)
     np.testing.assert_allclose(moved, alone.network.parameters(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A2C])
-def test_run_with_two_learners(kind: Any, node_session: art.Runtime, tmp_path: Path) -> None:
+def test_run_with_two_learners_reaches_its_steps_and_can_be_resumed(
+    kind: Any, node_session: art.Runtime, tmp_path: Path
+) -> None:
     algorithm = kind("CartPole-v1", learners=2, hidden=(8, 8), directory=str(tmp_path))
     assert "2 learners" in algorithm.explain()
     assert algorithm.start(steps=512).wait().steps >= 512
     assert kind.resume(str(tmp_path)).start(steps=1_024).wait().steps >= 1_024
 
 
-@pytest.mark.timeout(150)  # whoever waits for the dead may wait until the gradients' timeout
-def test_learners_are_restarted_together(node_session: art.Runtime, tmp_path: Path) -> None:
+@pytest.mark.timeout(150)  # a wait for the dead learner may last until the timeout of the gradients
+def test_run_continues_when_one_of_two_learners_is_killed(node_session: art.Runtime, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill_once(progress: rl.Progress) -> None:
@@ -76,12 +78,13 @@ def learners_of(status: Any) -> list[Any]:
 
 
 @pytest.mark.timeout(150)
-def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
+def test_batch_that_reaches_a_half_restarted_group_is_lost_and_the_run_continues(
     node_session: art.Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One learner is dead, and the driver knows; the other one has not been told to stop, so a batch still reaches it.
+    """One learner is dead and the driver knows it; the other one is not stopped yet, so that a batch still reaches it.
 
-    It must end, since it has lost its group, and the dead one's next incarnation must not learn from the batch alone.
+    That learner must end because it has lost its group, and the dead learner's next incarnation must not learn from the
+    batch alone.
     """
     thawing: list[threading.Thread] = []
     gone: list[bytes] = []
@@ -104,7 +107,7 @@ def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
         thawing.append(threading.Thread(target=thaw_when_both_have_ended, args=(supervisors,)))
         thawing[0].start()
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: peer in gone, "the driver lets calls of the dead one wait for its next incarnation")
+        wait_until(lambda: peer in gone, "calls to the dead learner wait for its next incarnation")
 
     def thaw_when_both_have_ended(supervisors: int) -> None:
         def have_ended() -> bool:
@@ -123,7 +126,7 @@ def test_batch_that_finds_the_group_half_restarted_is_lost_and_the_run_goes_on(
     assert [text for text in caplog.messages if "Timed out" in text] == []
 
 
-async def test_local_mode_says_that_it_has_but_one_process(tmp_path: Path) -> None:
+async def test_several_learners_in_local_mode_are_an_error_that_names_the_setting(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         run = rl.PPO("CartPole-v1", learners=2, hidden=(8, 8), directory=str(tmp_path)).start(steps=512)
         with pytest.raises(art.ActorStartError, match="local mode has only one process: give learners=1"):

@@ -1,4 +1,4 @@
-"""The learning library in plain code: in local mode, and with `for` in the place of `async for`."""
+"""The learning library in plain code: in local mode, and with `for` in place of `async for`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from actorrt.rl.views import notebook
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs leave their checkpoints in a directory of the test's own."""
+    """Let runs write their checkpoints to the directory of the test."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -34,13 +34,13 @@ def small_run(steps: int) -> rl.Run:
     return rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1).start(steps=steps)
 
 
-def test_run_is_waited_for_in_the_thread_that_its_actors_need(local: art.Runtime) -> None:
+def test_plain_code_can_wait_for_a_run_in_the_thread_that_its_actors_use(local: art.Runtime) -> None:
     run = small_run(512)
     assert run.wait() is run
     assert run.steps == 512
 
 
-def test_run_that_is_not_over_in_time_says_so_and_goes_on(local: art.Runtime) -> None:
+def test_wait_for_a_run_that_takes_longer_times_out_and_the_run_continues(local: art.Runtime) -> None:
     run = small_run(512)
     with pytest.raises(
         TimeoutError, match=r"the run has not ended after 0.001 s: <Run ppo-CartPole-v1-0-.*: \w+ing after"
@@ -49,7 +49,7 @@ def test_run_that_is_not_over_in_time_says_so_and_goes_on(local: art.Runtime) ->
     assert run.wait().steps == 512
 
 
-def test_run_leaves_its_curve_and_its_metrics_where_it_is_told(
+def test_curve_and_metrics_are_saved_in_the_directory_of_the_run_or_at_a_given_path(
     local: art.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
@@ -71,7 +71,7 @@ def test_run_leaves_its_curve_and_its_metrics_where_it_is_told(
     assert {entry.name for entry in Path(run.directory).iterdir()} == {"best.policy", "checkpoint", "metrics.csv"}
 
 
-def test_run_is_not_drawn_again_by_the_cell_that_started_it_or_waits_for_it(
+def test_notebook_cell_that_starts_or_awaits_a_run_does_not_draw_it_twice(
     local: art.Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = SimpleNamespace(execution_count=3)
@@ -103,7 +103,7 @@ def test_run_ends_with_its_runtime(local: art.Runtime) -> None:
         run.wait(10.0)
 
 
-def test_batches_come_in_a_plain_loop(session: art.Runtime) -> None:
+def test_batches_are_read_in_a_plain_loop(session: art.Runtime) -> None:
     spec = rl.describe("CartPole-v1", hidden=(8, 8))
     server = rl.ParameterServer.spawn(rl.MlpPolicy(spec).init(seed=0)).result()
     simulators = rl.Simulator.spawn_many(2, "CartPole-v1", server, envs=2, horizon=4, policy=spec).result()

@@ -35,7 +35,7 @@ RUNS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-async def test_run_leads_to_the_recorded_weights(name: str, tmp_path: Any) -> None:
+async def test_run_ends_with_the_recorded_weights(name: str, tmp_path: Any) -> None:
     kind, values = RUNS[name]
     async with art.Runtime(mode="local", cpus=4):
         await kind(simulators=2, seed=3, directory=str(tmp_path), evaluation_episodes=1, **values).start(show=False)

@@ -21,7 +21,7 @@ SPEC = rl.PolicySpec("CartPole-v1", *(lambda spec: (spec.observation, spec.actio
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs leave their checkpoints in a directory of the test's own."""
+    """Let runs write their checkpoints to the directory of the test."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -36,7 +36,7 @@ def initial_parameters(seed: int = 0) -> Any:
 
 
 class Reader(art.Actor):
-    """Keeps what it is handed; slow ones answer when they are told to."""
+    """Keeps the versions that it receives; a slow reader answers only after `answer` was called."""
 
     def __init__(self, *, is_slow: bool = False) -> None:
         self._versions: list[int] = []
@@ -55,7 +55,7 @@ class Reader(art.Actor):
         return self._versions
 
     def fail(self) -> None:
-        raise RuntimeError("told to")
+        raise RuntimeError("on purpose")
 
 
 async def test_published_parameters_are_the_latest_and_reach_readers(runtime: art.Runtime) -> None:
@@ -74,7 +74,7 @@ async def test_subscribers_are_numbered_once_each(runtime: art.Runtime) -> None:
     assert [await server.subscribe(reader) for reader in (*readers, readers[0])] == [0, 1, 0]
 
 
-async def test_readers_that_are_gone_for_good_are_forgotten_and_their_numbers_with_them(runtime: art.Runtime) -> None:
+async def test_readers_that_have_ended_are_forgotten_with_their_numbers(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
     first, second = [await Reader.options(max_concurrency=2).spawn(is_slow=True) for _ in range(2)]
     assert [await server.subscribe(reader) for reader in (first, second)] == [0, 1]
@@ -107,7 +107,7 @@ async def test_older_version_is_refused_and_changes_nothing(runtime: art.Runtime
     assert (await server.latest())[1].tolist() == [0.0, 0.0, 0.0]
 
 
-async def test_slow_reader_has_one_version_on_its_way_at_most(runtime: art.Runtime) -> None:
+async def test_slow_reader_has_at_most_one_version_in_transit(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(np.zeros(1, np.float32))
     reader = await Reader.options(max_concurrency=2).spawn(is_slow=True)
     await server.subscribe(reader)
@@ -124,7 +124,7 @@ async def spawn_simulators(server: Any, count: int, **options: Any) -> Any:
     return await rl.Simulator.spawn_many(count, **arguments)
 
 
-async def test_simulators_number_themselves_and_seed_their_episodes_apart(runtime: art.Runtime) -> None:
+async def test_simulators_have_their_own_numbers_and_episode_seeds(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(initial_parameters())
     fragments = await (await spawn_simulators(server, 2)).rollout()
     assert sorted(fragment.key for fragment in fragments) == [(0, 1, 0), (1, 1, 0)]
@@ -143,7 +143,7 @@ async def test_one_seed_gives_the_same_fragments(runtime: art.Runtime) -> None:
         assert (first.action == second.action).all()
 
 
-async def test_rollout_acts_with_a_version_that_was_asked_for(runtime: art.Runtime) -> None:
+async def test_rollout_uses_at_least_the_requested_version(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(initial_parameters(), version=7)
     simulator = (await spawn_simulators(server, 1))[0]
     assert (await simulator.rollout()).policy_version == 7
@@ -157,7 +157,7 @@ async def test_simulator_of_an_unknown_environment_does_not_start(runtime: art.R
         await rl.Simulator.spawn(env="CartPol-v1", params=server)
 
 
-async def test_role_that_waits_for_a_parameter_server_by_name_finds_it(runtime: art.Runtime) -> None:
+async def test_role_that_waits_for_the_name_of_a_parameter_server_finds_it(runtime: art.Runtime) -> None:
     starting = rl.Simulator.spawn(env="CartPole-v1", params="later", envs=1, horizon=1, policy=SPEC)
     await rl.ParameterServer.options(name="later").spawn(initial_parameters())
     assert (await (await starting).rollout()).step_count == 1
@@ -203,20 +203,20 @@ async def test_deterministic_stream_gives_the_same_run_twice(runtime: art.Runtim
 
 
 class Failing(art.Actor):
-    """Fails as an environment may."""
+    """A simulator whose environment raises."""
 
     def rollout(self, at_least: int = 0) -> Any:
         raise ZeroDivisionError("the environment's own mistake")
 
 
-async def test_what_an_environment_raises_reaches_whoever_iterates(runtime: art.Runtime) -> None:
+async def test_exception_of_an_environment_reaches_the_reader_of_the_stream(runtime: art.Runtime) -> None:
     batches = rl.stream([await Failing.spawn()], steps=1)
     with pytest.raises(ZeroDivisionError, match="the environment's own mistake"):
         await anext(batches)
     batches.close()
 
 
-async def test_stream_goes_on_without_simulators_that_are_gone(runtime: art.Runtime) -> None:
+async def test_stream_continues_without_simulators_that_have_ended(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(initial_parameters())
     simulators = await spawn_simulators(server, 2)
     batches = rl.stream(simulators, steps=16)
@@ -227,7 +227,7 @@ async def test_stream_goes_on_without_simulators_that_are_gone(runtime: art.Runt
     assert batches.statistics()["simulators_alive"] == 1
     await simulators[1].kill()
     with pytest.raises(art.ActorDiedError):
-        await anext(batches)  # one rollout may have ended before: half a batch
+        await anext(batches)  # one rollout, which is half a batch, may have ended before
     batches.close()
 
 
@@ -239,7 +239,7 @@ async def test_batch_without_transitions_is_refused(runtime: art.Runtime) -> Non
         await learner.update(rl.Batch(()))
 
 
-async def test_evaluator_plays_the_newest_policy_and_any_other(runtime: art.Runtime) -> None:
+async def test_evaluator_plays_the_newest_policy_or_a_given_policy(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(initial_parameters(), version=3)
     evaluator = await rl.Evaluator.spawn(SPEC, server, seed=9)
     evaluation, weights = await evaluator.evaluate(0, episodes=4)
@@ -254,7 +254,7 @@ async def test_evaluator_closes_its_environments_when_it_ends(runtime: art.Runti
     gymnasium = pytest.importorskip("gymnasium")
     events: list[str] = []
 
-    class Told(gymnasium.Wrapper):  # type: ignore[name-defined, misc]
+    class Recorded(gymnasium.Wrapper):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__(gymnasium.make("CartPole-v1"))
             events.append("made")
@@ -264,7 +264,7 @@ async def test_evaluator_closes_its_environments_when_it_ends(runtime: art.Runti
             super().close()
 
     def make() -> Any:
-        return Told()
+        return Recorded()
 
     server = await rl.ParameterServer.spawn(initial_parameters())
     evaluator = await rl.Evaluator.spawn(SPEC, server, env=make)
@@ -275,7 +275,7 @@ async def test_evaluator_closes_its_environments_when_it_ends(runtime: art.Runti
     assert events == ["made"] * 3 + ["closed"] * 3
 
 
-async def test_a_whole_run_on_one_loop(runtime: art.Runtime) -> None:
+async def test_complete_run_works_on_one_loop(runtime: art.Runtime) -> None:
     pytest.importorskip("torch")
     run = rl.PPO("CartPole-v1", hidden=(8, 8), evaluate_every=256, epochs=1).start(steps=512)
     assert await run is run

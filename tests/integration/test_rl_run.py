@@ -1,4 +1,4 @@
-"""Training with simulators, learner and evaluator in processes of their own; some of which are killed."""
+"""Training with simulators, learner and evaluator in their own processes, some of which are killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ gymnasium.register("Crashing-v0", entry_point=Crashing)
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs leave their checkpoints in a directory of the test's own."""
+    """Let runs write their checkpoints to the directory of the test."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_run_in_plain_code_reaches_its_return_and_saves_the_policy(runtime: art.
     assert rl.evaluate(loaded, episodes=20, seed=77).mean > 40
 
 
-def test_run_goes_on_when_a_simulator_is_killed(runtime: art.Runtime) -> None:
+def test_run_continues_when_a_simulator_is_killed(runtime: art.Runtime) -> None:
     killed: list[tuple[int, int, int]] = []
     since: list[tuple[int, int, int]] = []
 
@@ -88,13 +88,13 @@ def test_work_ahead_trains_on_fragments_one_version_behind(runtime: art.Runtime)
     assert sum(lags) > 0.0
 
 
-def test_error_of_an_environment_ends_the_run_with_that_error(
+def test_exception_of_an_environment_ends_the_run_with_that_exception(
     runtime: art.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "crashing_environment.py").write_text(CRASHING)
     monkeypatch.syspath_prepend(str(tmp_path))
     art.shutdown()
-    art.init(cpus=4)  # workers take over the search path when the driver connects
+    art.init(cpus=4)  # workers get the search path that the driver has when it connects
     try:
         run = rl.PPO("crashing_environment:Crashing-v0").start(steps=256)
         with pytest.raises(ArithmeticError, match="this environment can't be stepped") as raised:
@@ -106,7 +106,7 @@ def test_error_of_an_environment_ends_the_run_with_that_error(
         sys.modules.pop("crashing_environment", None)
 
 
-def test_environment_that_raises_now_and_then_is_restarted_and_told(
+def test_simulator_whose_environment_sometimes_raises_is_restarted_and_the_error_reported(
     runtime: art.Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = rl.PPO("tests.integration.raising:RaisesOnce-v0", environments=2, horizon=8).start(steps=64)
@@ -114,9 +114,9 @@ def test_environment_that_raises_now_and_then_is_restarted_and_told(
     assert run.steps == 64
     assert run.progress is not None
     assert run.progress.simulators_restarted == 2
-    told = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.rollouts.stream")
-    assert len(told) == 2
-    for index, line in enumerate(told):
+    warnings = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.rollouts.stream")
+    assert len(warnings) == 2
+    for index, line in enumerate(warnings):
         assert re.fullmatch(
             rf"simulator {index}, incarnation 1, environment 0, step 3 of the episode with seed \d+: "
             r"ArithmeticError: this environment broke; the rollout is requested again",
@@ -132,7 +132,7 @@ async def test_run_can_be_awaited_beside_other_work() -> None:
     assert [each.steps for each in progress] == [256, 512]
 
 
-def test_stopped_run_ends_early_with_a_policy(runtime: art.Runtime) -> None:
+def test_stopped_run_ends_early_and_has_a_policy(runtime: art.Runtime) -> None:
     run = rl.PPO("CartPole-v1").start(steps=1_000_000, on_progress=lambda progress: run.stop())
     run.wait()
     assert run.steps == 256
@@ -141,7 +141,7 @@ def test_stopped_run_ends_early_with_a_policy(runtime: art.Runtime) -> None:
     assert run.progress.evaluation == run.best_score is not None
 
 
-def test_senseless_runs_are_refused_before_anything_starts() -> None:
+def test_runs_with_invalid_settings_are_refused_before_anything_starts() -> None:
     with pytest.raises(ValueError, match="there is no environment 'CartPol-v1'; did you mean CartPole-v1"):
         rl.PPO("CartPol-v1")
     with pytest.raises(ValueError, match="simulators is at least 1: simulators=0"):

@@ -1,4 +1,4 @@
-"""`rl.stream` over simulators that are spawned by hand, as programs use it: left, shared, cancelled, closed, broken."""
+"""`rl.stream` over simulators that a program spawns itself: early exits, sharing, cancellation, closing, failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def keys(batch: rl.Batch) -> list[tuple[int, int, int]]:
     return [fragment.key for fragment in batch.fragments]
 
 
-async def test_loop_that_was_left_can_be_taken_up_again(runtime: art.Runtime) -> None:
+async def test_stream_can_be_read_on_after_its_loop_was_left(runtime: art.Runtime) -> None:
     simulators = await spawn_simulators()
     batches, seen = rl.stream(simulators, fragments=2), []
     for _ in range(3):
@@ -46,10 +46,10 @@ async def test_loop_that_was_left_can_be_taken_up_again(runtime: art.Runtime) ->
     assert len(seen) == len(set(seen)) >= 6
     for index in (0, 1):
         numbers = [number for simulator, _, number in seen if simulator == index]
-        assert numbers == list(range(len(numbers)))  # nothing was lost between
+        assert numbers == list(range(len(numbers)))  # no fragment was lost between the loops
 
 
-async def test_streams_that_share_simulators_share_their_fragments(runtime: art.Runtime) -> None:
+async def test_streams_over_the_same_simulators_deliver_no_fragment_twice(runtime: art.Runtime) -> None:
     simulators = await spawn_simulators()
     first, second = rl.stream(simulators, fragments=3), rl.stream(simulators, steps=8)
     seen = [key for _ in range(4) for batches in (first, second) for key in keys(await anext(batches))]
@@ -106,13 +106,13 @@ async def test_closed_stream_ends_its_loop(runtime: art.Runtime) -> None:
     assert list(batches) == []
 
 
-async def test_stream_that_is_closed_ends_whoever_waits_for_it(runtime: art.Runtime) -> None:
+async def test_closed_stream_ends_a_task_that_waits_for_a_batch(runtime: art.Runtime) -> None:
     batches = rl.stream(await spawn_simulators(1), steps=1_000_000)
 
-    async def all_of_it() -> list[rl.Batch]:
+    async def all_batches() -> list[rl.Batch]:
         return [batch async for batch in batches]
 
-    waiting = asyncio.ensure_future(all_of_it())  # the wait that closing ends; awaited below
+    waiting = asyncio.ensure_future(all_batches())  # the wait that closing ends; awaited below
     while not batches.statistics()["simulators_alive"]:
         await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -120,21 +120,21 @@ async def test_stream_that_is_closed_ends_whoever_waits_for_it(runtime: art.Runt
     assert await asyncio.wait_for(waiting, 10.0) == []
 
 
-async def test_stream_whose_simulators_are_stopped_raises_whenever_it_is_asked(runtime: art.Runtime) -> None:
+async def test_stream_whose_simulators_are_stopped_raises_on_every_read(runtime: art.Runtime) -> None:
     simulators = await spawn_simulators()
     batches = rl.stream(simulators, fragments=2)
     await anext(batches)
     for simulator in simulators:
         await simulator.stop()
     with pytest.raises(art.ActorDiedError):
-        [_ async for _ in batches]  # some had come before
+        [_ async for _ in batches]  # some batches arrive before the error
     for _ in range(2):
         with pytest.raises(art.ActorDiedError):
             await asyncio.wait_for(anext(batches), 10.0)
 
 
 class Late(art.Actor):
-    """Answers the first time after its caller's deadline, and then in time."""
+    """Misses the deadline of its first call, or of all calls."""
 
     def __init__(self, *, always: bool) -> None:
         self._always = always
@@ -150,7 +150,7 @@ class Late(art.Actor):
         return rl.Fragment(*columns, policy_version=0, simulator=0, incarnation=1, sequence=self._count, process_id=1)
 
 
-async def test_rollout_past_its_deadline_is_asked_for_again(
+async def test_rollout_that_misses_its_deadline_is_requested_again(
     runtime: art.Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     batches = rl.stream([await Late.options(call_timeout_s=0.05).spawn(always=False)], fragments=1)
@@ -168,7 +168,7 @@ async def test_rollouts_that_always_miss_their_deadline_end_the_stream(runtime: 
     batches.close()
 
 
-async def test_what_is_no_simulator_is_named(runtime: art.Runtime) -> None:
+async def test_value_that_is_no_simulator_is_named_in_the_error(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
     for simulators, message in (
         (server, "give an ActorGroup, or a list of refs that were waited for, not <ActorRef ParameterServer"),
@@ -207,11 +207,11 @@ PROGRAM = """
 """
 
 
-def test_the_loop_of_the_contract_is_a_whole_program(tmp_path: Path) -> None:
+def test_documented_loop_over_a_stream_is_a_complete_program(tmp_path: Path) -> None:
     assert run_script(PROGRAM, tmp_path, within_s=50.0).output == "4 4\n"
 
 
-def test_no_fragment_comes_twice_while_simulators_are_killed(node_session: art.Runtime) -> None:
+def test_no_fragment_arrives_twice_while_simulators_are_killed(node_session: art.Runtime) -> None:
     server = rl.ParameterServer.spawn(rl.MlpPolicy(SPEC).init(seed=0)).result()
     options: dict[str, Any] = {"cpus": 1, "restart": "permanent", "max_restarts": 50}
     simulators = (
@@ -230,4 +230,4 @@ def test_no_fragment_comes_twice_while_simulators_are_killed(node_session: art.R
     assert len(seen) == len(set(seen))
     assert max(incarnation for _, incarnation, _ in seen) >= 2
     for simulator, incarnation, number in seen:
-        assert number == 0 or (simulator, incarnation, number - 1) in seen  # none is left out within an incarnation
+        assert number == 0 or (simulator, incarnation, number - 1) in seen  # no number is missing within an incarnation

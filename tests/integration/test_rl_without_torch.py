@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 
 def train(directory: Path, kinds: str, backend: str) -> subprocess.CompletedProcess[str]:
-    """Train where whatever process imports torch fails."""
+    """Run a training in which any process that imports torch fails."""
     (directory / "torch").mkdir()
     (directory / "torch" / "__init__.py").write_text("raise RuntimeError('torch was imported')")
     program = directory / "train.py"
@@ -41,7 +41,7 @@ def test_no_process_imports_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_learner_does_where_it_is_told_to(tmp_path: Path) -> None:
+def test_learner_imports_torch_with_backend_torch(tmp_path: Path) -> None:
     done = train(tmp_path, "rl.PPO,", "torch")
     assert done.returncode == 1
     assert "torch was imported" in done.stderr

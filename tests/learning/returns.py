@@ -20,7 +20,7 @@ from actorrt.rl.rollouts.evaluation import Evaluation
 
 EPISODES = 20
 
-CLEANRL_CONTINUOUS = {  # of its ppo_continuous_action.py; half its value coefficient, since it halves the loss
+CLEANRL_CONTINUOUS = {  # from its ppo_continuous_action.py; half its value coefficient, because it halves the loss
     "hidden": (64, 64),
     "activation": "tanh",
     "orthogonal": True,
@@ -44,16 +44,16 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: how `--row` calls it.
-        algorithm: its name, as the command line takes it.
+        name: its name for `--row`.
+        algorithm: the name of the algorithm on the command line.
         env_id: Gymnasium id.
         steps: the budget, in environment steps.
         target: the return to reach within it.
-        published: what others publish, with its source.
+        published: the return that others publish, with its source.
         short_steps: the budget of the short version.
         short_target: the return to reach within that.
-        settings: instead of the environment's preset.
-        short_settings: further ones of the short version, which learns from smaller batches and so more often.
+        settings: replace those of the environment's preset.
+        short_settings: further settings of the short version, which learns from smaller batches and so more often.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Row:
         return (self.short_steps, self.short_target) if is_short else (self.steps, self.target)
 
     def settings_of(self, *, is_short: bool) -> dict[str, Any]:
-        """Return the settings instead of the environment's preset."""
+        """Return the settings that replace those of the environment's preset."""
         return {**self.settings, **self.short_settings} if is_short else self.settings
 
 
@@ -134,14 +134,14 @@ ROWS = (
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        steps: learnt from.
-        is_reached: whether the return to stop at was.
-        seconds: that training took, the last evaluations included.
-        evaluation_seed: of `evaluation`, drawn when the run had ended.
-        evaluation: of the run's best policy.
+        steps: the number of steps that the run learnt from.
+        is_reached: whether the run reached the return to stop at.
+        seconds: the time of the training, the last evaluations included.
+        evaluation_seed: the seed of `evaluation`, drawn after the end of the run.
+        evaluation: the evaluation of the run's best policy.
     """
 
     steps: int
@@ -152,7 +152,7 @@ class Outcome:
 
 
 def missing(row: Row) -> str:
-    """Return what the row's environment lacks here, or nothing."""
+    """Return the missing dependency of the row's environment, or an empty string."""
     import gymnasium
 
     try:
@@ -170,7 +170,7 @@ def train(
     stop_return: float | None = None,
     on_progress: Callable[[Progress], Any] | None = None,
 ) -> Outcome:
-    """Train once, and evaluate the best policy on episodes that follow from a seed drawn then."""
+    """Train once, and evaluate the best policy on episodes whose seed is drawn afterwards."""
     steps, _ = row.budget(is_short=is_short)
     settings = row.settings_of(is_short=is_short)
     with tempfile.TemporaryDirectory(prefix="learning-") as directory:

@@ -1,4 +1,4 @@
-"""Every algorithm reaches a stated return in a share of its steps, and with `--all` its target in all of them."""
+"""Every algorithm reaches a return within a share of its steps, and with `--all` its target within all of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import actorrt as art
 from tests.learning.returns import ROWS, Outcome, Row, missing, train
 
 SEED = 1
-ONE_SEED = 0.9  # of the target: that is for the mean of five
-TAKES_LONG = ("ppo-halfcheetah-preset",)  # its networks are large, and learn from each step twenty times
+ONE_SEED = 0.9  # of the target, which is for the mean of five seeds
+TAKES_LONG = ("ppo-halfcheetah-preset",)  # its networks are large and learn from each step twenty times
 SHORT = [
     pytest.param(row, id=row.name, marks=[pytest.mark.learning_long] if row.name in TAKES_LONG else []) for row in ROWS
 ]
 
 
 def outcome(row: Row, seed: int, directory: Path, monkeypatch: pytest.MonkeyPatch, *, is_short: bool) -> Outcome:
-    """Train in a directory of the test's own, where MuJoCo leaves its log."""
+    """Train in the directory of the test, to which MuJoCo writes its log."""
     monkeypatch.chdir(directory)
     lacking = missing(row)
     if lacking:
@@ -39,8 +39,8 @@ def outcome(row: Row, seed: int, directory: Path, monkeypatch: pytest.MonkeyPatc
 def test_return_is_reached_within_a_share_of_the_steps(
     row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    came_to = outcome(row, SEED, tmp_path, monkeypatch, is_short=True)
-    assert came_to.is_reached, came_to
+    result = outcome(row, SEED, tmp_path, monkeypatch, is_short=True)
+    assert result.is_reached, result
 
 
 @pytest.mark.learning_long
@@ -48,5 +48,5 @@ def test_return_is_reached_within_a_share_of_the_steps(
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_return_is_reached_within_the_budget(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = random.randrange(10_000)
-    came_to = outcome(row, seed, tmp_path, monkeypatch, is_short=False)
-    assert came_to.evaluation.mean >= ONE_SEED * row.target, (seed, came_to)
+    result = outcome(row, seed, tmp_path, monkeypatch, is_short=False)
+    assert result.evaluation.mean >= ONE_SEED * row.target, (seed, result)

@@ -1,4 +1,4 @@
-"""CartPole-v1 is solved by supervised actors within RL-Zoo's budget of 100,000 steps."""
+"""A run solves CartPole-v1 within RL-Zoo's budget of 100,000 steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from actorrt import rl
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs leave their checkpoints in a directory of the test's own."""
+    """Let runs write their checkpoints to the directory of the test."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Environments that hang once or are slow: `tests.integration.stubborn:HangsOnce-v0` and `:OneIsSlow-v0`."""
+"""Environments that hang once or are slow: `tests.integration.slow_environments:HangsOnce-v0` and `:OneIsSlow-v0`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulators that hang, are slow, or are killed again and again: training reaches its end all the same."""
+"""Simulators that hang, are slow, or are killed repeatedly: training still finishes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from tests.integration.stubborn import HANGS, OVER, SLOW
+from tests.integration.slow_environments import HANGS, OVER, SLOW
 from tests.running import wait_until
 
 
@@ -24,7 +24,9 @@ def test_simulator_that_hangs_in_reset_is_replaced(kind: Any, tmp_path: Path, mo
     art.init(cpus=4)
     try:
         more: dict[str, Any] = {"environments": 2} if kind is rl.PPO else {"directions": 4}
-        algorithm = kind("tests.integration.stubborn:HangsOnce-v0", hang_timeout_s=1.0, directory=str(tmp_path), **more)
+        algorithm = kind(
+            "tests.integration.slow_environments:HangsOnce-v0", hang_timeout_s=1.0, directory=str(tmp_path), **more
+        )
         run = algorithm.start(steps=2_048 if kind is rl.PPO else 200_000).wait()
     finally:
         art.shutdown()
@@ -35,7 +37,7 @@ def test_simulator_that_hangs_in_reset_is_replaced(kind: Any, tmp_path: Path, mo
 
 
 def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
-    """Return how long a run with eight simulators takes for so many updates."""
+    """Return how long a run with eight simulators takes for `count` updates."""
     folder.mkdir()
     if not is_slow:
         (folder / "taken").touch()
@@ -45,7 +47,7 @@ def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
     try:
         settings: dict[str, Any] = {"environments": 8, "horizon": 16, "batch_steps": 128, "hidden": (8, 8)}
         algorithm = rl.IMPALA(
-            "tests.integration.stubborn:OneIsSlow-v0", simulators=8, directory=str(folder / "run"), **settings
+            "tests.integration.slow_environments:OneIsSlow-v0", simulators=8, directory=str(folder / "run"), **settings
         )
         run = algorithm.start(steps=1_000_000, on_progress=lambda _: times.append(time.perf_counter()))
         wait_until(lambda: len(times) >= count + 5 or run.done(), "the updates", within_s=50.0)
@@ -55,12 +57,12 @@ def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
     finally:
         art.shutdown()
         del os.environ[SLOW]
-    return times[count + 4] - times[4]  # the first ones wait for torch
+    return times[count + 4] - times[4]  # the first updates wait for the import of torch
 
 
-def test_one_of_eight_that_is_ten_times_slower_holds_nobody_up(tmp_path: Path) -> None:
-    # Seven of eight collect at full speed, the eighth at a tenth: 8 / 7.1 of the time, and 1.3 is what is promised.
-    # A machine that does other things meanwhile gets another try.
+def test_one_of_eight_simulators_that_is_ten_times_slower_does_not_delay_the_others(tmp_path: Path) -> None:
+    # Seven of eight collect at full speed and the eighth at a tenth, so a run takes 8 / 7.1 of the time; 1.3 is
+    # promised. A busy machine gets further attempts.
     ratios = []
     for attempt in range(3):
         without, with_one = (
@@ -78,7 +80,7 @@ def test_one_of_eight_that_is_ten_times_slower_holds_nobody_up(tmp_path: Path) -
 def test_threshold_is_reached_with_a_simulator_killed_every_5_seconds(kind: Any, tmp_path: Path) -> None:
     killed: list[float] = []
 
-    def kill_now_and_then(progress: rl.Progress) -> None:
+    def kill_periodically(progress: rl.Progress) -> None:
         if progress.seconds - (killed[-1] if killed else 0.0) >= 5.0:
             killed.append(progress.seconds)
             os.kill(progress.trained_on[0][2], signal.SIGKILL)
@@ -88,7 +90,7 @@ def test_threshold_is_reached_with_a_simulator_killed_every_5_seconds(kind: Any,
         settings: dict[str, Any] = {"learning_rate_schedule": "constant", "clip_schedule": "constant"}
         algorithm = kind("CartPole-v1", seed=1, directory=str(tmp_path), **(settings if kind is rl.PPO else {}))
         run = algorithm.start(
-            steps=2_000_000, stop_return=475, on_progress=kill_now_and_then, keep_going=lambda: len(killed) < 3
+            steps=2_000_000, stop_return=475, on_progress=kill_periodically, keep_going=lambda: len(killed) < 3
         ).wait()
     finally:
         art.shutdown()
