@@ -137,9 +137,9 @@ def test_call_whose_result_waits_in_the_store_ends_with_the_node(directory):
     before = set(descendants_of(os.getpid()))
     art.init(cpus=1)
     echo = Echo.options(isolation="process").spawn().result(10)
-    assert len(echo.ones(20_000).result(10)) == 20_000  # from now on the worker makes such results without asking
+    assert len(echo.ones(20_000).result(10)) == 20_000  # from now on the worker makes such results without a request
     daemon = daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before])
-    os.kill(daemon, signal.SIGSTOP)  # so nobody hears that the next result is sealed
+    os.kill(daemon, signal.SIGSTOP)  # so that the seal of the next result is not reported
     call = echo.ones(20_000)
     awaiting = current.process_endpoint().arrivals._awaiting
     wait_until(lambda: awaiting, "the result that is in the store")

@@ -37,7 +37,7 @@ async def test_workers_started_after_a_preload_have_modules_of_the_driver_import
         assert not await before.is_imported(module)
 
 
-async def test_actor_finds_the_modules_of_its_option_imported_and_other_actors_do_not(module):
+async def test_actor_has_the_modules_of_its_preload_option_imported_and_other_actors_do_not(module):
     async with art.Runtime(cpus=2):
         owner = await Witness.options(preload=(module, "colorsys")).spawn()
         assert await art.gather(*(owner.is_imported(name) for name in (module, "colorsys"))) == [True, True]
@@ -47,14 +47,14 @@ async def test_actor_finds_the_modules_of_its_option_imported_and_other_actors_d
             assert not await other.is_imported(module)
 
 
-async def test_actor_starts_without_a_module_of_its_option_that_can_not_be_imported(capfd):
+async def test_actor_starts_without_a_preload_module_that_can_not_be_imported(capfd):
     async with art.Runtime(cpus=2):
         witness = await Witness.options(preload="no_such_module").spawn()
         assert not await witness.is_imported("no_such_module")
     assert "no_such_module is not preloaded: ModuleNotFoundError" in capfd.readouterr().err
 
 
-async def test_option_changes_nothing_in_local_mode():
+async def test_preload_option_has_no_effect_in_local_mode():
     async with art.Runtime(mode="local"):
         assert not await (await Witness.options(preload="no_such_module").spawn()).is_imported("no_such_module")
 

@@ -1,4 +1,4 @@
-"""Runs that are paused and taken up again, on one loop and from the command line."""
+"""Runs that are paused and resumed, on one loop and in scripts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def trained(
 
 @pytest.mark.parametrize("max_lag", [0, 1])
 @pytest.mark.parametrize("simulators", [1, 2, 8])
-async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+async def test_resumed_run_equals_an_uninterrupted_run_bit_for_bit(
     tmp_path: Path, simulators: int, max_lag: int
 ) -> None:
     options = {"simulators": simulators, "max_lag": max_lag}
@@ -62,7 +62,9 @@ async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 
 @pytest.mark.parametrize("max_lag", [0, 1])
-async def test_batches_that_are_no_whole_rounds_resume_with_whose_turn_it_was(tmp_path: Path, max_lag: int) -> None:
+async def test_run_whose_batches_are_partial_rounds_resumes_with_the_next_simulator(
+    tmp_path: Path, max_lag: int
+) -> None:
     options: dict[str, Any] = {"simulators": 2, "seed": 3, "max_lag": max_lag, "batch_steps": 300, **SETTINGS}
     async with art.Runtime(mode="local", cpus=8):
         await rl.PPO("CartPole-v1", directory=str(tmp_path / "whole"), **options).start(steps=1_920)
@@ -97,7 +99,7 @@ async def test_one_seed_gives_one_run_of_actor_critic_resumed_or_not(tmp_path: P
     assert all((first == other).all() for other in others)
 
 
-async def test_finished_run_goes_on_for_more_steps(tmp_path: Path) -> None:
+async def test_finished_run_can_be_resumed_for_more_steps(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=8):
         await trained(tmp_path, steps=512)
         again = await rl.PPO.resume(str(tmp_path)).start(steps=512)
@@ -126,7 +128,7 @@ async def test_resumed_run_takes_other_simulators_and_settings(tmp_path: Path) -
     assert rl.PPO.resume(tmp_path).simulators == 2
 
 
-async def test_settings_of_the_update_alone_leave_the_simulators_where_they_were(
+async def test_change_of_update_settings_only_resumes_the_simulators_exactly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with art.Runtime(mode="local", cpus=8):
@@ -148,7 +150,7 @@ async def test_evolution_resumes_the_same_with_any_number_of_simulators(tmp_path
     assert (first == second).all()
 
 
-async def test_changes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+async def test_invalid_changes_of_a_resumed_run_are_refused(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=8):
         await trained(tmp_path, steps=256)
     for change, message in (
@@ -166,7 +168,7 @@ async def test_changes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             rl.PPO.resume(tmp_path, **change)
 
 
-async def test_second_start_of_a_resumed_run_goes_on_from_where_the_first_ended(tmp_path: Path) -> None:
+async def test_second_start_of_a_resumed_run_continues_from_the_end_of_the_first(tmp_path: Path) -> None:
     steps: list[int] = []
     async with art.Runtime(mode="local", cpus=8):
         await trained(tmp_path, steps=512)
@@ -176,7 +178,9 @@ async def test_second_start_of_a_resumed_run_goes_on_from_where_the_first_ended(
     assert steps == [768, 1024]
 
 
-async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelled_wait_pauses_the_run_and_explains_how_to_resume_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with art.Runtime(mode="local", cpus=8):
         first_update = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -199,7 +203,7 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
     )
 
 
-async def test_killed_run_ends_where_its_last_checkpoint_is(tmp_path: Path) -> None:
+async def test_run_killed_before_its_first_checkpoint_is_paused_and_says_so(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=8):
         ended: list[str] = []
 
@@ -235,7 +239,7 @@ async def _wait(run: rl.Run) -> None:
     await run
 
 
-def test_what_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_that_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
         rl.PPO.resume(str(tmp_path))
     checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})

@@ -126,7 +126,7 @@ def test_forks_end_in_a_worker_or_a_typed_error_while_zygotes_of_a_set_are_kille
     assert scenario("zygote_of_a_set_killed_at_random") == expected
 
 
-def test_worker_finds_the_modules_of_its_set_imported_and_others_do_not(scenario):
+def test_worker_has_the_modules_of_its_set_imported_and_others_do_not(scenario):
     found = scenario("modules_of_a_set")
     missing = [facts["missing"] for facts in found["found"]]
     assert missing == [
@@ -138,7 +138,7 @@ def test_worker_finds_the_modules_of_its_set_imported_and_others_do_not(scenario
     assert found["zygotes"] == 3
 
 
-def test_workers_learn_in_torch_that_their_zygote_imported(scenario):
+def test_workers_compute_with_the_torch_that_their_zygote_imported(scenario):
     pytest.importorskip("torch")
     pytest.importorskip("gymnasium")
     result = scenario("torch_in_a_set")

@@ -189,7 +189,7 @@ async def zygotes_killed_before_they_are_ready(forker):
 
 
 def zygotes_left(forker):
-    """Return the children that are no zygote."""
+    """Return the children that are not zygotes."""
     return sorted(set(child_pids(os.getpid())) - {forker.zygote_pid, forker.zygote_pid_of(MODULES)})
 
 
@@ -199,7 +199,7 @@ async def zygote_killed_at_random(forker):
 
 
 async def zygote_of_a_set_killed_at_random(forker):
-    """The same, with the zygote of a set of modules."""
+    """Do the same with the zygote of a set of modules."""
     first = forker.zygote_pid
     result = await killed_at_random(forker, MODULES, lambda: forker.zygote_pid_of(MODULES))
     return {**result, "is_first_there": forker.zygote_pid == first and is_there(first)}
@@ -234,7 +234,7 @@ async def killed_at_random(forker, preload, zygote_pid):
 
 
 async def modules_of_a_set(forker):
-    """Workers of several sets; those of the first zygote find none of their modules."""
+    """Fork workers of several sets of modules; those of the first zygote have none of the modules."""
     forker.preload(["fileinput"], sys.path)
     names = [*MODULES, "no_such_module", "fileinput"]
     found = []
@@ -246,10 +246,10 @@ async def modules_of_a_set(forker):
 
 
 async def torch_in_a_set(forker):
-    """Two workers learn in torch, which their zygote has imported; one is told to use two threads."""
+    """Fork two workers that compute with torch, which their zygote has imported; one of them uses two threads."""
     preload = ("torch", "gymnasium")
-    told = [{"OMP_NUM_THREADS": count} for count in ("1", "2")]
-    workers = [await run(forker, "learn_in_torch", preload, env_vars=env_vars) for env_vars in told]
+    settings = [{"OMP_NUM_THREADS": count} for count in ("1", "2")]
+    workers = [await run(forker, "learn_in_torch", preload, env_vars=env_vars) for env_vars in settings]
     threads = os.listdir(f"/proc/{forker.zygote_pid_of(preload)}/task")
     facts = [json.loads(worker.texts()[0]) for worker in workers]
     return {"workers": facts, "zygote_threads": len(threads)}

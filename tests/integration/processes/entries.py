@@ -120,7 +120,7 @@ def flood(config):
 
 
 def learn_in_torch(config):
-    """Print whether torch was there at the start, its threads, and the gradient of a convolution."""
+    """Print whether torch was imported at the start, the number of threads, and the gradient of a convolution."""
     was_there = "torch" in sys.modules
     threads = len(os.listdir("/proc/self/task"))
     import torch
