@@ -180,7 +180,7 @@ async def test_down_arrives_after_every_message_of_the_dead_actor(runtime, optio
     await watcher.watch(talker)
     await talker.talk.tell(200, end)
     await art.monitor(talker)
-    notes = await wait_for_answer(watcher.all, lambda notes: "down" in notes, "the watcher hears of the end")
+    notes = await wait_for_answer(watcher.all, lambda notes: "down" in notes, "the watcher has the Down")
     assert notes == [*range(200), "down"]
 
 

@@ -1,6 +1,6 @@
 """A seed gives the same run as before, bit for bit: short whole runs in local mode against a record.
 
-`tests.records_of_floats` says how the record is made anew.
+`tests.records_of_floats` describes how to make the record again.
 """
 
 from __future__ import annotations
