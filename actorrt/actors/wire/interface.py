@@ -165,7 +165,7 @@ def kind_of(function: Any) -> MethodKind:
 
 
 def _is_static(cls: type, name: str) -> bool:
-    return isinstance(inspect.getattr_static(cls, name), staticmethod)
+    return isinstance(next(vars(base)[name] for base in cls.__mro__ if name in vars(base)), staticmethod)
 
 
 def _parameters(function: Any, is_static: bool) -> tuple[ParameterData, ...]:

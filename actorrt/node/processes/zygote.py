@@ -25,6 +25,7 @@ import signal as signals
 import socket
 import struct
 import sys
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -54,6 +55,10 @@ SINGLE_THREADED: Final = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 """The zygote's environment, without which a module of `PRELOAD` starts threads. Workers inherit it as defaults."""
+
+LEAST_TABLE_BYTES: Final = 200_000
+"""A new table of interned strings is larger: thousands of names are in it after the import of NumPy."""
+_MOST_STRINGS: Final = 200_000
 
 _FDS_COUNT: Final = 2
 """Standard output and standard error come with a request to fork."""
@@ -197,6 +202,24 @@ def preload(modules: Iterable[str]) -> None:
         gc.enable()
 
 
+def grow_table_of_interned_strings() -> None:
+    """Intern strings until Python allocates a larger table for them, so that no worker has to.
+
+    The names of all modules are in one table. When it is full, Python allocates another, about twice as large. A worker
+    whose imports fill the table would have a copy of its own, of nearly 1 MB.
+    """
+    interned: list[str] = []
+    peak = 0
+    while peak < LEAST_TABLE_BYTES and len(interned) < _MOST_STRINGS:
+        strings = [f"string {len(interned) + number} of the zygote" for number in range(1_000)]
+        tracemalloc.start()
+        for string in strings:
+            sys.intern(string)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        interned += strings
+
+
 def main(channel_fd: int, daemon_pid: int, modules: Sequence[str]) -> None:
     """Run the zygote on an inherited socket."""
     signals.signal(signals.SIGINT, signals.SIG_IGN)
@@ -205,4 +228,5 @@ def main(channel_fd: int, daemon_pid: int, modules: Sequence[str]) -> None:
         end.set_inheritable(False)
         end.setblocking(True)
         preload(modules)
+        grow_table_of_interned_strings()
         Zygote(end, daemon_pid).serve()

@@ -32,6 +32,8 @@ from actorrt.transport.unix.transport import UnixTransport
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
 
+_LOG_FORMATTER = logging.Formatter("%(levelname)s %(name)s: %(message)s")  # made once, in the zygote
+
 
 def main(config: dict[str, Any]) -> None:
     """Serve until the node tells the worker to leave.
@@ -42,8 +44,16 @@ def main(config: dict[str, Any]) -> None:
     setting = WorkerSetting.unpack(config)
     install_output(_label_of_current_actor)
     sys.breakpointhook = _refuse_to_break
-    logging.basicConfig(level=setting.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _write_log(setting.log_level)
     uvloop.run(_serve(setting))
+
+
+def _write_log(level: int) -> None:
+    """Write records of this level and above to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LOG_FORMATTER)
+    logging.root.addHandler(handler)
+    logging.root.setLevel(level)
 
 
 def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:

@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from actorrt.ids import PeerId
@@ -60,7 +60,7 @@ class UnixTransport(BaseTransport):
     def _bind(self) -> None:
         path = self.address.removeprefix(SCHEME)
         socket_path.check_free(self.address, path)
-        Path(path).unlink(missing_ok=True)  # the file of a process that is gone
+        _remove_file(path)  # the file of a process that is gone
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(path)
@@ -164,7 +164,7 @@ class UnixTransport(BaseTransport):
     def _unbind(self) -> None:
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
-        Path(self.address.removeprefix(SCHEME)).unlink(missing_ok=True)
+        _remove_file(self.address.removeprefix(SCHEME))
         for connection in (*self._connections.values(), *self._nameless):
             self._end(connection)
 
@@ -217,3 +217,9 @@ def _uid_of(accepted: socket.socket) -> int:
     """Return the user id of the process at the far end, as the kernel reports it."""
     credentials = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+def _remove_file(path: str) -> None:
+    """Remove a file if it is there. `pathlib` would cost each worker a copy of more of the zygote's memory."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
