@@ -150,6 +150,23 @@ async def test_evolution_resumes_the_same_with_any_number_of_simulators(tmp_path
     assert (first == second).all()
 
 
+async def test_run_begins_with_a_policy_and_keeps_it_if_it_learns_nothing(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        first = await trained(tmp_path / "first", steps=512)
+        path = str(tmp_path / "first" / "best.policy")
+        tuned = rl.PPO("CartPole-v1", policy=path, directory=str(tmp_path / "tuned"), learning_rate=1e-12, seed=4)
+        run = await tuned.start(steps=512)
+    kept, own = run.best, first.best
+    np.testing.assert_allclose(kept.parameters, own.parameters, atol=1e-6)
+    assert kept.normaliser is not None
+    assert own.normaliser is not None
+    assert kept.normaliser.observations is not None
+    assert own.normaliser.observations is not None
+    assert kept.normaliser.observations.count > own.normaliser.observations.count >= 256
+    with pytest.raises(ValueError, match="a resumed run keeps its policy"):
+        rl.PPO.resume(tmp_path / "tuned", policy=path)
+
+
 async def test_invalid_changes_of_a_resumed_run_are_refused(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=8):
         await trained(tmp_path, steps=256)

@@ -17,6 +17,8 @@ from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
 from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.fine_tuning import as_policy, inherited, initial_weights, require_same
+from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress
@@ -36,7 +38,7 @@ from actorrt.rl.spaces.spaces import is_image
 
 A = TypeVar("A", bound="Algorithm")
 
-KEPT = ("seed", "native")  # arguments of a new run that a resumed run keeps
+KEPT = ("seed", "native", "policy")  # arguments of a new run that a resumed run keeps
 
 
 class Algorithm:
@@ -50,11 +52,14 @@ class Algorithm:
             `runs/` and the run's name.
         native: whether to use the environment's own vector form, which pays from about 12 environments for each
             simulator on.
+        policy: policy to begin with, or the path of its file: the run takes over its parameters, its network and its
+            normaliser. None begins with new parameters.
         env_kwargs: arguments of `gymnasium.make` for an id, plain values. The policy and checkpoints keep them.
         **settings: fields of the algorithm's settings, which replace the environment's preset.
 
     Raises:
-        ValueError: there is no such environment or setting, or a value is out of range.
+        ValueError: there is no such environment or setting, or a value is out of range; or `policy` does not fit.
+        FileNotFoundError: there is no file of the policy.
         TypeError: a value has the wrong type, or `env` is an environment instead of a function that makes one.
         MissingPackageError: Gymnasium or torch is needed, and not installed.
     """
@@ -70,16 +75,23 @@ class Algorithm:
         seed: int = 0,
         directory: str | os.PathLike[str] | None = None,
         native: bool = False,
+        policy: FlatPolicy | str | os.PathLike[str] | None = None,
         env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         require_maker(env)
         env = with_kwargs(env, env_kwargs)
+        self._first = None if policy is None else as_policy(policy, settings.get("network"))
+        if self._first is not None:
+            known = {field.name for field in dataclasses.fields(self.settings_class)}
+            settings = inherited(self._first, settings, known)
         self.settings: Any = self.settings_class.preset(name_of(env), **settings)
         require_whole("simulators", simulators, 1)
         require_whole("seed", seed, 0)
         require_flag("native", native)
         self.environment, self.policy = env, self._describe(env)
+        if self._first is not None:
+            require_same(self._first, self.policy, name_of(env))
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -268,7 +280,7 @@ class Algorithm:
         return plan if saved is None else dataclasses.replace(plan, checkpoint=fitted(saved, plan))
 
     def _weights(self) -> Weights:
-        """Return the policy's initial weights: the checkpoint's, or new ones."""
+        """Return the weights to begin with: those of the checkpoint, of the given policy, or new ones."""
         if self._checkpoint is not None:
             return Weights.from_data(self._checkpoint["weights"])
         normaliser = Normaliser.nothing(
@@ -276,4 +288,6 @@ class Algorithm:
             observations=self.settings.normalise_observations,
             rewards=self.settings.normalise_rewards,
         )
+        if self._first is not None:
+            return initial_weights(self._first, normaliser)
         return Weights(0, make_policy(self.policy).init(self.seed), normaliser)

@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MEAN",
         help="end when a policy reaches this mean return in its evaluations",
     )
+    parser.add_argument("--policy", metavar="FILE", help="begin with this policy's parameters (default: with new ones)")
     parser.add_argument(
         "--env-kwargs",
         nargs="+",
@@ -143,6 +144,7 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
         simulators=simulators,
         seed=arguments.seed or 0,
         directory=arguments.directory,
+        policy=arguments.policy,
         env_kwargs=_env_kwargs(arguments),
         **settings,
     )
@@ -150,7 +152,12 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
 
 def _resumed(kind: type[Algorithm], settings: dict[str, Any], arguments: argparse.Namespace) -> Algorithm:
     """Resume a run, with the settings that were given in place of its own."""
-    for name, instead in (("seed", ""), ("directory", ""), ("envs", "; --environments counts those of all simulators")):
+    for name, instead in (
+        ("seed", ""),
+        ("directory", ""),
+        ("policy", ""),
+        ("envs", "; --environments counts those of all simulators"),
+    ):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps it{instead}")
     changes = {"simulators": arguments.simulators, "env_kwargs": _env_kwargs(arguments), **settings}

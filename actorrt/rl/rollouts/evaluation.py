@@ -24,6 +24,7 @@ from actorrt.rl.rollouts.environment import (
     with_kwargs,
 )
 from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.fit import difference
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from actorrt.rl.spaces.spaces import Space
 
@@ -105,11 +106,14 @@ def _require_fit(spec: PolicySpec, observation: Space, action: Space, env: str) 
     Raises:
         ValueError: the policy is for other observations or actions.
     """
-    if (spec.observation.feature_count, spec.action.kinds) != (observation.feature_count, action.kinds):
-        raise ValueError(
-            f"the policy is for {spec.env_id or 'another environment'}, with {_shown(spec.observation, spec.action)}; "
-            f"{env} has {_shown(observation, action)}"
-        )
+    for what, own, other in (("observation", spec.observation, observation), ("action", spec.action, action)):
+        found = difference(own, other)
+        if found is not None:
+            raise ValueError(
+                f"the policy is for {spec.env_id or 'another environment'}, with "
+                f"{_shown(spec.observation, spec.action)}; {env} has {_shown(observation, action)} "
+                f"(the policy's {what}s have {found})"
+            )
 
 
 def _shown(observation: Space, action: Space) -> str:

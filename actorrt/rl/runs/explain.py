@@ -10,8 +10,7 @@ from actorrt.rl.networks.network import backend_of
 from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
-from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
-from actorrt.rl.spaces.spaces import Composite, Masked, Space
+from actorrt.rl.spaces.fit import in_words
 
 
 class Explanation(str):
@@ -52,8 +51,8 @@ def _run(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     spec = plan.policy
-    yield "observation", describe_space(spec.observation)
-    yield "action", describe_space(spec.action)
+    yield "observation", in_words(spec.observation)
+    yield "action", in_words(spec.action)
     kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "custom")
     layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
     settings = plan.settings
@@ -63,24 +62,6 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; {acts}"
     scaled = [name for name in ("observations", "rewards") if getattr(settings, f"normalise_{name}")]
     yield "normalises", " and ".join(scaled) or "nothing"
-
-
-def describe_space(space: Space) -> str:
-    """Describe a space in a few words."""
-    match space:
-        case Discrete(n=n):
-            return f"one of {n}"
-        case MultiDiscrete(counts=counts):
-            return f"one of each of {', '.join(map(str, counts))}"
-        case MultiBinary():
-            return f"{space.feature_count} bits"
-        case Box(shape=shape, dtype=dtype):
-            return f"{'x'.join(map(str, shape)) or 'one'} {dtype}"
-        case Masked(observation=observation):
-            return f"{describe_space(observation)}, with a mask of actions"
-        case Composite(parts=parts, names=names):
-            texts = map(describe_space, parts)
-            return "; ".join(texts if names is None else (f"{n}: {t}" for n, t in zip(names, texts, strict=True)))
 
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -132,6 +132,24 @@ def test_environment_that_the_policy_is_not_for_is_refused():
         evaluate(make_policy(), "Pendulum-v1", episodes=1)
 
 
+class Named(gymnasium.Env):
+    """Observations of the same size under these names."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, *names):
+        self.observation_space = gymnasium.spaces.Dict({name: gymnasium.spaces.Discrete(2) for name in names})
+
+
+def test_environment_with_other_names_of_parts_is_refused():
+    policy = MlpPolicy(describe(lambda: Named("colour", "size")))
+    message = (
+        r"the policy's observations have colour: one of 2; size: one of 2, not colour: one of 2; weight: one of 2\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate(policy, lambda: Named("colour", "weight"), episodes=1)
+
+
 def make_counter():
     return CountingEnv(5, truncates=False)
 

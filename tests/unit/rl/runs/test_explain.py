@@ -6,7 +6,7 @@ import pytest
 from gymnasium import spaces as gym
 
 from actorrt import rl
-from actorrt.rl.runs.explain import describe_space
+from actorrt.rl.spaces.fit import in_words
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
 
 
@@ -69,4 +69,4 @@ def test_explanation_describes_each_role(kind, more, name, expected):
     ],
 )
 def test_spaces_in_few_words(space, text):
-    assert describe_space(from_gymnasium(space)) == text
+    assert in_words(from_gymnasium(space)) == text
