@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("gymnasium")
+
+from gymnasium.wrappers import TimeLimit
 
 import actorrt as art
 from actorrt import rl
@@ -63,6 +66,34 @@ def test_fault_of_an_environment_ends_the_run_and_the_error_says_where(
     place = r"simulator \d, incarnation \d, environment \d, step \d of the episode with seed \d+"
     assert re.fullmatch(place, raised.value.__notes__[0])
     assert raised.value.__notes__[-1].startswith("the run failed after 0 steps; rl.")
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("kind", [rl.PPO, rl.APPO, rl.A3C, rl.ARS])
+def test_environment_that_fails_now_and_then_costs_its_episodes_only(
+    local_runtime: art.Runtime, tmp_path: Path, kind: Any, native: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if native and kind is rl.ARS:
+        pytest.skip("explorers step single environments")
+    settings = SMALL.get(kind, {"hidden": (8, 8), "environments": 4, "horizon": 128})
+    env: Any = "NowAndThen-v0" if native else lambda: TimeLimit(Misbehaving("raise_now_and_then")(), 100)
+    with caplog.at_level(logging.WARNING):
+        run = kind(env, directory=str(tmp_path), native=native, **settings).start(steps=4_000).wait()
+    assert run.steps >= 4_000
+    assert run.progress is not None
+    assert run.progress.simulators_restarted == 0
+    assert run.progress.counters["environment_failures"] >= 5
+    assert run.metrics.column("environment_failures")[-1].as_py() >= 5
+    lines = [line for line in caplog.messages if "can't be stepped" in line and not line.startswith("an evaluation")]
+    assert len(lines) == 1
+    assert re.match(r"simulator \d, incarnation 1, .*: ArithmeticError: can't be stepped; ", lines[0])
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_first_failure_ends_the_run_where_that_is_wanted(local_runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
+    with pytest.raises(ArithmeticError, match="can't be stepped") as raised:
+        start(kind, Misbehaving("raise_now_and_then"), tmp_path, on_env_error="fail").wait()
+    assert re.match(r"(simulator \d, incarnation 1, environment \d|an evaluation, )", raised.value.__notes__[0])
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])

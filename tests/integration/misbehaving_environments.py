@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
-from gymnasium.envs.classic_control import CartPoleEnv
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
 
 AT_STEP = 5
+CHANCE = random.Random(5)  # of all environments of a process that fail now and then
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class MisbehavingEnv(CartPoleEnv):
         self._at += 1
         obs, reward, terminated, truncated, info = super().step(action)
         result = obs, reward, terminated, truncated, info
-        if self._at == AT_STEP and hasattr(self, self._how):
+        is_due = self._at == AT_STEP or self._how == "raise_now_and_then"
+        if is_due and hasattr(self, self._how):
             return getattr(self, self._how)(result)
         return result
 
@@ -70,6 +74,11 @@ class MisbehavingEnv(CartPoleEnv):
 
     def raise_in_step(self, result: Any) -> Any:
         raise ArithmeticError("can't be stepped")
+
+    def raise_now_and_then(self, result: Any) -> Any:
+        if CHANCE.random() < 0.005:
+            raise ArithmeticError("can't be stepped")
+        return result
 
     def nan_reward(self, result: Any) -> Any:
         return result[0], float("nan"), *result[2:]
@@ -105,3 +114,15 @@ class MisbehavingEnv(CartPoleEnv):
     def print_much(self, result: Any) -> Any:
         print("x" * 200_000)
         return result
+
+
+class VectorThatRaises(CartPoleVectorEnv):
+    """A vector of the environment CartPole that can't be stepped now and then."""
+
+    def step(self, action: Any) -> Any:
+        if CHANCE.random() < 0.005:
+            raise ArithmeticError("can't be stepped")
+        return super().step(action)
+
+
+gymnasium.register("NowAndThen-v0", entry_point=lambda: MisbehavingEnv("behave"), vector_entry_point=VectorThatRaises)

@@ -68,7 +68,7 @@ def test_killed_simulator_does_not_change_the_result(node: Node, tmp_path: Path)
     assert_same_end(tmp_path / "calm", tmp_path / "disturbed")
 
 
-def test_simulator_whose_environment_raises_is_restarted_and_the_error_reported(
+def test_environment_that_raises_is_made_anew_and_the_error_reported(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     art.init(address=node.url)
@@ -80,9 +80,12 @@ def test_simulator_whose_environment_raises_is_restarted_and_the_error_reported(
     finally:
         art.shutdown()
     assert run.steps >= 50
-    warnings = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.explorer_pool"]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.loop"]
+    assert len(warnings) == 1
     assert warnings[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
-    assert warnings[0].endswith("ArithmeticError: this environment broke; the simulator is restarted")
+    assert "ArithmeticError: this environment broke; the environment is made anew, and its episode is" in warnings[0]
+    assert run.progress is not None
+    assert (run.progress.simulators_restarted, run.progress.counters["environment_failures"]) == (0, 1)
 
 
 def test_simulators_that_join_and_leave_do_not_change_the_run(node_session: art.Runtime, tmp_path: Path) -> None:

@@ -106,22 +106,22 @@ def test_exception_of_an_environment_ends_the_run_with_that_exception(
         sys.modules.pop("crashing_environment", None)
 
 
-def test_simulator_whose_environment_sometimes_raises_is_restarted_and_the_error_reported(
+def test_environment_that_sometimes_raises_is_made_anew_and_the_error_reported(
     runtime: art.Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = rl.PPO("tests.integration.raising:RaisesOnce-v0", environments=2, horizon=8).start(steps=64)
     run.wait()
-    assert run.steps == 64
+    assert run.steps == 64 + 14  # in the first batch each simulator lost a step, so one more batch is needed
     assert run.progress is not None
-    assert run.progress.simulators_restarted == 2
-    warnings = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.rollouts.stream")
-    assert len(warnings) == 2
-    for index, line in enumerate(warnings):
-        assert re.fullmatch(
-            rf"simulator {index}, incarnation 1, environment 0, step 3 of the episode with seed \d+: "
-            r"ArithmeticError: this environment broke; the rollout is requested again",
-            line,
-        )
+    assert run.progress.simulators_restarted == 0
+    assert run.progress.counters["environment_failures"] == 2
+    warnings = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.rollouts.stream"]
+    assert len(warnings) == 1
+    assert re.match(
+        r"simulator [01], incarnation 1, environment 0, step 3 of the episode with seed \d+: "
+        r"ArithmeticError: this environment broke; the environment is made anew, and its episode counts as truncated",
+        warnings[0],
+    )
 
 
 async def test_run_can_be_awaited_beside_other_work() -> None:

@@ -35,7 +35,7 @@ class Contribution:
         step_count: transitions of the fragment.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
         policy_version: the version that the gradient led to.
-        simulator, incarnation, sequence, process_id, collect_s: as of the fragment.
+        simulator, incarnation, sequence, process_id, collect_s, failures: as of the fragment.
         metrics: `value_loss`, `entropy` (nats), and `policy_lag`: the number of versions that others made meanwhile.
     """
 
@@ -47,6 +47,7 @@ class Contribution:
     sequence: int
     process_id: int
     collect_s: float
+    failures: tuple[str, ...]
     metrics: dict[str, float]
 
 
@@ -153,8 +154,10 @@ class GradientSimulator(Simulator):
             Exception: an environment's own error, as from `Simulator.rollout`.
         """
         fragment = await super().rollout(at_least, exact=exact)
-        while fragment.step_count == 0:  # the fragment holds only resets, which have no gradient
+        failures = fragment.failures
+        while fragment.step_count == 0:  # the fragment holds only resets and failures, which have no gradient
             fragment = await super().rollout(at_least, exact=exact)
+            failures += fragment.failures
         gradient, metrics = self._differentiate(fragment)
         weights = await self._params.apply(gradient, fragment.step_count, fragment.seen)
         self.renew(*weights)
@@ -167,6 +170,7 @@ class GradientSimulator(Simulator):
             sequence=fragment.sequence,
             process_id=fragment.process_id,
             collect_s=fragment.collect_s,
+            failures=failures,
             metrics=metrics | {"policy_lag": float(weights.version - 1 - fragment.policy_version)},
         )
 

@@ -8,6 +8,7 @@ the chance from their difference; any explorer may play either of them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import time
@@ -25,6 +26,7 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
 from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, make_environment, own_environment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
@@ -41,12 +43,14 @@ class Episode(NamedTuple):
         length: in steps.
         seen: counts of the observations, for the normaliser; None if nothing is normalised.
         play_s: duration of the episode.
+        failures: a description of each failure of the environment, after which the episode was played again.
     """
 
     total: float
     length: int
     seen: Normaliser | None
     play_s: float
+    failures: tuple[str, ...] = ()
 
 
 class Explorer(EnvStepper):
@@ -58,15 +62,25 @@ class Explorer(EnvStepper):
         seed: seed of the run.
         index: index of this simulator in the run.
         env: a function that makes the environment, if the spec has no id.
+        on_env_error: what an environment that fails costs: `"truncate"` its episode, which is played again with the
+            same seed, so that the result does not depend on failures; `"fail"` this incarnation.
     """
 
     def __init__(
-        self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0, env: EnvMaker | None = None
+        self,
+        policy: PolicySpec,
+        deviation: float,
+        seed: int = 0,
+        index: int = 0,
+        env: EnvMaker | None = None,
+        on_env_error: OnEnvError = "truncate",
     ) -> None:
         self._policy = make_policy(policy)
         self._deviation, self._seed, self._index = deviation, seed, index
         self._env = env or own_environment(policy)
+        self._failures = EnvFailures(lambda: make_environment(self._env), on_env_error)
         self._step_count = 0
+        self._has_ended_one = False  # whether an episode has ended since the last failure
 
     async def on_start(self) -> None:
         """Make the environment, which imports Gymnasium."""
@@ -86,7 +100,8 @@ class Explorer(EnvStepper):
             An `Episode` for each item.
 
         Raises:
-            Exception: the environment's own error; a note says where. This simulator fails and is restarted.
+            Exception: the environment's own error, if it is broken or `on_env_error="fail"`; a note says where. This
+                simulator fails and is restarted.
         """
         return ShareResult(
             [await self._explore(weights, iteration, *divmod(number, 2)) for number in numbers], self._source
@@ -107,14 +122,43 @@ class Explorer(EnvStepper):
         self._policy.set_parameters(parameters, weights.version, weights.normaliser)
         seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
         self._step_count = 0
-        with self._playing(lambda: f"{self._title}, step {self._step_count} of the episode with seed {seed}"):
+        with self._playing(lambda: self._location(seed)):
             self._require_made()
-            return await self._play(seed)
+            return await self._play_to_the_end(seed)
+
+    async def _play_to_the_end(self, seed: int) -> Episode:
+        """Play one episode; play it from its start again, in a new environment, if the environment fails."""
+        for attempt in itertools.count(1):
+            try:
+                episode = await self._play(seed)
+                break
+            except Exception as error:  # of the user's environment
+                if attempt == REPLAYS_LIMIT:
+                    raise
+                self._replace(error, seed)
+        self._has_ended_one = True
+        return episode._replace(failures=self._failures.take())
+
+    def _replace(self, error: Exception, seed: int) -> None:
+        """Count a failure of the environment, and put a new one in its place.
+
+        Raises:
+            Exception: `error`, if the environment is broken.
+        """
+        has_progressed = self._has_ended_one or self._step_count >= PROGRESS_STEPS
+        self._has_ended_one = False
+        self._environment = self._failures.replaced(
+            0, self._environment, error, self._location(seed), has_progressed=has_progressed
+        )
+
+    def _location(self, seed: int) -> str:
+        return f"{self._title}, step {self._step_count} of the episode with seed {seed}"
 
     async def _play(self, seed: int) -> Episode:
         """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
         policy, space, total, encoded = self._policy, self._policy.spec, 0.0, []
         began_at = alive_at = time.monotonic()
+        self._step_count = 0
         obs = environment_checks.reset(self._environment, seed)
         is_over = False
         while not is_over:

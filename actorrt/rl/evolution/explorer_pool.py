@@ -45,6 +45,7 @@ class ExplorerPool:
         stop: stops the simulator of a number; returns the reply.
         now: the clock, in seconds.
         wait: waits for the first of some replies, as `wait_for_first` does.
+        raises_limit: so many requests in a row may raise before the error is final.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ExplorerPool:
         stop: Callable[[int], Any],
         now: Callable[[], float] = time.monotonic,
         wait: Callable[[Collection[Any], float | None, Wakeup], Any] = wait_for_first,
+        raises_limit: int = RAISES_LIMIT,
     ) -> None:
         self._size, self._start, self._stop = size, start, stop
         self._now, self._wait = now, wait
@@ -65,7 +67,7 @@ class ExplorerPool:
         self._asked: dict[Any, WorkShare] = {}
         self._starting: dict[Any, int] = {}
         self._stopping: dict[Any, int] = {}
-        self._raises = 0
+        self._raises, self._raises_limit = 0, raises_limit
         self._deaths: collections.Counter[int] = collections.Counter()
 
     def __len__(self) -> int:
@@ -178,7 +180,7 @@ class ExplorerPool:
 
     def _raised(self, error: Exception) -> None:
         self._raises += 1
-        if not is_from_user_code(error) or self._raises >= RAISES_LIMIT:
+        if not is_from_user_code(error) or self._raises >= self._raises_limit:
             raise error
         notes = getattr(error, "__notes__", None) or ["a simulator"]
         logger.warning("%s: %s: %s; the simulator is restarted", notes[0], type(error).__name__, error)

@@ -8,6 +8,7 @@ whichever simulator plays an item or dies.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -24,6 +25,8 @@ from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
+
+logger = logging.getLogger(__name__)
 
 STARTS_AT_ONCE = 64  # several simulators can start at the same time
 RIDES_BYTES = 32_768  # smaller weights are sent in each message; larger ones are put into the store once
@@ -45,7 +48,9 @@ class EvolutionLoop(RunLoop):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._pool = ExplorerPool(self._plan.simulators, self._start, self._stop)
+        limit = self._plan.settings.raises_limit
+        self._pool = ExplorerPool(self._plan.simulators, self._start, self._stop, raises_limit=limit)
+        self._env_failure_count = 0
 
     async def _train(self, supervisor: Any) -> None:
         plan = self._plan
@@ -54,7 +59,13 @@ class EvolutionLoop(RunLoop):
         evaluator = await supervisor.child("evaluator")
         episodes = plan.settings.evaluation_episodes
         evaluations = Evaluations(
-            evaluator, self._selection, self._record, self._callbacks, episodes, newest=lambda: self._weights
+            evaluator,
+            self._selection,
+            self._record,
+            self._callbacks,
+            episodes,
+            newest=lambda: self._weights,
+            raises_limit=plan.settings.raises_limit,
         )
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
@@ -83,7 +94,14 @@ class EvolutionLoop(RunLoop):
 
     def _start(self, index: int) -> Any:
         plan = self._plan
-        arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
+        arguments = (
+            plan.policy,
+            plan.settings.deviation,
+            plan.seed,
+            index,
+            plan.environment,
+            plan.settings.on_env_error,
+        )
         options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
         options |= {"preload": imported_to_act(plan.policy)}
         return self._supervisor.start_child(art.Child(Explorer, *arguments, id=f"simulator-{index}", **options))
@@ -113,7 +131,20 @@ class EvolutionLoop(RunLoop):
         self._record.episode_returns.extend(returns.ravel().tolist())
         sampling_s = sum(episode.play_s for episode in episodes) / len(pool)
         self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)
-        await self._report({**metrics, "policy_version": iteration + 1}, pool.statistics(), tuple(sources))
+        self._count_failures(episodes)
+        statistics = pool.statistics() | {"environment_failures": self._env_failure_count}
+        await self._report({**metrics, "policy_version": iteration + 1}, statistics, tuple(sources))
+
+    def _count_failures(self, episodes: list[Episode]) -> None:
+        """Count the failures of environments, and log the first one."""
+        failures = [failure for episode in episodes for failure in episode.failures]
+        if failures and not self._env_failure_count:
+            logger.warning(
+                "%s; the environment is made anew, and its episode is played again. Further failures are counted as "
+                "`environment_failures`",
+                failures[0],
+            )
+        self._env_failure_count += len(failures)
 
     async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
         """Let the pool play the episodes of an update; return them in the order of directions, and their sources."""

@@ -1,4 +1,4 @@
-"""The base of actors that step environments: if a user's environment raises, say where, and restart."""
+"""The base of actors that step environments: if a user's environment is broken, say where, and restart."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import actorrt as art
+from actorrt.rl.foundation.failures import RAISES_LIMIT
 
 T = TypeVar("T")
 
 
 class EnvStepper(art.Actor):
-    """An actor that fails if an environment raises, since such an environment can't be used any more."""
+    """An actor that fails if an environment is broken: a new process may help where making it anew did not."""
 
     @contextlib.contextmanager
     def _playing(self, where: Callable[[], str]) -> Iterator[None]:
-        """End the current message and this incarnation if an environment raises.
+        """End the current message and this incarnation if an environment's error gets here.
 
         The next message reaches a new incarnation.
 
@@ -33,21 +34,22 @@ class EnvStepper(art.Actor):
             raise
 
     def _make(self, make: Callable[[], T]) -> T | None:
-        """Make the environments; return None if that raises, and let the next message that needs them raise it.
+        """Make the environments; return None if that raises again and again, and let the next message raise it.
+
+        A restart that fails would be retried for ever, unseen by users.
 
         Raises:
             Exception: in the first incarnation, whose start then fails.
         """
-        self._making_error: Exception | None = None
-        try:
-            return make()
-        except (
-            Exception
-        ) as error:  # of the environment; a restart that fails would be retried for ever, unseen by users
-            if self.context.incarnation == 1:
-                raise
-            self._making_error = error
-            return None
+        for _ in range(RAISES_LIMIT):
+            self._making_error: Exception | None = None
+            try:
+                return make()
+            except Exception as error:  # of the user's environment
+                if self.context.incarnation == 1:
+                    raise
+                self._making_error = error
+        return None
 
     def _require_made(self) -> None:
         """Raise the error that prevented the environments from being made, if there was one."""

@@ -12,6 +12,7 @@ from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import resolve
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
+from actorrt.rl.rollouts.env_failures import OnEnvError
 from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, own_environment
 from actorrt.rl.rollouts.evaluation import Evaluation, Player
 
@@ -28,6 +29,7 @@ class Evaluator(art.Actor):
         env: id of the environment, or a function that makes it; None takes the id in the spec.
         steps: largest number of steps of an evaluation, as for `rl.evaluate`; None sets no limit.
         deterministic: whether policies take their most likely actions; otherwise actions are sampled.
+        on_env_error: what an environment that fails costs, as for `rl.evaluate`.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class Evaluator(art.Actor):
         steps: int | None = None,
         *,
         deterministic: bool = True,
+        on_env_error: OnEnvError = "truncate",
     ) -> None:
         self._policy = make_policy(policy)
         self._params, self._seed = params, seed
-        self._player = Player(env or own_environment(policy), steps, deterministic=deterministic)
+        options: dict[str, Any] = {"deterministic": deterministic, "on_env_error": on_env_error}
+        self._player = Player(env or own_environment(policy), steps, **options)
 
     async def on_start(self) -> None:
         """Find the parameter server."""

@@ -18,6 +18,7 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.inference import RemotePolicy
 from actorrt.rl.roles.parameters import resolve
+from actorrt.rl.rollouts.env_failures import OnEnvError
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.normaliser import Normaliser
@@ -43,6 +44,7 @@ class Simulator(EnvStepper):
         policy: spec of the policy; None takes a `PolicySpec` with default values for the environment.
         native: whether to use the environment's own vector form.
         gamma: discount of the returns that a normaliser of rewards counts.
+        on_env_error: what an environment that fails costs: `"truncate"` its episode, `"fail"` this incarnation.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Simulator(EnvStepper):
         gamma: float = 0.99,
         inference: Any = None,
         lives: int = 0,
+        on_env_error: OnEnvError = "truncate",
     ) -> None:
         if envs < 1 or horizon < 1:
             raise ValueError(f"a simulator steps at least 1 environment for 1 step: envs={envs}, horizon={horizon}")
@@ -65,6 +68,7 @@ class Simulator(EnvStepper):
         self._envs, self._horizon = envs, horizon
         self._seed, self._index, self._spec = seed, index, policy
         self._gamma, self._inference, self._lives = gamma, inference, lives
+        self._on_env_error: OnEnvError = on_env_error
 
     async def on_start(self) -> None:
         """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
@@ -92,6 +96,7 @@ class Simulator(EnvStepper):
                 self._envs,
                 lambda k, episode: episode_seed(self._seed, index, life, k, episode),
                 native=self._native,
+                on_error=self._on_env_error,
             )
         )
         self._rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
@@ -139,8 +144,8 @@ class Simulator(EnvStepper):
             exact: whether to act with exactly this version, as long as it is still available.
 
         Raises:
-            Exception: an environment's own error; a note says where. The episode can't continue, so the simulator
-                fails, and its supervisor restarts it.
+            Exception: an environment's own error, if the environment is broken or `on_env_error="fail"`; a note says
+                where. The simulator fails, and its supervisor restarts it.
         """
         await self._take_over(at_least, exact=exact)
         with self._playing(self._location):

@@ -13,6 +13,7 @@ import numpy as np
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError
 from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.stepping import Environments, SeedOf, Step
 from actorrt.rl.spaces.array_spaces import Array
@@ -187,11 +188,20 @@ class VectorEnvironments:
     episode: the row is not valid. If it resets in the same step or not at all, every row is a transition. Such an
     environment has one seed for all of its episodes.
 
+    If one of the environments fails, nothing is known about the others. So the vector is made anew as a whole, and all
+    of its episodes end.
+
+    Args:
+        make: makes the vector environment.
+        seed: of its episodes; a vector that is made anew gets the next number.
+        on_error: whether a vector that fails is made anew, or its error is raised.
+
     Raises:
         ValueError: the vector environment does not say when it resets.
     """
 
-    def __init__(self, vector: Any, seed: int) -> None:
+    def __init__(self, make: Callable[[], Any], seed: int, on_error: OnEnvError = "truncate") -> None:
+        vector = make()
         mode = vector.metadata.get("autoreset_mode")
         self._mode: str = getattr(mode, "value", mode)
         if self._mode not in ("NextStep", "SameStep", "Disabled"):
@@ -200,19 +210,45 @@ class VectorEnvironments:
         self._action = from_gymnasium(vector.single_action_space)
         self.count: int = vector.num_envs
         self._vector = vector
+        self._failures = EnvFailures(make, on_error)
+        self._step_count = 0  # since the vector was made
+        self._next_seed = seed
         self._seed: int | None = seed
         self._is_resetting = np.zeros(self.count, np.bool_)
 
     def reset(self) -> Any:
-        """Begin a new episode in every environment and return its observations."""
-        obs, _ = self._vector.reset(seed=self._seed)
-        self._seed = None  # later resets continue the same random numbers
-        self._is_resetting = np.zeros(self.count, np.bool_)
-        return obs
+        """Begin a new episode in every environment and return its observations.
+
+        Raises:
+            Exception: the vector's own error, if it is broken.
+        """
+        while True:
+            try:
+                obs, _ = self._vector.reset(seed=self._seed)
+            except Exception as error:  # of the user's environment
+                self._replace(error)
+                continue
+            self._seed = None  # later resets continue the same random numbers
+            self._is_resetting = np.zeros(self.count, np.bool_)
+            return obs
 
     def step(self, actions: Array) -> Step:
-        """Step every environment; in the step after an episode's end, an environment may reset itself instead."""
-        obs, reward, terminated, truncated, info = self._vector.step(self._action.to_environment(actions))
+        """Step every environment; in the step after an episode's end, an environment may reset itself instead.
+
+        Raises:
+            Exception: the vector's own error, if it is broken.
+        """
+        try:
+            step = self._step(self._action.to_environment(actions))
+        except Exception as error:  # of the user's environment
+            none = np.zeros(self.count, np.bool_)
+            step = Step(None, np.zeros(self.count), none, none, none, {})
+            step.obs = self.refused(error, step)
+        self._step_count += 1
+        return step
+
+    def _step(self, actions: Any) -> Step:
+        obs, reward, terminated, truncated, info = self._vector.step(actions)
         valid = ~self._is_resetting
         truncated = truncated & ~terminated
         ended = terminated | truncated
@@ -228,13 +264,45 @@ class VectorEnvironments:
             raise ValueError(f"a reward of environment {bad} is infinite or NaN: {reward[bad]}")
         return Step(obs, reward, terminated, truncated, valid, final_obs)
 
+    def refused(self, error: Exception, step: Step | None = None) -> Any:
+        """Called when observations can't be learnt from, or a step failed: the vector is made anew.
+
+        Args:
+            error: what is wrong.
+            step: the step that failed; None after a reset. It is corrected.
+
+        Returns:
+            The observations to act on next.
+
+        Raises:
+            Exception: `error`, if the vector is broken.
+        """
+        self._replace(error)
+        if step is not None:
+            none = np.zeros(self.count, np.bool_)
+            step.reward, step.terminated, step.truncated, step.valid = np.zeros(self.count), none, none, none
+            step.final_obs, step.failed = {}, list(range(self.count))
+        return self.reset()
+
+    def _replace(self, error: Exception) -> None:
+        """Count a failure, and put a new vector in place of the one that failed."""
+        has_progressed, self._step_count = self._step_count >= PROGRESS_STEPS, 0
+        where = self.location()
+        self._vector = self._failures.replaced(0, self._vector, error, where, has_progressed=has_progressed)
+        self._next_seed += 1
+        self._seed = self._next_seed
+
+    def take_failures(self) -> tuple[str, ...]:
+        """Return a description of each failure since the last call."""
+        return self._failures.take()
+
     def _one(self, batch: Any, k: int) -> Any:
         """Return a copy of one observation of a batch, as a batch of one; a batch may be an array of objects."""
         if isinstance(batch, np.ndarray) and batch.dtype == np.object_:
             return self._observation.stack([batch[k]])
         return _row(batch, k)
 
-    def location(self, index: int | None = None) -> str:
+    def location(self) -> str:
         """Describe the environments, which can't be told apart."""
         return f"one of {self.count} environments that are stepped as one"
 
@@ -258,7 +326,9 @@ def _row(batch: Any, k: int) -> Any:
     return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k : k + 1].copy()
 
 
-def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
+def make_environments(
+    env: EnvMaker, count: int, seed_of: SeedOf, *, native: bool = False, on_error: OnEnvError = "truncate"
+) -> Environments:
     """Make `count` environments to be stepped together.
 
     Args:
@@ -267,17 +337,21 @@ def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: boo
         seed_of: seeds of the episodes.
         native: use the id's own vector environment instead of a loop over single ones; faster from about 12
             environments in a process on. All of its episodes have one seed.
+        on_error: whether an environment that fails costs its episode, or its error is raised.
 
     Raises:
         ValueError: there is no such environment, or it has no vector environment of its own.
     """
     if not native:
-        return SeededEnvironments(lambda: make_environment(env), count, seed_of)
+        return SeededEnvironments(lambda: make_environment(env), count, seed_of, on_error)
     import gymnasium
 
     make_environment(env).close()  # for an unknown id, raises the error of `make_environment`
     env_id, kwargs = id_of(env), env.kwargs if isinstance(env, Registered) else {}
     if not env_id or gymnasium.spec(env_id).vector_entry_point is None:
         raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
-    vector = gymnasium.make_vec(env_id, num_envs=count, vectorization_mode="vector_entry_point", **kwargs)
-    return VectorEnvironments(vector, seed_of(0, 0))
+
+    def make() -> Any:
+        return gymnasium.make_vec(env_id, num_envs=count, vectorization_mode="vector_entry_point", **kwargs)
+
+    return VectorEnvironments(make, seed_of(0, 0), on_error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.protocols import Evaluable
 from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
 from actorrt.rl.rollouts.environment import (
     EVALUATION_KEY,
     WITHOUT_ID,
@@ -24,9 +26,12 @@ from actorrt.rl.rollouts.environment import (
     with_kwargs,
 )
 from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.fit import difference
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from actorrt.rl.spaces.spaces import Space
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ def evaluate(
     steps: int | None = None,
     deterministic: bool = True,
     env_kwargs: Mapping[str, Any] | None = None,
+    on_env_error: OnEnvError = "truncate",
 ) -> Evaluation:
     """Play episodes with a policy.
 
@@ -87,14 +93,19 @@ def evaluate(
             played, and it counts as `unfinished`.
         deterministic: whether the policy takes its most likely actions; otherwise they are sampled, as in training.
         env_kwargs: arguments of `gymnasium.make` for the id; without `env`, they are added to the policy's own.
+        on_env_error: what an environment costs that raises, or returns what can't be used. `"truncate"`: its episode,
+            which is played from its start again, with the same seed; its steps so far do not count. `"fail"`: the
+            evaluation.
 
     Raises:
         ValueError: there is no such environment; or the policy has no id of one; or the policy is for other
             observations or actions; or `episodes` is less than 1, or larger than `steps`.
         NotImplementedError: sampled actions are wanted of a linear policy, which has none.
+        Exception: an environment's own error, if it failed several times in a row, or the same episode 20 times.
     """
     made = own_environment(policy.spec, env_kwargs) if env is None else with_kwargs(env, env_kwargs)
-    with contextlib.closing(Player(made, steps, deterministic=deterministic)) as player:
+    options: dict[str, Any] = {"deterministic": deterministic, "on_env_error": on_env_error}
+    with contextlib.closing(Player(made, steps, **options)) as player:
         *_, evaluation = player.play(policy, episodes, seed)
     assert evaluation is not None
     return evaluation
@@ -121,26 +132,160 @@ def _shown(observation: Space, action: Space) -> str:
     return f"observations of {observation.feature_count} values and actions {actions}"
 
 
+class _Episodes:
+    """Episodes that are played side by side; one whose environment fails is played from its start again.
+
+    Args:
+        environments: an environment for each episode; those that fail are replaced in this list.
+        seeds: seeds of the episodes.
+        limit: largest number of steps of an episode, or None.
+        failures: counts failures, and makes other environments.
+
+    Attributes:
+        total: return of each episode so far, float64.
+        running: the episodes that have not ended.
+        unfinished: number of episodes that were cut off.
+        at: the episode that was stepped or reset last, for notes of errors.
+    """
+
+    def __init__(self, environments: list[Any], seeds: list[int], limit: int | None, failures: EnvFailures) -> None:
+        self._environments, self._seeds, self._limit, self._failures = environments, seeds, limit, failures
+        count = len(seeds)
+        self._space, self._action = spaces_of(environments[0])
+        self._obs: list[Any] = [None] * count
+        self._length, self._failed_count = [0] * count, [0] * count
+        self.total = np.zeros(count)
+        self.running = list(range(count))
+        self.unfinished = 0
+        self.at = ""
+
+    def begin(self) -> None:
+        """Begin every episode.
+
+        Raises:
+            Exception: an environment's own error, if the environment is broken.
+        """
+        for k in self.running:
+            self._begin(k)
+
+    def _begin(self, k: int) -> None:
+        while True:
+            self.at = f"environment {k}, reset with seed {self._seeds[k]}"
+            self.total[k], self._length[k] = 0.0, 0
+            try:
+                self._obs[k] = environment_checks.reset(self._environments[k], self._seeds[k])
+                return
+            except Exception as error:  # of the user's environment
+                self._replace(k, error)
+
+    def _replace(self, k: int, error: Exception) -> None:
+        """Count a failure of an environment, and put a new one in its place.
+
+        Raises:
+            Exception: `error`, if the environment is broken, or the episode has failed too often.
+        """
+        self._failed_count[k] += 1
+        if self._failed_count[k] >= REPLAYS_LIMIT:
+            raise error
+        has_progressed = self._length[k] >= PROGRESS_STEPS
+        self._environments[k] = self._failures.replaced(
+            k, self._environments[k], error, self.at, has_progressed=has_progressed
+        )
+
+    def features(self, policy: Evaluable) -> Array:
+        """Return the policy's features for the observations of all episodes, also for those that have ended.
+
+        Raises:
+            Exception: an environment's own error, if the environment is broken.
+        """
+        while True:
+            try:
+                features = policy.features(self._space.stack(self._obs))
+                if is_finite(features):
+                    return features
+                raise ValueError("an observation is infinite or NaN")
+            except ValueError as error:
+                if not self._begin_refused_again():
+                    raise error
+
+    def _begin_refused_again(self) -> bool:
+        """Begin those episodes again whose observations can't be used; return whether there are any."""
+        is_any = False
+        for k in self.running:
+            try:
+                encoded = self._space.encode(self._space.stack([self._obs[k]]))
+                if not is_finite(encoded):
+                    raise ValueError(f"an observation is infinite or NaN: {encoded[0]}")
+            except Exception as error:
+                is_any = True
+                self._name(k)
+                self._replace(k, error)
+                self._begin(k)
+        return is_any
+
+    def _name(self, k: int) -> None:
+        self.at = f"environment {k}, step {self._length[k]} of the episode with seed {self._seeds[k]}"
+
+    def step(self, actions: Array) -> None:
+        """Take a step in every episode that has not ended, with the rows of actions of all episodes.
+
+        Raises:
+            Exception: an environment's own error, if the environment is broken.
+        """
+        choices = self._action.unstack(self._action.to_environment(actions))
+        still_running = []
+        for k in self.running:
+            self._length[k] += 1
+            self._name(k)
+            try:
+                after, gained, *ends = environment_checks.step(self._environments[k], choices[k])
+                if not math.isfinite(gained):
+                    raise ValueError(f"a reward is infinite or NaN: {gained}")
+            except Exception as error:  # of the user's environment
+                self._replace(k, error)
+                self._begin(k)
+                still_running.append(k)
+                continue
+            self.total[k] += np.float32(gained)
+            if any(ends):
+                continue
+            if self._length[k] == self._limit:
+                self.unfinished += 1
+                continue
+            self._obs[k] = after
+            still_running.append(k)
+        self.running = still_running
+
+
 class Player:
     """Plays episodes, and keeps its environments from one evaluation to the next.
 
-    If an environment raises, all environments are closed, and new ones are made for the next evaluation.
+    If an evaluation ends by an error, all environments are closed, and new ones are made for the next evaluation.
 
     Args:
         env: Gymnasium id, or a function that makes an environment.
         steps: largest number of steps of an evaluation, as for `evaluate`.
         deterministic: whether the most likely actions are taken; otherwise actions are sampled.
+        on_env_error: what an environment that fails costs, as for `evaluate`.
 
     Raises:
         ValueError: `env` is empty.
     """
 
-    def __init__(self, env: EnvMaker, steps: int | None = None, *, deterministic: bool = True) -> None:
+    def __init__(
+        self,
+        env: EnvMaker,
+        steps: int | None = None,
+        *,
+        deterministic: bool = True,
+        on_env_error: OnEnvError = "truncate",
+    ) -> None:
         if not env:
             raise ValueError(WITHOUT_ID)
         self._env, self._steps, self._is_deterministic = env, steps, deterministic
+        self._on_env_error: OnEnvError = on_env_error
         self._environments: list[Any] = []
-        self._at = ""  # which episode was stepped or reset last, for error notes
+        self._has_logged = False
 
     def play(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Evaluation | None]:
         """Evaluate as `evaluate` does, step by step, so that the caller can do other work between steps.
@@ -158,52 +303,42 @@ class Player:
             raise ValueError(
                 f"an evaluation takes at least 1 step for each of {episodes} episodes: steps={self._steps}"
             )
-        unfinished, self._at = episodes, ""
+        failures = EnvFailures(lambda: make_environment(self._env), self._on_env_error, episodes)
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(EVALUATION_KEY,)))
+        played: _Episodes | None = None
         try:
             while len(self._environments) < episodes:
                 self._environments.append(make_environment(self._env))
-            total = np.zeros(episodes)
-            for reward, unended in self._rewards(policy, episodes, seed):
-                total, unfinished = total + reward, unended
+            played = self._episodes(
+                policy, [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)], failures
+            )
+            played.begin()
+            while played.running:
+                features = played.features(policy)
+                played.step(policy.best_actions(features) if self._is_deterministic else policy.act(features, rng)[0])
                 yield None
         except Exception as error:
-            error.add_note(f"an evaluation{self._at}")
+            error.add_note(f"an evaluation{'' if played is None else f', {played.at}'}")
             self.close()
             raise
-        yield Evaluation(total, policy.version, unfinished)
+        self._log(failures.take())
+        yield Evaluation(played.total, policy.version, played.unfinished)
 
-    def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[tuple[Array, int]]:
-        """Yield, step by step, the rewards of all episodes and how many go on; rewards are 0 after an episode's end.
-
-        The policy also acts on the last observations of ended episodes, since a smaller batch would round the other
-        actions differently.
-        """
+    def _episodes(self, policy: Evaluable, seeds: list[int], failures: EnvFailures) -> _Episodes:
         observation, action = spaces_of(self._environments[0])
         _require_fit(policy.spec, observation, action, name_of(self._env))
-        seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(EVALUATION_KEY,)))
-        obs, step, last_step = [], 0, None if self._steps is None else self._steps // episodes
-        for k in range(episodes):
-            self._at = f", environment {k}, reset with seed {seeds[k]}"
-            obs.append(environment_checks.reset(self._environments[k], seeds[k]))
-        running = list(range(episodes))
-        while running and step != last_step:
-            step += 1
-            features = policy.features(observation.stack(obs))
-            rows = policy.best_actions(features) if self._is_deterministic else policy.act(features, rng)[0]
-            choices = action.unstack(action.to_environment(rows))
-            reward, still_running = np.zeros(episodes, np.float32), []
-            for k in running:
-                self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
-                after, gained, is_terminated, is_truncated = environment_checks.step(self._environments[k], choices[k])
-                if not math.isfinite(gained):
-                    raise ValueError(f"a reward is infinite or NaN: {gained}")
-                reward[k] = gained
-                if not (is_terminated or is_truncated):
-                    obs[k] = after
-                    still_running.append(k)
-            running = still_running
-            yield reward, len(running)
+        limit = None if self._steps is None else self._steps // len(seeds)
+        return _Episodes(self._environments, seeds, limit, failures)
+
+    def _log(self, failures: tuple[str, ...]) -> None:
+        """Log the first failure of all evaluations."""
+        if failures and not self._has_logged:
+            self._has_logged = True
+            logger.warning(
+                "an evaluation, %s; the environment is made anew, and its episode is played again. Further failures in "
+                "evaluations are not logged",
+                failures[0],
+            )
 
     def close(self) -> None:
         """Close the environments. Idempotent."""

@@ -56,6 +56,7 @@ class FragmentCollector:
         dropped_count: fragments whose policy was too old.
         repeated_count: fragments that had arrived before.
         failed_count: requests that failed.
+        env_failure_count: failures of environments that cost their episode.
         restart_count: incarnations of simulators beyond their first.
 
     Raises:
@@ -72,6 +73,7 @@ class FragmentCollector:
         episodes: int | None = None,
         max_lag: int | None = None,
         order: Order = "completion",
+        raises_limit: int = RAISES_LIMIT,
     ) -> None:
         if count < 1:
             raise ValueError("a stream needs at least one simulator")
@@ -93,6 +95,8 @@ class FragmentCollector:
         self.simulators = [SimulatorState() for _ in range(count)]
         self._version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
+        self.env_failure_count = 0
+        self._raises_limit = raises_limit
         ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
         self._next = 0  # in deterministic order, the simulator whose fragment comes next
@@ -202,6 +206,7 @@ class FragmentCollector:
             return
         self.restart_count += max(0, fragment.incarnation - max(1, simulator.last[0]))
         simulator.last = key
+        self.env_failure_count += len(fragment.failures)
         if fragment.policy_version < simulator.asked_version:
             # The requested version and newer ones are lost with the parameter server that held them. Waiting for them
             # would drop every fragment from now on.
@@ -232,7 +237,7 @@ class FragmentCollector:
         """Called when a rollout raises. Returns whether this happened too often in a row to try again."""
         self.failed(index, now)
         self.simulators[index].raises += 1
-        return self.simulators[index].raises >= RAISES_LIMIT
+        return self.simulators[index].raises >= self._raises_limit
 
     def gone(self, index: int) -> None:
         """Called when a simulator is gone for good."""

@@ -27,7 +27,7 @@ class Recording:
         rows: columns of the fragment by name, each of shape (T, K, ...).
         encoded: observations before normalisation, (T, K, features); only if a normaliser counts them.
         discounted: discounted returns so far, (T, K); only if a normaliser counts them.
-        final: step, environment and encoded observation of each truncation.
+        final: step, environment and last features of each truncation.
         episodes: return and length of each episode that ended.
     """
 
@@ -137,7 +137,6 @@ class Sampler:
         self._gamma = gamma
         self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
         self._sequence = 0
-        self._at: int | None = None  # the environment whose observation was refused
         self._encoded: Array | None = None  # the features to act on next; None before the first reset
         self._return = np.zeros(environments.count)
         self._discounted = np.zeros(environments.count)
@@ -153,7 +152,7 @@ class Sampler:
     def begin(self) -> Collection:
         """Begin a fragment whose holder decides on the actions; resets the environments the first time."""
         if self._encoded is None:
-            self._encoded = self._features_of(self._environments.reset())
+            self._encoded = self._first_features(self._environments.reset())
         recording = Recording(self._policy, self._horizon, self._environments.count)
         return Collection(self, recording, self._policy.normalise(self._encoded))
 
@@ -167,31 +166,78 @@ class Sampler:
             assert self._encoded is not None
             recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
         step = self._environments.step(action)
+        encoded = self._read(t, step, recording)
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
         rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
-        for k, obs in step.final_obs.items():
-            recording.final.append((t, k, self._features_of(obs, k)[0]))
         self._count(t, step, recording)
-        self._encoded = self._features_of(step.obs)
-        return policy.normalise(self._encoded)
+        for k in step.failed:
+            self._end_before(t, k, recording)
+        self._encoded = encoded
+        return policy.normalise(encoded)
 
-    def _features_of(self, obs: Any, index: int | None = None) -> Array:
-        """Return the features of observations of all environments, or of one environment given by its index.
+    def _read(self, t: int, step: Step, recording: Recording) -> Array:
+        """Return the features of a step's observations, and record those that truncated episodes ended with.
+
+        Environments whose observations can't be learnt from have failed in this step.
 
         Raises:
-            ValueError: some are infinite or NaN, which would make all parameters so in the next update.
+            Exception: an environment's own error, if the environment is broken.
+        """
+        while True:
+            try:
+                encoded = self._features_of(step.obs)
+                final = [(t, k, self._policy.normalise(self._features_of(obs))[0]) for k, obs in step.final_obs.items()]
+            except ValueError as error:
+                step.obs = self._environments.refused(error, step)
+                continue
+            recording.final += final
+            return encoded
+
+    def _end_before(self, t: int, k: int, recording: Recording) -> None:
+        """End the episode of an environment that failed in step `t` as truncated, in the step before.
+
+        The failed step has neither a reward nor a next observation, so it is not a transition. The step before it led
+        to the observation that was acted on in the failed step, and bootstraps from its value: a failure says nothing
+        about the return that would have followed. In the first step of a fragment nothing is left to do, since the
+        last step of the fragment before bootstraps from this value already.
+        """
+        rows = recording.rows
+        if t > 0 and rows["valid"][t - 1, k] and not (rows["terminated"][t - 1, k] or rows["truncated"][t - 1, k]):
+            rows["truncated"][t - 1, k] = True
+            recording.final.append((t - 1, k, rows["obs"][t, k].copy()))
+        # The return of the whole episode is unknown, so the episode is not among those that ended.
+        self._return[k] = self._discounted[k] = 0.0
+        self._length[k] = 0
+
+    def _first_features(self, obs: Any) -> Array:
+        """Return the features of first observations; environments whose observations can't be learnt from have failed.
+
+        Raises:
+            Exception: an environment's own error, if the environment is broken.
+        """
+        while True:
+            try:
+                return self._features_of(obs)
+            except ValueError as error:
+                obs = self._environments.refused(error)
+
+    def _features_of(self, obs: Any) -> Array:
+        """Return the features of a batch of observations.
+
+        Raises:
+            ValueError: some are not in their space; or infinite or NaN, which would make all parameters so in the next
+                update.
         """
         encoded = self._policy.spec.encode(obs)
         bad = first_bad_row(encoded)
         if bad is not None:
-            self._at = bad if index is None else index
             raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
         return encoded
 
     def final_features(self, recording: Recording, features: Array) -> Array:
         """Return the last observations of truncated episodes, as networks see them."""
-        encoded = [encoded for _, _, encoded in recording.final]
-        return self._policy.normalise(np.array(encoded, features.dtype).reshape(len(encoded), features.shape[1]))
+        final = [last for _, _, last in recording.final]
+        return np.array(final, features.dtype).reshape(len(final), features.shape[1])
 
     def fragment(self, recording: Recording, **more: Any) -> Fragment:
         """Build the fragment from the recorded data."""
@@ -207,6 +253,7 @@ class Sampler:
             policy_version=policy.version,
             sequence=self._sequence - 1,
             seen=recording.seen(),
+            failures=self._environments.take_failures(),
             **self._source,
             **more,
         )
@@ -227,12 +274,12 @@ class Sampler:
 
     def location(self) -> str:
         """Describe the environment that was stepped or reset last, or whose observation was refused."""
-        return self._environments.location(self._at)
+        return self._environments.location()
 
     def state(self) -> dict[str, Any]:
         """Return the state between two fragments as plain values and arrays, for another sampler's `resume`."""
         if self._encoded is None:
-            self._encoded = self._features_of(self._environments.reset())
+            self._encoded = self._first_features(self._environments.reset())
         return {
             "rng": self._rng.bit_generator.state,
             "return": self._return.copy(),
@@ -245,7 +292,7 @@ class Sampler:
         """Take over another sampler's `state`; return whether the environments are exactly where they were."""
         obs, is_exact = self._environments.resume(state["environments"])
         self._rng.bit_generator.state = state["rng"]
-        self._encoded = self._features_of(obs)
+        self._encoded = self._first_features(obs)
         self._return, self._discounted, self._length = (
             np.where(is_exact, state[name], 0) for name in ("return", "discounted", "length")
         )

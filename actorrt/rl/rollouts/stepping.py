@@ -1,4 +1,4 @@
-"""The form in which several environments are stepped together, however they reset: `Step`, and who takes it.
+"""The form in which several environments are stepped together, however they reset.
 
 Every step says which rows are transitions (`valid`), and which observations truncated episodes ended with. Policies and
 fragments do not depend on Gymnasium.
@@ -7,7 +7,7 @@ fragments do not depend on Gymnasium.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actorrt.rl.spaces.array_spaces import Array
@@ -16,7 +16,7 @@ SeedOf = Callable[[int, int], int]
 """Returns the seed of an episode for the environment's index and the episode's number in it, from 0."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Step:
     """The result of one step of K environments.
 
@@ -24,8 +24,10 @@ class Step:
         obs: K observations to act on next, in the environment's own form; after an episode, the first of the next.
         reward: (K,) float64.
         terminated, truncated: (K,) bool; never both.
-        valid: (K,) bool; False where the environment only reset itself and took no action.
+        valid: (K,) bool; False where the environment only reset itself and took no action, or failed.
         final_obs: by environment, the last observation of its truncated episode, as a batch of one.
+        failed: the environments that failed in this step. The step is not a transition, since it has neither a reward
+            nor a next observation; the episode ended as truncated before it, with the observation that was acted on.
     """
 
     obs: Any
@@ -34,10 +36,11 @@ class Step:
     truncated: Array
     valid: Array
     final_obs: dict[int, Any]
+    failed: list[int] = field(default_factory=list)
 
 
 class Environments(Protocol):
-    """K environments stepped together."""
+    """K environments stepped together. One that fails is made anew, and its episode ends (`env_failures`)."""
 
     count: int
 
@@ -45,7 +48,11 @@ class Environments(Protocol):
 
     def step(self, actions: Array) -> Step: ...
 
-    def location(self, index: int | None = None) -> str: ...
+    def refused(self, error: Exception, step: Step | None = None) -> Any: ...
+
+    def take_failures(self) -> tuple[str, ...]: ...
+
+    def location(self) -> str: ...
 
     def state(self) -> dict[str, Any]: ...
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.foundation.failures import DEATHS_LIMIT, died_for_good
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good
 from actorrt.rl.rollouts.fragment_collector import FragmentCollector, Order
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.rollouts.wakeup import wait_for_first
@@ -27,6 +27,7 @@ def stream(
     episodes: int | None = None,
     max_lag: int | None = None,
     order: Order = "completion",
+    raises_limit: int = RAISES_LIMIT,
 ) -> Stream:
     """Iterate over batches of fragments from simulators, without end: `async for`, or `for` in plain code.
 
@@ -49,17 +50,25 @@ def stream(
         order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all
             fragments are of the newest version; with `max_lag=1` they are of the version before, collected while the
             caller learns. Set `version` after each update, so that the stream knows the newest one.
+        raises_limit: so many rollouts of one simulator in a row may raise before the error is final.
 
     Raises:
         ValueError: there is no simulator, not exactly one size is given, or a value is out of range.
         TypeError: something else than simulators is given, or a number that is not whole.
         ActorDiedError: (while iterating) the last simulator is gone for good; iterating again raises it again.
-        Exception: (while iterating) one simulator's rollouts raised this three times in a row, or the last simulator's
-            rollout raised it before the simulator was gone. A note names the environment, the step and the seed.
+        Exception: (while iterating) one simulator's rollouts raised this `raises_limit` times in a row, or the last
+            simulator's rollout raised it before the simulator was gone. A note names the environment, the step and the
+            seed.
     """
     refs = _refs(simulators)
     collector = FragmentCollector(
-        len(refs), steps=steps, fragments=fragments, episodes=episodes, max_lag=max_lag, order=order
+        len(refs),
+        steps=steps,
+        fragments=fragments,
+        episodes=episodes,
+        max_lag=max_lag,
+        order=order,
+        raises_limit=raises_limit,
     )
     return Stream(refs, collector)
 
@@ -110,7 +119,7 @@ class Stream:
         self._collector.version = version
 
     def statistics(self) -> dict[str, int]:
-        """Return counts: simulators alive and restarted, fragments dropped and repeated, rollouts lost."""
+        """Return counts: simulators alive and restarted, fragments dropped and repeated, rollouts lost, failures."""
         collector = self._collector
         return {
             "simulators_alive": collector.alive_count,
@@ -118,6 +127,7 @@ class Stream:
             "fragments_dropped": collector.dropped_count,
             "fragments_repeated": collector.repeated_count,
             "rollouts_lost": collector.failed_count,
+            "environment_failures": collector.env_failure_count,
         }
 
     def __aiter__(self) -> AsyncIterator[Batch]:
@@ -202,7 +212,7 @@ class Stream:
     def _settle(self, index: int, reply: Any) -> None:
         now, error = self._now(), reply.error()
         if error is None:
-            self._collector.arrived(index, reply.value(), now)
+            self._arrived(index, reply.value(), now)
         elif isinstance(error, art.ActorUnavailableError | art.ObjectLostError):
             if self._collector.failed(index, now):
                 self._failure = died_for_good(f"simulator {index}", DEATHS_LIMIT, error)
@@ -214,6 +224,18 @@ class Stream:
                 raise self._failure
         else:
             self._rollout_raised(index, error, now)
+
+    def _arrived(self, index: int, fragment: Fragment, now: float) -> None:
+        is_first = self._collector.env_failure_count == 0
+        self._collector.arrived(index, fragment, now)
+        if is_first and self._collector.env_failure_count:
+            logger.warning(
+                "simulator %d, incarnation %d, %s; the environment is made anew, and its episode counts as truncated. "
+                "Further failures are counted as `environment_failures`",
+                fragment.simulator,
+                fragment.incarnation,
+                fragment.failures[0],
+            )
 
     def _rollout_raised(self, index: int, error: Exception, now: float) -> None:
         self._raised = error

@@ -27,7 +27,7 @@ class Fragment:
         reward: (T, K) float32, scaled if the policy's normaliser scales rewards.
         terminated: (T, K) bool; the episode ended for good.
         truncated: (T, K) bool; the episode was cut off, for example by a time limit.
-        valid: (T, K) bool; False for an autoreset, which is not a transition.
+        valid: (T, K) bool; False for an autoreset or a failure of the environment, which are no transitions.
         logp: log-probability of the action under the policy that acted, (T, K) float32.
         value: value of `obs` under that policy, (T, K) float32.
         last_obs: the observations after the last row, (K, features), of the same type.
@@ -44,6 +44,7 @@ class Fragment:
         process_id: process that collected it.
         collect_s: how long collecting it took.
         seen: counts of its observations and returns, for the normaliser; None if nothing is normalised.
+        failures: a description of each failure of an environment since the fragment before.
     """
 
     obs: Array
@@ -68,10 +69,11 @@ class Fragment:
     process_id: int
     seen: Normaliser | None = None
     collect_s: float = 0.0
+    failures: tuple[str, ...] = ()
 
     @property
     def step_count(self) -> int:
-        """Number of transitions, without autoreset steps."""
+        """Number of transitions, without steps that only reset an environment or failed."""
         return int(np.count_nonzero(self.valid))
 
     @property
@@ -87,7 +89,8 @@ class Fragment:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Fragment:
         """Rebuild what `to_data` made."""
-        return cls(**{**data, "seen": Normaliser.from_arrays(data["seen"])})
+        failures = tuple(data.get("failures", ()))  # older checkpoints have none
+        return cls(**{**data, "seen": Normaliser.from_arrays(data["seen"]), "failures": failures})
 
     def dense_final_value(self) -> Array:
         """Return `final_value` spread out over (T, K), with zeros at all other steps."""

@@ -29,6 +29,7 @@ class Evaluations:
         callbacks: told of the results.
         episodes: episodes of each evaluation.
         newest: returns the newest weights; None lets the evaluator ask the parameter server.
+        raises_limit: so many evaluations in a row may raise before the error ends the run.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Evaluations:
         callbacks: Callbacks,
         episodes: int,
         newest: Callable[[], Weights] | None = None,
+        raises_limit: int = RAISES_LIMIT,
     ) -> None:
         self._evaluator, self._selection, self._record = evaluator, selection, record
         self._callbacks, self._episodes, self._newest = callbacks, episodes, newest
+        self._raises_limit = raises_limit
         # The steps and the reply of the evaluation under way, and its weights unless they are the newest.
         self._under_way: tuple[int, Any, Weights | None] | None = None
         self._failed_count = self._death_count = 0
@@ -97,7 +100,7 @@ class Evaluations:
 
     def _failed(self, error: Exception) -> None:
         self._failed_count += 1
-        if not is_from_user_code(error) or self._failed_count >= RAISES_LIMIT:
+        if not is_from_user_code(error) or self._failed_count >= self._raises_limit:
             raise error
         notes = getattr(error, "__notes__", None) or ["an evaluation"]
         logger.warning("%s: %s: %s; the evaluation is skipped", notes[0], type(error).__name__, error)

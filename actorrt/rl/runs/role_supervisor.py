@@ -63,7 +63,8 @@ class RoleSupervisor(art.Supervisor):
         arguments = (plan.policy, self._server, plan.seed, plan.environment)
         options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": plan.settings.hang_timeout_s}
         options |= {"preload": imported_to_act(plan.policy)}
-        yield art.Child(Evaluator, *arguments, id="evaluator", **options)
+        on_env_error = plan.settings.on_env_error
+        yield art.Child(Evaluator, *arguments, on_env_error=on_env_error, id="evaluator", **options)
 
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights

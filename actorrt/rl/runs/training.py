@@ -116,6 +116,7 @@ class Training(RoleSupervisor):
                 native=plan.native,
                 gamma=plan.settings.gamma,
                 inference=f"{plan.name}/inference" if plan.settings.inference_actor else None,
+                on_env_error=plan.settings.on_env_error,
                 lives=self._lives(index),
                 **more,
                 id=f"simulator-{index}",
@@ -145,7 +146,10 @@ class TrainingLoop(RunLoop):
         self._learners = await self._find_learners(training)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
         evaluator, episodes = await training.child("evaluator"), plan.settings.evaluation_episodes
-        self._evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks, episodes)
+        limit = plan.settings.raises_limit
+        self._evaluations = Evaluations(
+            evaluator, self._selection, self._record, self._callbacks, episodes, raises_limit=limit
+        )
         batches = self._batches()
         await self._resume_roles(batches)
         self._begin_work()
@@ -175,7 +179,9 @@ class TrainingLoop(RunLoop):
     def _batches(self) -> Stream:
         settings = self._plan.settings
         size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
-        return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
+        kept: dict[str, Any] = {"max_lag": settings.max_lag, "order": settings.stream_order}
+        # Simulators replace environments that fail, so an error that gets here is final.
+        return stream(self._simulators, **size, **kept, raises_limit=1)
 
     async def _next(self, batches: Stream) -> Batch:
         """Wait for a batch, and count the time."""

@@ -12,8 +12,10 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from actorrt.rl.foundation.checks import require_flag, require_number, require_one_of, require_share, require_whole
+from actorrt.rl.foundation.failures import RAISES_LIMIT
 from actorrt.rl.networks.network import Backend
 from actorrt.rl.networks.policy_spec import Activation, NetworkKind
+from actorrt.rl.rollouts.env_failures import OnEnvError
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.settings.foreign_names import hint
 
@@ -37,6 +39,9 @@ class AlgorithmSettings:
         orthogonal: whether initial weights are orthogonal; otherwise they are those of `torch.nn.Linear`.
         log_std: initial logarithm of the standard deviations of continuous actions.
         hang_timeout_s: a simulator that is stuck in one step or reset for this time is replaced; None waits for ever.
+        on_env_error: what an environment costs that raises, or returns NaN or values outside its space. `"truncate"`:
+            its episode; the environment is made anew, and only one that fails several times in a row ends the run.
+            `"fail"`: the run, at the first failure.
         evaluate_every: smallest number of steps between two evaluations.
         evaluation_episodes: episodes of an evaluation; with fewer, the estimate is less certain.
         normalise_observations: whether to scale them to mean 0 and standard deviation 1 over all simulators so far.
@@ -53,6 +58,7 @@ class AlgorithmSettings:
     orthogonal: bool = True
     log_std: float = 0.0
     hang_timeout_s: float | None = 60.0
+    on_env_error: OnEnvError = "truncate"
     evaluate_every: int = 2_000
     evaluation_episodes: int = 20
     normalise_observations: bool = False
@@ -83,10 +89,16 @@ class AlgorithmSettings:
         network = self.network if isinstance(self.network, str) else None
         return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
 
+    @property
+    def raises_limit(self) -> int:
+        """So many evaluations, or shares of an explorer's work, in a row may raise before the error ends the run."""
+        return RAISES_LIMIT if self.on_env_error == "truncate" else 1
+
     def __post_init__(self) -> None:
         self._require_at_least_1("steps", "evaluate_every", "evaluation_episodes")
         if self.hang_timeout_s is not None:
             self._require_positive("hang_timeout_s")
+        require_one_of("on_env_error", self.on_env_error, get_args(OnEnvError))
         if not callable(self.network) and self.network not in ("auto", "mlp", "cnn"):
             raise ValueError(f"network is 'auto', 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
         require_one_of("activation", self.activation, get_args(Activation))

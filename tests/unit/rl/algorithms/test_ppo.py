@@ -56,7 +56,7 @@ def counted_fragment(length=3, horizon=8, *, truncates=False, native=False):
         vector = SyncVectorEnv(
             [lambda: CountingEnv(length, truncates=truncates)], autoreset_mode=AutoresetMode.NEXT_STEP
         )
-        environments = VectorEnvironments(vector, seed=0)
+        environments = VectorEnvironments(lambda: vector, seed=0)
     else:
         environments = SeededEnvironments(lambda: CountingEnv(length, truncates=truncates), 1, lambda k, e: 0)
     return policy, Sampler(environments, policy, horizon, np.random.default_rng(0)).collect()

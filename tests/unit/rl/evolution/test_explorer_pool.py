@@ -43,6 +43,14 @@ def squares(index, incarnation=1):
     return lambda numbers: ShareResult([number**2 for number in numbers], (index, incarnation, 100 + index))
 
 
+def test_first_request_that_raises_ends_the_round_where_the_limit_is_one():
+    staff = Staff(1, simulator_0=lambda numbers: ZeroDivisionError("in step"))
+    staff.pool = ExplorerPool(1, staff.start, staff.stop, staff.clock, staff.clock.wait, raises_limit=1)
+    with pytest.raises(ZeroDivisionError):
+        staff.do(4)
+    assert len(staff.simulators[0].calls) < RAISES_LIMIT
+
+
 def test_results_come_in_the_items_order_with_the_sources_of_their_shares():
     staff = Staff(2)
     results, sources = staff.do(8)

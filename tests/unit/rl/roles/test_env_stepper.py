@@ -50,6 +50,12 @@ def test_later_incarnation_raises_it_with_the_first_message_that_needs_them():
         stepper._require_made()
 
 
+def test_later_incarnation_tries_several_times_to_make_environments():
+    stepper, outcomes = make_stepper(incarnation=2), iter([broken, broken, lambda: "environments"])
+    assert stepper._make(lambda: next(outcomes)()) == "environments"
+    stepper._require_made()
+
+
 def test_environments_that_were_made_are_returned():
     stepper = make_stepper(incarnation=2)
     assert stepper._make(lambda: "environments") == "environments"

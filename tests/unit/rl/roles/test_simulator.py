@@ -125,7 +125,7 @@ class Breaking(CountingEnv):
 
 
 async def test_error_of_an_environment_says_which_and_ends_the_incarnation():
-    simulator = await started(env=Breaking)
+    simulator = await started(env=Breaking, on_env_error="fail")
     await simulator.rollout()
     with pytest.raises(ZeroDivisionError) as raised:
         await simulator.rollout()

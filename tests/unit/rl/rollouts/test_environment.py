@@ -58,7 +58,7 @@ def collect(environments: Any, horizon: int, policy: MlpPolicy | None = None) ->
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
 def test_vectors_that_reset_at_once_or_when_told_waste_no_step(mode: AutoresetMode) -> None:
-    fragment = collect(VectorEnvironments(vector_of(mode, (3, 2), truncates=False), seed=0), 5)
+    fragment = collect(VectorEnvironments(lambda: vector_of(mode, (3, 2), truncates=False), seed=0), 5)
     assert fragment.obs[:, 0, 0].tolist() == [0, 1, 2, 0, 1]
     assert fragment.obs[:, 1, 0].tolist() == [0, 1, 0, 1, 0]
     assert fragment.terminated.T.tolist() == [[False, False, True, False, False], [False, True, False, True, False]]
@@ -77,7 +77,7 @@ def test_every_way_to_reset_leads_to_the_same_transitions(mode: AutoresetMode, c
     """Whether a vector shows one buffer again and again or not, and whatever it does after an end."""
     policy = make_policy()
     vector = vector_of(mode, (1, 3, 4), truncates=True, copy=copy)
-    found = collect(VectorEnvironments(vector, seed=0), 20, policy)
+    found = collect(VectorEnvironments(lambda: vector, seed=0), 20, policy)
     for k, length in enumerate((1, 3, 4)):
         rows = found.valid[:, k]
         expected = collect(
@@ -102,7 +102,7 @@ def test_vector_that_does_not_say_when_it_resets_is_refused() -> None:
     vector = vector_of(AutoresetMode.NEXT_STEP, (3,), truncates=False)
     vector.metadata = {}
     with pytest.raises(ValueError, match=r"has autoreset mode None, not one of gymnasium.vector.AutoresetMode"):
-        VectorEnvironments(vector, seed=0)
+        VectorEnvironments(lambda: vector, seed=0)
     vector.close()
 
 
@@ -134,7 +134,7 @@ class PartsEnv(gymnasium.Env[Any, Any]):
 def test_vectors_show_and_take_several_parts(mode: AutoresetMode) -> None:
     spec = PolicySpec("", from_gymnasium(PARTS), from_gymnasium(PARTS), (8, 8))
     vector = SyncVectorEnv([PartsEnv, PartsEnv], autoreset_mode=mode)
-    fragment = collect(VectorEnvironments(vector, seed=0), 7, make_policy(spec))
+    fragment = collect(VectorEnvironments(lambda: vector, seed=0), 7, make_policy(spec))
     assert fragment.final_obs.tolist() == [[3.0, 3.0, 1.0, 0.0, 0.0]] * len(fragment.final_step)
     assert len(fragment.final_step) >= 2
     shown = fragment.obs[fragment.valid]
@@ -171,7 +171,7 @@ def test_normaliser_counts_the_observations_acted_on_although_the_vector_reuses_
     policy = make_policy()
     policy.normaliser = Normaliser.nothing(1, observations=True, rewards=False)
     vector = vector_of(AutoresetMode.NEXT_STEP, (9,), truncates=False, copy=False)
-    seen = collect(VectorEnvironments(vector, seed=0), 4, policy).seen
+    seen = collect(VectorEnvironments(lambda: vector, seed=0), 4, policy).seen
     assert seen.observations.mean.tolist() == [1.5]
 
 

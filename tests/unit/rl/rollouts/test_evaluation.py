@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import gymnasium
 import numpy as np
 import pytest
 
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
+from actorrt.rl.rollouts.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
 from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed, with_kwargs
 from actorrt.rl.rollouts.evaluation import Player, evaluate
 from tests.unit.rl.counting import CountingEnv
@@ -103,13 +106,61 @@ def test_no_environment_is_stepped_after_its_episode():
 def test_new_environments_are_made_after_one_raised():
     policy, events = make_policy(), []
     raising_at = iter([None, 3, None, None])
-    player = Player(lambda: Counted(events, next(raising_at)))
+    player = Player(lambda: Counted(events, next(raising_at)), on_env_error="fail")
     with pytest.raises(RuntimeError, match="the pole broke"):
         outcome(player, policy, 2, 1)
     assert (events.count("made"), events.count("closed")) == (2, 2)
     assert outcome(player, policy, 2, 1) == evaluate(policy, "CartPole-v1", 2, 1).returns.tolist()
     assert (events.count("made"), events.count("closed")) == (4, 2)
     player.close()
+
+
+def test_episode_that_breaks_is_played_again_in_a_new_environment_and_the_others_go_on(caplog):
+    policy, events = make_policy(), []
+    raising_at = iter([None, 9, None, 14, None])  # of the four episodes, and of the one that replaces the second
+    player = Player(lambda: Counted(events, next(raising_at)))
+    with caplog.at_level(logging.WARNING):
+        played = outcome(player, policy, 4, 1)
+    assert played == evaluate(policy, "CartPole-v1", 4, 1).returns.tolist()
+    assert (events.count("made"), events.count("closed")) == (5, 1)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("an evaluation, environment 1, step 9 of the episode with seed ")
+    player.close()
+
+
+class Shows(gymnasium.ObservationWrapper):
+    """CartPole-v1 that shows something else in the step of its life that it is told."""
+
+    def __init__(self, at, what):
+        super().__init__(gymnasium.make("CartPole-v1", disable_env_checker=True))
+        self.count, self.at, self.what = 0, at, what
+
+    def observation(self, observation):
+        self.count += 1
+        return self.what if self.count == self.at else observation
+
+
+@pytest.mark.parametrize("what", [np.full(4, np.nan, np.float32), np.zeros(3, np.float32), None])
+@pytest.mark.parametrize("at", [1, 6])
+def test_episode_whose_observation_can_not_be_used_is_played_again(at, what):
+    policy, places = make_policy(), iter([0, at, 0, 0])
+    played = evaluate(policy, lambda: Shows(next(places), what), 3, 1)
+    assert played.returns.tolist() == evaluate(policy, "CartPole-v1", 3, 1).returns.tolist()
+
+
+def test_environment_that_always_breaks_ends_the_evaluation_with_its_error():
+    events = []
+    with pytest.raises(RuntimeError, match="the pole broke") as raised:
+        evaluate(make_policy(), lambda: Counted(events, 4), 2, 1)
+    assert events.count("stepped") == 2 * 3 + (FIRST_FAILURES_LIMIT - 1) * (3 + 3)  # both break in their fourth step
+    assert raised.value.__notes__[0].startswith("an evaluation, environment 0, step 4 of the episode with seed ")
+
+
+def test_episode_that_breaks_late_again_and_again_ends_the_evaluation_with_its_error():
+    events = []
+    with pytest.raises(RuntimeError, match="the pole broke"):
+        evaluate(make_policy(), lambda: Counted(events, PROGRESS_STEPS), 1, 1)
+    assert events.count("made") == REPLAYS_LIMIT
 
 
 def test_environments_are_closed_after_an_evaluation():

@@ -34,7 +34,7 @@ def seeded(length, count=1, *, truncates):
 
 def next_step_vector(length, *, truncates):
     vector = SyncVectorEnv([lambda: CountingEnv(length, truncates=truncates)], autoreset_mode=AutoresetMode.NEXT_STEP)
-    return VectorEnvironments(vector, seed=0)
+    return VectorEnvironments(lambda: vector, seed=0)
 
 
 def make_sampler(environments, horizon):
@@ -150,7 +150,7 @@ def test_episode_seeds_differ_by_every_part_of_their_key():
 def test_native_and_seeded_cartpole_step_alike():
     """The native environment is told the single one's state, as their reset draws differ."""
     vector = gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
-    environments = VectorEnvironments(vector, seed=5)
+    environments = VectorEnvironments(lambda: vector, seed=5)
     start = environments.reset()
     singles = [make_environment("CartPole-v1") for _ in range(2)]
     for single, state in zip(singles, vector.state.T, strict=True):

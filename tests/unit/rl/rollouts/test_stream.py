@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import math
 
@@ -127,6 +128,26 @@ def test_rollout_that_raises_is_logged_and_asked_for_again_and_the_third_time_ra
     assert [record.getMessage() for record in caplog.records] == [line] * 2
 
 
+def test_first_rollout_that_raises_ends_the_stream_where_the_limit_is_one():
+    simulator = FakeRef(rollout=ZeroDivisionError("in step"))
+    with pytest.raises(ZeroDivisionError):
+        next(make_stream(simulator, max_lag=0, raises_limit=1))
+    assert len(simulator.calls) == 1
+
+
+def test_first_failure_of_an_environment_is_logged_and_all_are_counted(caplog):
+    one, two = (dataclasses.replace(fragment(0, i), failures=(f"failure {i}", "more")) for i in (1, 2))
+    batches = make_stream(FakeRef(rollout=in_turn(fragment(0), one, two)), max_lag=0)
+    with caplog.at_level(logging.WARNING):
+        counts = []
+        for _ in range(3):
+            next(batches)
+            counts.append(batches.statistics()["environment_failures"])
+    assert counts == [0, 2, 4]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("simulator 0, incarnation 1, failure 1; the environment is made anew")
+
+
 def test_error_without_a_note_names_the_simulator(caplog):
     simulator = FakeRef(rollout=in_turn(ZeroDivisionError("in step"), fragment(0)))
     with caplog.at_level(logging.WARNING):
@@ -197,6 +218,7 @@ def test_statistics_name_every_counter():
         "fragments_dropped": 0,
         "fragments_repeated": 1,
         "rollouts_lost": 1,
+        "environment_failures": 0,
     }
 
 

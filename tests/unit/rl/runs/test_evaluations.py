@@ -36,9 +36,9 @@ class Heard(Callback):
         self.evaluations.append((run, steps, evaluation.mean))
 
 
-def make(evaluator, *, every=10, stop_return=None, newest=None):
+def make(evaluator, *, every=10, stop_return=None, newest=None, **more):
     record, heard, selection = RunRecord(), Heard(), Selection(every, stop_return)
-    evaluations = Evaluations(evaluator, selection, record, Callbacks(RUN, [heard]), 3, newest)
+    evaluations = Evaluations(evaluator, selection, record, Callbacks(RUN, [heard]), 3, newest, **more)
     return evaluations, record, selection, heard
 
 
@@ -114,6 +114,14 @@ async def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(c
     assert record.steps == RAISES_LIMIT + 1
     line = "an evaluation, episode 2: ZeroDivisionError: in step; the evaluation is skipped"
     assert [entry.getMessage() for entry in caplog.records] == [line] * 2
+
+
+async def test_first_error_of_an_environment_is_raised_where_the_limit_is_one():
+    error = ZeroDivisionError("in step")
+    evaluations, record, _, _ = make(FakeRef("evaluator", evaluate=error), every=1, raises_limit=1)
+    with pytest.raises(ZeroDivisionError):
+        await look_until_it_raises(evaluations, record)
+    assert record.steps == 2
 
 
 async def test_error_of_the_runtime_ends_the_run_at_once():

@@ -95,6 +95,7 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'linear' or 'constant': .*='cosine'"),
         ({"clip_schedule": "Linear"}, "clip_schedule is 'linear' or 'constant': clip_schedule='Linear'"),
         ({"clip_range": 0.0}, "clip_range is larger than 0: clip_range=0.0"),
+        ({"on_env_error": "ignore"}, "on_env_error is 'truncate' or 'fail': on_env_error='ignore'"),
         ({"order": "any"}, "order is 'completion' or 'deterministic': order='any'"),
         ({"hidden": (8, 0)}, r"hidden layers have at least 1 unit: hidden=\(8, 0\)"),
     ],

@@ -130,7 +130,7 @@ class ShownPairEnv(PairEnv):
 @pytest.mark.parametrize("make", [MaskedByInfo(PairEnv), ShownPairEnv, "native"])
 def test_masks_of_several_parts_hold_for_each(make):
     if make == "native":
-        environments = VectorEnvironments(SyncVectorEnv([ShownPairEnv] * 2, autoreset_mode="Disabled"), seed=0)
+        environments = VectorEnvironments(lambda: SyncVectorEnv([ShownPairEnv] * 2, autoreset_mode="Disabled"), seed=0)
         make = ShownPairEnv
     else:
         environments = SeededEnvironments(make, 2, lambda k, e: e)

@@ -1,0 +1,78 @@
+"""Replaces environments that fail, and tells one that fails now and then from one that is broken.
+
+An environment fails if its `step` or `reset` raises, or returns NaN, infinity, or values outside its space. After a
+failure nothing that it returns can be trusted, so it is closed and made anew. The failures of one environment are in a
+row if there was no progress between them: it took fewer than `PROGRESS_STEPS` steps, and ended no episode by itself. So
+the number of steps in a fragment does not matter. An environment that raises with a probability of 0.001 in each step
+has five failures in a row once in 100 million failures. One that raises in the fifth step of every episode is broken
+after 15 steps, and after 25 steps if it has worked before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+OnEnvError = Literal["truncate", "fail"]
+"""What a failure of an environment ends: `"truncate"` its episode, `"fail"` the run."""
+
+FAILURES_LIMIT = 5  # so many failures of one environment in a row mean that it is broken
+FIRST_FAILURES_LIMIT = 3  # likewise for an environment that has never made progress
+PROGRESS_STEPS = 10
+REPLAYS_LIMIT = 20  # an episode that has to be played from its start again is broken if it fails so often
+SHOWN_CHARACTERS = 500  # of an error's text; it travels with every fragment
+
+
+class EnvFailures:
+    """Counts the failures of `count` environments, and replaces those that failed.
+
+    Args:
+        make: makes an environment.
+        on_error: whether failures cost an episode, up to the limit in a row, or are errors at once.
+        count: number of environments.
+    """
+
+    def __init__(self, make: Callable[[], Any], on_error: OnEnvError = "truncate", count: int = 1) -> None:
+        self._make = make
+        self._on_error = on_error
+        self._limits = [FIRST_FAILURES_LIMIT] * count
+        self._in_a_row = [0] * count
+        self._told: list[str] = []
+
+    def replaced(self, k: int, environment: Any, error: Exception, where: str, *, has_progressed: bool) -> Any:
+        """Count a failure, close the environment, and make another one. Making it may fail, too, and is tried again.
+
+        Args:
+            k: index of the environment.
+            environment: the environment that failed.
+            error: what it raised, or what is wrong with the values that it returned.
+            where: names the environment, the step and the episode.
+            has_progressed: whether it took `PROGRESS_STEPS` steps, or ended an episode, since its last failure.
+
+        Raises:
+            Exception: `error`, or the error of making it, if the environment is broken.
+        """
+        if self._on_error == "fail":
+            raise error
+        if has_progressed:
+            self._in_a_row[k], self._limits[k] = 0, FAILURES_LIMIT
+        self._count(k, error, where)
+        with contextlib.suppress(Exception):  # a failed environment may not be able to close; its failure counts
+            environment.close()
+        while True:
+            try:
+                return self._make()
+            except Exception as unmade:  # of the user's environment
+                self._count(k, unmade, where)
+
+    def _count(self, k: int, error: Exception, where: str) -> None:
+        self._in_a_row[k] += 1
+        self._told.append(f"{where}: {type(error).__name__}: {error!s:.{SHOWN_CHARACTERS}}")
+        if self._in_a_row[k] >= self._limits[k]:
+            raise error
+
+    def take(self) -> tuple[str, ...]:
+        """Return a description of each failure since the last call."""
+        told, self._told = tuple(self._told), []
+        return told
