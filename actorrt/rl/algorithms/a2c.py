@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.networks.optimiser import FlatRMSProp
+from actorrt.rl.networks.optimiser import OptimiserKind
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.a2c import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import normalised, transitions
-from actorrt.rl.settings.algorithm_settings import RolloutSettings, scheduled
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 
@@ -34,6 +35,7 @@ class A2CSettings(RolloutSettings):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     horizon: int = 5
+    optimiser: OptimiserKind = "rmsprop"
     learning_rate: float = 7e-4
     gae_lambda: float = 1.0
     normalise_advantages: bool = False
@@ -52,7 +54,6 @@ class A2CSettings(RolloutSettings):
 class A2CUpdate(GradientUpdate):
     """Computes returns, then makes one step along the policy gradient, with the value loss and the entropy bonus."""
 
-    optimiser_class = FlatRMSProp
     settings: A2CSettings
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:

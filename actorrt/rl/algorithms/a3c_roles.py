@@ -1,8 +1,8 @@
 """The roles of A3C: simulators that compute gradients, and a parameter server that applies them as they arrive.
 
 A simulator repeats the paper's algorithm S3: take the newest parameters, collect a fragment, compute the gradient of
-its actor-critic loss, send it to the server. The server keeps RMSProp's moments for all simulators (section 4, "shared
-RMSProp").
+its actor-critic loss, send it to the server. The server keeps the optimiser's moments for all simulators (section 4,
+"shared RMSProp"; with `optimiser=`, those of another).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.networks.network import limit_threads, make_network
-from actorrt.rl.networks.optimiser import FlatRMSProp, to_array
+from actorrt.rl.networks.optimiser import make_optimiser, to_array
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import ParameterServer
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import normalised, transitions
-from actorrt.rl.settings.algorithm_settings import scheduled
+from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import Normaliser
@@ -75,7 +75,13 @@ class GradientServer(ParameterServer):
         self._learnt_steps = 0
         self._gradient = np.zeros_like(parameters)
         self._moving = parameters.copy()  # other processes read the published parameters, which must not change
-        self._optimiser = FlatRMSProp(self._moving, self._gradient, max_norm=settings.max_grad_norm)
+        self._optimiser = make_optimiser(
+            settings.optimiser,
+            self._moving,
+            self._gradient,
+            max_norm=settings.max_grad_norm,
+            weight_decay=settings.weight_decay,
+        )
 
     def apply(self, gradient: Array, step_count: int, seen: Normaliser | None = None) -> Weights:
         """Apply a gradient.

@@ -114,7 +114,8 @@ class Algorithm:
             network = "cnn" if is_image(spec.observation) else "mlp"
         if network != "mlp" and is_image(spec.observation) and settings.normalise_observations:
             raise ValueError("normalise_observations: networks for images scale pixels themselves")
-        spec = dataclasses.replace(spec, network=network)
+        value_hidden = settings.value_hidden if isinstance(settings, RolloutSettings) else None
+        spec = dataclasses.replace(spec, network=network, value_hidden=value_hidden)
         if isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch":
             require("torch")
         return spec
@@ -147,8 +148,9 @@ class Algorithm:
 
         Raises:
             FileNotFoundError: there is no checkpoint in the directory.
-            ValueError: the file is not a checkpoint, or is of another algorithm; or `env` or `network` is missing; or a
-                setting does not exist, is out of range, or can't be changed, such as those of the network.
+            ValueError: the file is not a checkpoint, or is of another algorithm; or a function is missing (`env`,
+                `network`, a schedule); or a setting does not exist, is out of range, or can't be changed, such as those
+                of the network.
             TypeError: a value has the wrong type.
         """
         directory = os.fspath(directory)
@@ -157,7 +159,9 @@ class Algorithm:
                 raise ValueError(f"a resumed run keeps its {name}: leave out {name}={settings[name]!r}")
         saved = checkpoint.load(directory)
         origin = saved["origin"]
-        before = cls._settings_of(origin, directory, network)
+        if network is not None:
+            settings["network"] = network
+        before = cls._settings_of(origin, directory, settings)
         made = env or origin["env_id"]
         if not made:
             raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
@@ -171,30 +175,29 @@ class Algorithm:
             directory=directory,
             native=origin["native"],
             env_kwargs=env_kwargs,
-            **{**values, **({} if network is None else {"network": network}), **settings},
+            **{**values, **settings},
         )
         require_resumable(before, algorithm.settings)
         algorithm._checkpoint = saved
         return algorithm
 
     @classmethod
-    def _settings_of(cls, origin: dict[str, Any], directory: str, network: NetworkKind | None) -> AlgorithmSettings:
-        """Return the settings of the run that a checkpoint is of; `network` is its function that makes the network.
+    def _settings_of(cls, origin: dict[str, Any], directory: str, given: Mapping[str, Any]) -> AlgorithmSettings:
+        """Return the settings of the run that a checkpoint is of; it holds no functions, so those are the given ones.
 
         Raises:
-            ValueError: the run is of another algorithm, or the function is missing.
+            ValueError: the run is of another algorithm, or a function is missing.
         """
         if origin["algorithm"] != cls.settings_class.algorithm:
             raise ValueError(
                 f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
                 f"use rl.{origin['algorithm']}.resume, or actorrt train {origin['algorithm'].lower()} --resume"
             )
-        data = origin["settings"]
-        if data["network"] is None:
-            if network is None:
-                raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
-            data = {**data, "network": network}
-        return cls.settings_class.from_data(data)
+        functions = cls.settings_class.functions_of(origin["settings"])
+        for name in functions:
+            if name not in given:
+                raise ValueError(f"a function made the {name} of the run in {directory}: give it as {name}=")
+        return cls.settings_class.from_data({**origin["settings"], **{name: given[name] for name in functions}})
 
     def start(
         self,

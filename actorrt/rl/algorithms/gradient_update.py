@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from actorrt.rl.networks.network import make_network
-from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp
+from actorrt.rl.networks.optimiser import make_optimiser
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts.transitions import Transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
@@ -25,12 +25,16 @@ class GradientUpdate:
         parameters: the initial flat vector.
     """
 
-    optimiser_class: ClassVar[type[FlatAdam] | type[FlatRMSProp]] = FlatAdam
-
     def __init__(self, settings: RolloutSettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
         self.network = network = make_network(spec, parameters, settings.backend)
-        self._optimiser = self.optimiser_class(network.flat, network.gradient, max_norm=settings.max_grad_norm)
+        self._optimiser = make_optimiser(
+            settings.optimiser,
+            network.flat,
+            network.gradient,
+            max_norm=settings.max_grad_norm,
+            weight_decay=settings.weight_decay,
+        )
         self._group: LearnerGroup | None = None
 
     def join(self, group: LearnerGroup) -> None:
@@ -46,11 +50,11 @@ class GradientUpdate:
         own = rows if self._group is None else self._group.share(rows)
         return dataclasses.replace(own, obs=self.network.place(own.obs))
 
-    def step(self, learning_rate: float) -> None:
-        """Apply the gradient; in a group, the mean of all gradients."""
+    def step(self, learning_rate: float) -> float:
+        """Apply the gradient, in a group the mean of all gradients; return its norm before it was clipped."""
         if self._group is not None:
             self._group.average(self.network.gradient)
-        self._optimiser.step(learning_rate)
+        return self._optimiser.step(learning_rate)
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""

@@ -18,7 +18,8 @@ from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.impala import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import corrected_transitions
-from actorrt.rl.settings.algorithm_settings import RolloutSettings, scheduled
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 

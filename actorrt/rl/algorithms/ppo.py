@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.foundation.checks import require_one_of
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.ppo import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
-from actorrt.rl.settings.algorithm_settings import LearningRateSchedule, RolloutSettings, scheduled
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 
@@ -30,22 +30,23 @@ class ClippedSettings(RolloutSettings):
         minibatch_size: number of transitions of a gradient step.
         epochs: passes over each batch.
         clip_range: bound on the change of the probability ratio, at the start of the run.
-        clip_schedule: whether it shrinks to 0 over the run.
+        clip_schedule: how it changes over the run, as `learning_rate_schedule` does.
         normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
     """
 
     minibatch_size: int = 64
     epochs: int = 10
     clip_range: float = 0.2
-    clip_schedule: LearningRateSchedule = "constant"
+    clip_schedule: Schedule = "constant"
     normalise_advantages: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("minibatch_size", "epochs")
+        require_no_function("clip_range", self.clip_range, "clip_schedule")
         self._require_limits("clip_range")
         self._require_flags("normalise_advantages")
-        require_one_of("clip_schedule", self.clip_schedule, get_args(LearningRateSchedule))
+        require_schedule("clip_schedule", self.clip_schedule)
 
 
 @dataclass(frozen=True, kw_only=True)

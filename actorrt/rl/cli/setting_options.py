@@ -77,7 +77,7 @@ def _option(name: str) -> str:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in _several():
+    if name in _several() and text.lower() not in WORDS:
         return tuple(parsed(part) for part in text.split(",") if part.strip())
     return parsed(text)
 
@@ -85,4 +85,4 @@ def _value(name: str, text: str) -> Any:
 def _several() -> set[str]:
     """Return the names of settings that have several values."""
     fields = (field for kind in KINDS for field in dataclasses.fields(kind.settings_class))
-    return {field.name for field in fields if isinstance(field.default, tuple)}
+    return {field.name for field in fields if "tuple" in str(field.type)}

@@ -8,6 +8,11 @@ from numbers import Integral, Real
 from typing import Any
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def require_whole(name: str, value: Any, at_least: int) -> None:
     """Make sure that a value is a whole number of at least `at_least`.
 
@@ -15,18 +20,20 @@ def require_whole(name: str, value: Any, at_least: int) -> None:
         TypeError: it is not a whole number.
         ValueError: it is smaller.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not is_whole(value):
         raise TypeError(f"{name} is a whole number: {name}={value!r}")
     if value < at_least:
         raise ValueError(f"{name} is at least {at_least}: {name}={value}")
 
 
-def require_number(name: str, value: Any, *, is_positive: bool = False, is_limit: bool = False) -> None:
+def require_number(
+    name: str, value: Any, *, is_positive: bool = False, is_limit: bool = False, at_least: float = -math.inf
+) -> None:
     """Make sure that a value is a number; larger than 0 if `is_positive`, and finite unless `is_limit`.
 
     Raises:
         TypeError: it is not a number.
-        ValueError: it is NaN, infinite without being a limit, or not larger than 0.
+        ValueError: it is NaN, infinite without being a limit, not larger than 0, or smaller than `at_least`.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is a number: {name}={value!r}")
@@ -34,6 +41,8 @@ def require_number(name: str, value: Any, *, is_positive: bool = False, is_limit
         raise ValueError(f"{name} is a {'' if is_limit else 'finite '}number: {name}={value}")
     if is_positive and value <= 0:
         raise ValueError(f"{name} is larger than 0: {name}={value}")
+    if value < at_least:
+        raise ValueError(f"{name} is at least {at_least:g}: {name}={value}")
 
 
 def require_share(name: str, value: Any) -> None:

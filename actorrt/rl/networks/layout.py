@@ -10,27 +10,48 @@ from actorrt.rl.spaces.leaves import deviation_count, output_count
 
 
 def hidden_names(spec: PolicySpec) -> tuple[str, ...]:
-    """Return the names of the hidden layers, in order."""
+    """Return the names of the hidden layers that lead to actions, in order."""
     return tuple(f"hidden_{number}" for number in range(1, len(spec.hidden) + 1))
+
+
+def value_hidden_names(spec: PolicySpec) -> tuple[str, ...]:
+    """Return the names of the hidden layers that lead to values, in order; none if they are stacked on the others."""
+    if spec.value_hidden is None or spec.value_hidden == spec.hidden:
+        return ()
+    return tuple(f"value_hidden_{number}" for number in range(1, len(spec.value_hidden) + 1))
 
 
 def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the layers, in the order of the flat vector.
 
-    Hidden layers stack two networks along their first axis: 0 chooses actions, 1 estimates values.
+    Hidden layers stack two networks along their first axis: 0 chooses actions, 1 estimates values. If the two have
+    hidden layers of different sizes, those of each network stand alone, with a first axis of length 1.
     """
     inputs, outputs = spec.input_count, output_count(spec.action)
     if not spec.hidden:
         return {"action": (inputs, outputs)}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, units in zip(hidden_names(spec), spec.hidden, strict=True):
-        shapes |= {name: (2, inputs, units), f"{name}_bias": (2, 1, units)}
-        inputs = units
-    shapes |= {"action": (inputs, outputs), "action_bias": (outputs,), "value": (inputs, 1), "value_bias": (1,)}
+    value_names = value_hidden_names(spec)
+    shapes, chosen = _hidden_shapes(hidden_names(spec), spec.hidden, inputs, depth=1 if value_names else 2)
+    valued = chosen
+    if value_names and spec.value_hidden is not None:
+        more, valued = _hidden_shapes(value_names, spec.value_hidden, inputs, depth=1)
+        shapes |= more
+    shapes |= {"action": (chosen, outputs), "action_bias": (outputs,), "value": (valued, 1), "value_bias": (1,)}
     deviations = deviation_count(spec.action)
     if deviations:
         shapes["log_std"] = (deviations,)
     return shapes
+
+
+def _hidden_shapes(
+    names: tuple[str, ...], hidden: tuple[int, ...], inputs: int, depth: int
+) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Return the shapes of hidden layers, `depth` networks on each other; and the number of units of the last."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, units in zip(names, hidden, strict=True):
+        shapes |= {name: (depth, inputs, units), f"{name}_bias": (depth, 1, units)}
+        inputs = units
+    return shapes, inputs
 
 
 def layout_length(spec: PolicySpec) -> int:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from actorrt.rl.foundation.extras import is_installed
-from actorrt.rl.networks.layout import hidden_names, layout_length, parameter_views
+from actorrt.rl.networks.activations import ACTIVATIONS
+from actorrt.rl.networks.layout import hidden_names, layout_length, parameter_views, value_hidden_names
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.distributions import Distribution, distribution
@@ -42,7 +43,8 @@ class Network:
         self.flat = np.array(parameters, np.float32)
         self.gradient = np.zeros_like(self.flat)
         self.layers, self.layer_gradients = parameter_views(spec, self.flat), parameter_views(spec, self.gradient)
-        self._names, self._is_tanh = hidden_names(spec), spec.activation == "tanh"
+        self._names, self._value_names = hidden_names(spec), value_hidden_names(spec)
+        self._activate, self._slope, self._reads_values = ACTIVATIONS[spec.activation]
         self._allocate(0)
 
     def place(self, features: Array) -> Array:
@@ -58,17 +60,16 @@ class Network:
         layers, inputs = self.layers, self.spec.input_count
         if len(features) > len(self._ones):
             self._allocate(len(features))
-        self._seen = hidden = features[:, :inputs]
-        self._passed = [array[:, : len(features)] for array in self._hidden_arrays]
-        for name, passed in zip(self._names, self._passed, strict=True):
-            np.matmul(hidden, layers[name], out=passed)
-            passed += layers[f"{name}_bias"]
-            np.tanh(passed, out=passed) if self._is_tanh else np.maximum(passed, np.float32(0.0), out=passed)
-            hidden = passed
+        self._seen = seen = features[:, :inputs]
+        if self._value_names:
+            chosen, valued = self._pass(self._names, seen)[0], self._pass(self._value_names, seen)[0]
+        else:
+            chosen, valued = self._pass(self._names, seen)  # both networks at once
+        self._heads = chosen, valued
         # Outputs are stored column by column: sums over a few columns are many times slower along rows.
-        outputs = (layers["action"].T @ hidden[0].T).T
+        outputs = (layers["action"].T @ chosen.T).T
         outputs += layers["action_bias"]
-        value = (hidden[1] @ layers["value"])[:, 0]
+        value = (valued @ layers["value"])[:, 0]
         value += layers["value_bias"]
         return masked(outputs, features[:, inputs:]) if self.spec.mask_count else outputs, value
 
@@ -79,19 +80,17 @@ class Network:
             d_outputs: gradient of the loss with respect to the outputs; zero for masked outputs.
             d_value: gradient of the loss with respect to the values.
         """
-        layers, (chosen, valued) = self.layers, self._passed[-1]
+        layers, (chosen, valued), count = self.layers, self._heads, len(d_outputs)
         d_values = d_value[:, None]
         self._write_gradients("action", chosen, d_outputs)
         self._write_gradients("value", valued, d_values)
-        d_passed = [array[:, : len(d_outputs)] for array in self._gradient_arrays]
-        np.matmul(d_outputs, layers["action"].T, out=d_passed[-1][0])
-        np.multiply(d_values, layers["value"].T, out=d_passed[-1][1])  # one value a row: many times faster than matmul
-        for number in range(len(self._names) - 1, -1, -1):
-            name, d_hidden = self._names[number], d_passed[number]
-            d_hidden *= self._slope(self._passed[number])
-            self._write_gradients(name, self._passed[number - 1] if number else self._seen, d_hidden)
-            if number:
-                np.matmul(d_hidden, layers[name].swapaxes(1, 2), out=d_passed[number - 1])
+        d_last = self._d_results[self._names[-1]][:, :count]
+        d_valued = self._d_results[self._value_names[-1]][0, :count] if self._value_names else d_last[1]
+        np.matmul(d_outputs, layers["action"].T, out=d_last[0])
+        np.multiply(d_values, layers["value"].T, out=d_valued)  # one value a row: many times faster than matmul
+        self._pass_back(self._names, count)
+        if self._value_names:
+            self._pass_back(self._value_names, count)
 
     def distribution(self, outputs: Array) -> Distribution:
         """Return the distribution of actions for the outputs of a pass."""
@@ -107,16 +106,35 @@ class Network:
 
     def _allocate(self, count: int) -> None:
         """Allocate arrays for the intermediate results of so many rows, and for their gradients."""
-        shapes = [(2, count, units) for units in self.spec.hidden]
-        self._hidden_arrays, self._gradient_arrays = ([np.empty(each, np.float32) for each in shapes] for _ in range(2))
+        names = (*self._names, *self._value_names)
+        shapes = {name: (len(self.layers[name]), count, self.layers[name].shape[2]) for name in names}
+        self._results, self._d_results, self._values = (
+            {name: np.empty(shape, np.float32) for name, shape in shapes.items()} for _ in range(3)
+        )
         self._ones = np.ones(count, np.float32)
 
-    def _slope(self, passed: Array) -> Array:
-        """Return the slope of the activation whose result is `passed`; overwrites `passed`."""
-        if not self._is_tanh:
-            return np.greater(passed, 0.0, out=passed)
-        np.square(passed, out=passed)
-        return np.subtract(np.float32(1.0), passed, out=passed)
+    def _pass(self, names: tuple[str, ...], hidden: Array) -> Array:
+        """Pass rows through hidden layers, (networks, batch, units); keep what `_pass_back` needs."""
+        layers, count = self.layers, len(hidden)
+        for name in names:
+            passed = self._results[name][:, :count]
+            np.matmul(hidden, layers[name], out=passed)
+            passed += layers[f"{name}_bias"]
+            if self._reads_values:
+                self._values[name][:, :count] = passed
+            self._activate(passed, out=passed)
+            hidden = passed
+        return hidden
+
+    def _pass_back(self, names: tuple[str, ...], count: int) -> None:
+        """Pass the gradient of the last hidden layer's results back through the layers."""
+        for number in range(len(names) - 1, -1, -1):
+            name, d_hidden = names[number], self._d_results[names[number]][:, :count]
+            d_hidden *= self._slope(self._results[name][:, :count], self._values[name][:, :count])
+            self._write_gradients(name, self._results[names[number - 1]][:, :count] if number else self._seen, d_hidden)
+            if number:
+                before = self._d_results[names[number - 1]][:, :count]
+                np.matmul(d_hidden, self.layers[name].swapaxes(1, 2), out=before)
 
     def _write_gradients(self, name: str, inputs: Array, d_outputs: Array) -> None:
         """Write the gradients of one linear layer, or of the stacked layers of both networks."""

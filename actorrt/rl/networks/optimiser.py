@@ -1,11 +1,11 @@
-"""Adam and RMSProp over one flat vector, with a few operations for each step.
+"""Optimisers over one flat vector, with a few operations for each step.
 
 The vector is an array of NumPy or a tensor of torch, on any device: the steps use operators that both have.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,21 +14,31 @@ from actorrt.rl.spaces.array_spaces import Array
 Vector: TypeAlias = Any
 """A flat float32 array of NumPy, or tensor of torch."""
 
+OptimiserKind = Literal["adam", "adamw", "rmsprop", "sgd"]
+
 
 class FlatAdam:
-    """Adam (Kingma and Ba 2015, algorithm 1); the gradient is first clipped to a largest norm."""
+    """Adam (Kingma and Ba 2015, algorithm 1); the gradient is first clipped to a largest norm.
 
-    def __init__(self, parameters: Vector, gradient: Vector, *, max_norm: float, eps: float = 1e-5) -> None:
+    With `weight_decay` it is AdamW (Loshchilov and Hutter 2019): each step first takes this share of the parameters
+    away, times the learning rate.
+    """
+
+    def __init__(
+        self, parameters: Vector, gradient: Vector, *, max_norm: float, eps: float = 1e-5, weight_decay: float = 0.0
+    ) -> None:
         self._parameters, self._gradient = parameters, gradient
-        self._max_norm, self._eps = max_norm, eps
+        self._max_norm, self._eps, self._weight_decay = max_norm, eps, weight_decay
         self._first_moment, self._second_moment = _zeros(gradient), _zeros(gradient)
         self._step_count = 0
 
-    def step(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999) -> None:
-        """Move the parameters against the gradient."""
+    def step(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999) -> float:
+        """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
         self._step_count += 1
         gradient = self._gradient
-        clip(gradient, self._max_norm)
+        norm = clip(gradient, self._max_norm)
+        if self._weight_decay:
+            self._parameters *= 1.0 - learning_rate * self._weight_decay
         self._first_moment += (gradient - self._first_moment) * (1.0 - beta_1)
         self._second_moment *= beta_2
         self._second_moment += gradient * gradient * (1.0 - beta_2)
@@ -36,6 +46,7 @@ class FlatAdam:
         spread /= (1.0 - beta_2**self._step_count) ** 0.5
         spread += self._eps
         self._parameters -= self._first_moment / spread * (learning_rate / (1.0 - beta_1**self._step_count))
+        return norm
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain values and arrays, for another optimiser's `resume`."""
@@ -62,13 +73,14 @@ class FlatRMSProp:
         self._max_norm, self._decay, self._eps = max_norm, decay, eps
         self._second_moment = _zeros(gradient)
 
-    def step(self, learning_rate: float) -> None:
-        """Move the parameters against the gradient."""
+    def step(self, learning_rate: float) -> float:
+        """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
         gradient = self._gradient
-        clip(gradient, self._max_norm)
+        norm = clip(gradient, self._max_norm)
         self._second_moment *= self._decay
         self._second_moment += gradient * gradient * (1.0 - self._decay)
         self._parameters -= gradient / (self._second_moment**0.5 + self._eps) * learning_rate
+        return norm
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain values and arrays, for another optimiser's `resume`."""
@@ -79,9 +91,52 @@ class FlatRMSProp:
         self._second_moment = _like(self._gradient, state["second_moment"])
 
 
-def clip(gradient: Vector, max_norm: float) -> None:
-    """Scale a gradient down to a largest norm."""
-    gradient *= min(1.0, max_norm / (float(gradient @ gradient) ** 0.5 + 1e-6))
+class FlatSGD:
+    """Plain stochastic gradient descent; the gradient is first clipped to a largest norm."""
+
+    def __init__(self, parameters: Vector, gradient: Vector, *, max_norm: float) -> None:
+        self._parameters, self._gradient, self._max_norm = parameters, gradient, max_norm
+
+    def step(self, learning_rate: float) -> float:
+        """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
+        norm = clip(self._gradient, self._max_norm)
+        self._parameters -= self._gradient * learning_rate
+        return norm
+
+    def state(self) -> dict[str, Any]:
+        """Return an empty state: there is nothing but the parameters."""
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take over an empty state."""
+
+
+Optimiser: TypeAlias = FlatAdam | FlatRMSProp | FlatSGD
+
+ADAMW_DECAY = 0.01  # the default of torch.optim.AdamW
+
+
+def make_optimiser(
+    kind: OptimiserKind, parameters: Vector, gradient: Vector, *, max_norm: float, weight_decay: float | None = None
+) -> Optimiser:
+    """Make the optimiser of this name; `weight_decay` is AdamW's, None for its default."""
+    match kind:
+        case "adam":
+            return FlatAdam(parameters, gradient, max_norm=max_norm)
+        case "adamw":
+            decay = ADAMW_DECAY if weight_decay is None else weight_decay
+            return FlatAdam(parameters, gradient, max_norm=max_norm, weight_decay=decay)
+        case "rmsprop":
+            return FlatRMSProp(parameters, gradient, max_norm=max_norm)
+        case "sgd":
+            return FlatSGD(parameters, gradient, max_norm=max_norm)
+
+
+def clip(gradient: Vector, max_norm: float) -> float:
+    """Scale a gradient down to a largest norm; return its norm before."""
+    norm: float = float(gradient @ gradient) ** 0.5
+    gradient *= min(1.0, max_norm / (norm + 1e-6))
+    return norm
 
 
 def to_array(vector: Vector) -> Array:

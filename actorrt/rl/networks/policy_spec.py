@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from actorrt.rl.foundation.checks import require_one_of
+from actorrt.rl.networks.activations import ACTIVATIONS, Activation
 from actorrt.rl.spaces.array_spaces import Array, Box
 from actorrt.rl.spaces.spaces import Masked, Space, is_image
 
-Activation = Literal["tanh", "relu"]
 NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
 
 
@@ -32,9 +33,12 @@ class PolicySpec:
         orthogonal: whether the initial weights are orthogonal; otherwise they are uniform within 1 / sqrt(inputs).
         log_std: initial logarithm of the standard deviations of continuous actions.
         env_kwargs: arguments with which Gymnasium makes the environment of this id.
+        value_hidden: units of the hidden layers of the network that estimates values, if it has others than `hidden`;
+            only in an MLP.
 
     Raises:
-        ValueError: a layer has no units, or there is no activation or network of this name.
+        ValueError: a layer has no units, there is no activation or network of this name, or only an MLP has
+            `value_hidden`.
     """
 
     env_id: str
@@ -46,14 +50,30 @@ class PolicySpec:
     orthogonal: bool = True
     log_std: float = 0.0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    value_hidden: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
-        if self.activation not in ("tanh", "relu"):
-            raise ValueError(f"activation is 'tanh' or 'relu': activation={self.activation!r}")
+        require_one_of("activation", self.activation, tuple(ACTIVATIONS))
         if isinstance(self.network, str) and self.network not in ("mlp", "cnn"):
             raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
+        if self.value_hidden is not None:
+            self._require_two_networks(self.value_hidden)
+
+    def _require_two_networks(self, value_hidden: tuple[int, ...]) -> None:
+        """Make sure that actions and values have networks of their own, with hidden layers."""
+        if self.network != "mlp":
+            kind = self.network if isinstance(self.network, str) else getattr(self.network, "__name__", "custom")
+            raise ValueError(
+                f"value_hidden={value_hidden} is for network='mlp', where values have a network of their own: "
+                f"leave it out for network={kind!r}"
+            )
+        if not self.hidden or not value_hidden or any(units < 1 for units in value_hidden):
+            raise ValueError(
+                "both networks have hidden layers of at least 1 unit: "
+                f"hidden={self.hidden}, value_hidden={value_hidden}"
+            )
 
     @property
     def feature_dtype(self) -> Any:

@@ -8,12 +8,15 @@ optimisers need not know the structure of a network. Acting is in `torch_policy`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from actorrt.rl.networks.layout import hidden_names, parameter_shapes
+from actorrt.rl.networks.activations import LEAK
+from actorrt.rl.networks.layout import hidden_names, parameter_shapes, value_hidden_names
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.array_spaces import Box
 from actorrt.rl.spaces.leaves import deviation_count, output_count
@@ -22,7 +25,15 @@ from actorrt.rl.spaces.spaces import Masked, is_image
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
 SMALL = ((16, 3, 1), (32, 3, 1))
 NATURE_SIDE, SMALL_SIDE = 36, 5  # the smallest images that are large enough for the kernels
-ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": partial(nn.LeakyReLU, LEAK),
+    "elu": nn.ELU,
+    "gelu": partial(nn.GELU, approximate="tanh"),
+    "silu": nn.SiLU,
+}
+"""torch's counterparts of `activations.ACTIVATIONS`."""
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -65,26 +76,34 @@ class ConvolutionalNetwork(nn.Module):
 
 
 class MlpNetwork(nn.Module):
-    """The layers of `numpy_policy.MlpPolicy` in the order of its flat vector, with both networks stacked."""
+    """The layers of `numpy_policy.MlpPolicy` in the order of its flat vector, stacked where they are stacked there."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         for name, shape in parameter_shapes(spec).items():
             if name != "log_std":
                 self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
-        self._names, self._activation = hidden_names(spec), ACTIVATIONS[spec.activation]()
+        self._names, self._value_names = hidden_names(spec), value_hidden_names(spec)
+        self._activation = ACTIVATIONS[spec.activation]()
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs and values for rows of features."""
         layers = dict(self.named_parameters())
-        passed = features.expand(2, *features.shape)
-        for name in self._names:
-            passed = self._activation(torch.baddbmm(layers[f"{name}_bias"], passed, layers[name]))
-        chosen, valued = passed
+        heads = [*self._pass(self._names, layers, features)]
+        if self._value_names:
+            heads += [*self._pass(self._value_names, layers, features)]
+        chosen, valued = heads
         return (
             torch.addmm(layers["action_bias"], chosen, layers["action"]),
             torch.addmm(layers["value_bias"], valued, layers["value"]),
         )
+
+    def _pass(self, names: tuple[str, ...], layers: dict[str, nn.Parameter], features: Tensor) -> Tensor:
+        """Pass rows through hidden layers, (networks, batch, units)."""
+        passed = features.expand(len(layers[names[0]]), *features.shape)
+        for name in names:
+            passed = self._activation(torch.baddbmm(layers[f"{name}_bias"], passed, layers[name]))
+        return passed
 
 
 BUILT_IN = {"cnn": ConvolutionalNetwork, "mlp": MlpNetwork}

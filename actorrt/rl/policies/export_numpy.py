@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from actorrt.rl.networks.activations import GELU_CUBE, GELU_SCALE, LEAK
 from actorrt.rl.networks.layout import hidden_names, parameter_views
 from actorrt.rl.policies.protocols import StorablePolicy
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
@@ -22,6 +24,15 @@ import numpy as np
 
 inf = float("inf")
 '''
+ACTIVATIONS: Mapping[str, str] = {
+    "tanh": "np.tanh(hidden)",
+    "relu": "np.maximum(hidden, 0.0)",
+    "leaky_relu": f"np.maximum(hidden, {LEAK} * hidden)",
+    "elu": "np.maximum(hidden, np.expm1(np.minimum(hidden, 0.0)))",
+    "gelu": f"hidden * (0.5 + 0.5 * np.tanh({GELU_SCALE} * (hidden + {GELU_CUBE} * hidden**3)))",
+    "silu": "hidden * (0.5 + 0.5 * np.tanh(0.5 * hidden))",
+}
+"""The activations of `networks.activations` as expressions."""
 FLAT = """
 
 def flat(mask):
@@ -49,10 +60,9 @@ def export_numpy(policy: StorablePolicy, path: str) -> None:
     lines += ["", "", "def act(obs):", f"    hidden = {features}"]
     if policy.normaliser is not None and policy.normaliser.observations is not None:
         lines.append("    hidden = np.clip((hidden - A['mean']) * A['scale'], -10.0, 10.0)")
-    activate = "np.tanh" if spec.activation == "tanh" else "np.maximum"
     for name in hidden_names(spec):
-        product = f"hidden @ A[{name!r}] + A['{name}_bias']"
-        lines.append(f"    hidden = {activate}({product}{', 0.0' if activate == 'np.maximum' else ''})")
+        lines.append(f"    hidden = hidden @ A[{name!r}] + A['{name}_bias']")
+        lines.append(f"    hidden = {ACTIVATIONS[spec.activation]}")
     bias = " + A['action_bias']" if spec.hidden else ""
     lines.append(f"    outputs = hidden @ A['action']{bias}")
     if mask:

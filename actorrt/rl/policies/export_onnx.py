@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.activations import GELU_CUBE, GELU_SCALE, LEAK
 from actorrt.rl.networks.layout import hidden_names, parameter_views
 from actorrt.rl.policies.protocols import StorablePolicy
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
@@ -104,17 +105,33 @@ def _outputs(policy: StorablePolicy, graph: Graph, observation: str) -> str:
     views = parameter_views(spec, policy.parameters)
     for name in hidden_names(spec):
         weights = graph.constant(views[name][0]), graph.constant(views[f"{name}_bias"][0, 0])
-        hidden = graph.add("Tanh" if spec.activation == "tanh" else "Relu", graph.add("Gemm", hidden, *weights))
+        hidden = _activated(graph, spec.activation, graph.add("Gemm", hidden, *weights))
     bias = (graph.constant(views["action_bias"]),) if spec.hidden else ()
     return graph.add("Gemm", hidden, graph.constant(views["action"]), *bias)
+
+
+def _activated(graph: Graph, activation: str, passed: str) -> str:
+    """Add an activation of `networks.activations`."""
+    match activation:
+        case "leaky_relu":
+            return graph.add("LeakyRelu", passed, alpha=LEAK)
+        case "silu":
+            return graph.add("Mul", passed, graph.add("Sigmoid", passed))
+        case "gelu":
+            half, cube, scale = (graph.constant(np.float32(each)) for each in (0.5, GELU_CUBE, GELU_SCALE))
+            cubed = graph.add("Mul", graph.add("Mul", passed, passed), graph.add("Mul", passed, cube))
+            bent = graph.add("Tanh", graph.add("Mul", graph.add("Add", passed, cubed), scale))
+            return graph.add("Mul", passed, graph.add("Add", graph.add("Mul", bent, half), half))
+    return graph.add(activation.capitalize(), passed)
 
 
 def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str:
     import torch
     from torch import nn
 
-    from actorrt.rl.networks.torch_modules import make_module, tie
+    from actorrt.rl.networks.torch_modules import ACTIVATIONS, make_module, tie
 
+    kinds = {type(make()): name for name, make in ACTIVATIONS.items()}
     module: Any = make_module(policy.spec)
     tie(module, torch.from_numpy(np.array(policy.parameters, np.float32)))
     passed = graph.add("Cast", observation, to=1)
@@ -128,8 +145,10 @@ def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str
         elif isinstance(layer, nn.Linear):
             weights = [graph.constant(each.detach().numpy()) for each in layer.parameters()]
             passed = graph.add("Gemm", passed, *weights, transB=1)
+        elif isinstance(layer, nn.Flatten):
+            passed = graph.add("Flatten", passed)
         else:
-            passed = graph.add(type(layer).__name__.replace("ReLU", "Relu"), passed)
+            passed = _activated(graph, kinds[type(layer)], passed)
     return passed
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.networks.layout import hidden_names, parameter_views
+from actorrt.rl.networks.activations import ACTIVATIONS
+from actorrt.rl.networks.layout import hidden_names, parameter_views, value_hidden_names
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.spaces.array_spaces import Array
@@ -53,8 +54,8 @@ class MlpPolicy(FlatPolicy):
     architecture = "mlp"
 
     def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
-        self._names = hidden_names(spec)
-        self._activate = np.tanh if spec.activation == "tanh" else _relu
+        self._names, self._value_names = hidden_names(spec), value_hidden_names(spec)
+        self._activate = ACTIVATIONS[spec.activation].activate
         super().__init__(spec, *arguments, **more)
 
     def init(self, seed: int) -> Array:
@@ -63,13 +64,13 @@ class MlpPolicy(FlatPolicy):
         flat = np.zeros(self.parameters.shape, np.float32)
         views = parameter_views(self.spec, flat)
         if self.spec.orthogonal:
-            for name in self._names:
+            for name in (*self._names, *self._value_names):
                 for network in views[name]:
                     network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
             views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
             views["value"][:] = _orthogonal(rng, views["value"].shape)
         else:  # the initial weights of torch.nn.Linear
-            for name in (*self._names, "action", "value"):
+            for name in (*self._names, *self._value_names, "action", "value"):
                 limit = 1.0 / math.sqrt(views[name].shape[-2])
                 for view in (views[name], views[f"{name}_bias"]):
                     view[:] = rng.uniform(-limit, limit, view.shape)
@@ -110,16 +111,17 @@ class MlpPolicy(FlatPolicy):
         outputs = hidden @ layers["action"] + layers["action_bias"]
         return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
 
-    def _hidden(self, features: Array) -> Array:
+    def _hidden(self, features: Array) -> tuple[Array, Array]:
+        """Return the results of the last hidden layers, for actions and for values."""
         layers, hidden = self._layers, features
         for name in self._names:
             hidden = self._activate(hidden @ layers[name] + layers[name + "_bias"])
-        return hidden
-
-
-def _relu(values: Array) -> Array:
-    rectified: Array = np.maximum(values, np.float32(0.0))
-    return rectified
+        if not self._value_names:
+            return hidden[0], hidden[1]
+        valued = features
+        for name in self._value_names:
+            valued = self._activate(valued @ layers[name] + layers[name + "_bias"])
+        return hidden[0], valued[0]
 
 
 def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

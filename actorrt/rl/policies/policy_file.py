@@ -34,6 +34,7 @@ def save_policy(policy: StorablePolicy, path: str) -> None:
         "network": policy.spec.network if isinstance(policy.spec.network, str) else OWN_NETWORK,
         "orthogonal": policy.spec.orthogonal,
         "log_std": policy.spec.log_std,
+        "value_hidden": None if policy.spec.value_hidden is None else list(policy.spec.value_hidden),
     }
     arrays = {"parameters": policy.parameters}
     if policy.normaliser is not None:
@@ -74,6 +75,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
 
 
 def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
+    value_hidden = header.get("value_hidden")  # missing in files of earlier versions
     return PolicySpec(
         env_id=header["env_id"],
         env_kwargs=header.get("env_kwargs", {}),  # older files do not have it
@@ -84,4 +86,5 @@ def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
         network=network or header["network"],
         orthogonal=header["orthogonal"],
         log_std=header["log_std"],
+        value_hidden=None if value_hidden is None else tuple(map(int, value_hidden)),
     )

@@ -9,8 +9,11 @@ from typing import Any
 from actorrt.rl.runs.plan import Plan
 
 FIXED: Mapping[str, str] = {
-    **dict.fromkeys(("hidden", "network", "activation"), "the checkpoint has the parameters of this network"),
+    **dict.fromkeys(
+        ("hidden", "value_hidden", "network", "activation"), "the checkpoint has the parameters of this network"
+    ),
     **dict.fromkeys(("orthogonal", "log_std"), "initial parameters follow from it, and the run has begun"),
+    "optimiser": "the checkpoint has the state of this optimiser",
     **dict.fromkeys(("normalise_observations", "normalise_rewards"), "the policy was trained with this normaliser"),
 }
 """Settings that a resumed run keeps, and why."""
@@ -27,7 +30,7 @@ def require_resumable(before: Any, now: Any) -> None:
         ValueError: a setting was changed that a resumed run keeps; the message names it.
     """
     for name, why in FIXED.items():
-        kept, given = getattr(before, name), getattr(now, name)
+        kept, given = getattr(before, name, None), getattr(now, name, None)
         if given != kept:
             raise ValueError(
                 f"a resumed run keeps {name}={kept!r}, since {why}: leave out {name}={given!r}, or begin a new run"
@@ -43,7 +46,8 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
     in the earlier one.
     """
     origin = checkpoint["origin"]
-    settings = plan.settings.from_data({**origin["settings"], "network": plan.settings.network})
+    functions = {name: getattr(plan.settings, name) for name in plan.settings.functions_of(origin["settings"])}
+    settings = plan.settings.from_data({**origin["settings"], **functions})
     before = dataclasses.replace(
         plan, settings=settings, simulators=origin["simulators"], native=origin["native"], checkpoint=None
     )

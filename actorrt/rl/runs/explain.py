@@ -55,6 +55,8 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "action", in_words(spec.action)
     kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "custom")
     layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
+    if spec.value_hidden is not None:
+        layers += f", for values of {' and '.join(map(str, spec.value_hidden))} units"
     settings = plan.settings
     acts = "acts on NumPy" if spec.network == "mlp" else "acts on torch"
     if isinstance(settings, RolloutSettings):

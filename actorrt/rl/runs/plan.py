@@ -73,7 +73,7 @@ class Plan:
     def resumption(self, directory: str, saved_steps: int) -> str:
         """Return the code that resumes a run from its checkpoint of so many steps in `directory`."""
         env = "" if self.policy.env_id else ", env=..."
-        network = "" if isinstance(self.settings.network, str) else ", network=..."
+        functions = "".join(f", {name}=..." for name in self.settings.functions_of(self.settings.to_data()))
         stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:g}"
-        resumed = f"rl.{self.settings.algorithm}.resume({directory!r}{env}{network})"
+        resumed = f"rl.{self.settings.algorithm}.resume({directory!r}{env}{functions})"
         return f"{resumed}.start(steps={max(self.steps, saved_steps):_}{stop_return})"

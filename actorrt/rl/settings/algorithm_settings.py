@@ -8,18 +8,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
-from actorrt.rl.foundation.checks import require_flag, require_number, require_one_of, require_share, require_whole
+from actorrt.rl.foundation.checks import (
+    is_whole,
+    require_flag,
+    require_number,
+    require_one_of,
+    require_share,
+    require_whole,
+)
 from actorrt.rl.foundation.failures import RAISES_LIMIT
+from actorrt.rl.networks.activations import Activation
 from actorrt.rl.networks.network import Backend
-from actorrt.rl.networks.policy_spec import Activation, NetworkKind
+from actorrt.rl.networks.optimiser import OptimiserKind
+from actorrt.rl.networks.policy_spec import NetworkKind
 from actorrt.rl.rollouts.env_failures import OnEnvError
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.settings.foreign_names import hint
+from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule
 
-LearningRateSchedule = Literal["linear", "constant"]
+FUNCTIONS = ("network", "learning_rate_schedule", "clip_schedule")
+"""Settings that may be functions, which no checkpoint holds."""
 
 S = TypeVar("S", bound="AlgorithmSettings")
 
@@ -35,7 +45,7 @@ class AlgorithmSettings:
         hidden: units of the hidden layers; empty for a linear policy, if the algorithm supports that.
         network: `"mlp"`, `"cnn"`, `"auto"` (a convolutional one for images), or a function that takes the
             `PolicySpec` and makes a `torch.nn.Module`.
-        activation: of the hidden layers, `"tanh"` or `"relu"`.
+        activation: of the hidden layers: `"tanh"`, `"relu"`, `"leaky_relu"`, `"elu"`, `"gelu"` or `"silu"`.
         orthogonal: whether initial weights are orthogonal; otherwise they are those of `torch.nn.Linear`.
         log_std: initial logarithm of the standard deviations of continuous actions.
         hang_timeout_s: a simulator that is stuck in one step or reset for this time is replaced; None waits for ever.
@@ -85,9 +95,14 @@ class AlgorithmSettings:
         return cls(**values)
 
     def to_data(self) -> dict[str, Any]:
-        """Return plain values for `from_data`; None in place of a network that a function makes."""
-        network = self.network if isinstance(self.network, str) else None
-        return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
+        """Return plain values for `from_data`; None in place of a function, see `FUNCTIONS`."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: None if name in FUNCTIONS and callable(value) else value for name, value in values.items()}
+
+    @staticmethod
+    def functions_of(data: Mapping[str, Any]) -> list[str]:
+        """Return the settings that were functions, for which the result of `to_data` has None."""
+        return [name for name in FUNCTIONS if name in data and data[name] is None]
 
     @property
     def raises_limit(self) -> int:
@@ -104,11 +119,16 @@ class AlgorithmSettings:
         require_one_of("activation", self.activation, get_args(Activation))
         self._require_numbers("log_std")
         self._require_flags("orthogonal", "normalise_observations", "normalise_rewards")
-        hidden: Any = self.hidden
-        if not isinstance(hidden, tuple | list) or not all(isinstance(units, Integral) for units in hidden):
-            raise TypeError(f"hidden has the units of each hidden layer, as in hidden=(64, 64): hidden={hidden!r}")
-        if any(units < 1 for units in self.hidden):
-            raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
+        self._require_layers("hidden")
+
+    def _require_layers(self, name: str) -> None:
+        """Make sure that a setting has the units of hidden layers; a list becomes a tuple."""
+        layers = getattr(self, name)
+        if not isinstance(layers, tuple | list) or not all(map(is_whole, layers)):
+            raise TypeError(f"{name} has the units of each hidden layer, as in {name}=(64, 64): {name}={layers!r}")
+        if any(units < 1 for units in layers):
+            raise ValueError(f"hidden layers have at least 1 unit: {name}={layers}")
+        object.__setattr__(self, name, tuple(layers))
 
     def _require_at_least_1(self, *names: str) -> None:
         for name in names:
@@ -141,6 +161,7 @@ class RolloutSettings(AlgorithmSettings):
     """Settings of the algorithms that learn from rollouts.
 
     Attributes:
+        value_hidden: units of the hidden layers of the network that estimates values; None means as many as `hidden`.
         backend: the library that computes gradients, `"numpy"` or `"torch"`; `"auto"` chooses as `network.backend_of`
             does.
         environments: number of environments of all simulators together.
@@ -155,13 +176,18 @@ class RolloutSettings(AlgorithmSettings):
         learners: number of learners. Each learns from a share of the batch, and all apply the mean of their gradients,
             which pays for large networks, on several GPUs or machines of many CPUs.
         gamma: discount for each step.
+        optimiser: `"adam"`, `"adamw"`, `"rmsprop"` or `"sgd"`.
+        weight_decay: share of each parameter that a step of `"adamw"` takes away, times the learning rate; None means
+            0.01. The other optimisers have none.
         learning_rate: of the optimiser, at the start of the run.
-        learning_rate_schedule: whether it shrinks to 0 over the run.
+        learning_rate_schedule: how it changes over the run: `"constant"`, `"linear"` down to 0, or a function of the
+            share of the run that is still to come, 1 to 0, which returns a factor.
         value_coefficient: weight of the value loss.
         entropy_coefficient: weight of the entropy bonus.
         max_grad_norm: gradients with a larger norm are scaled down to it; infinity means no limit.
     """
 
+    value_hidden: tuple[int, ...] | None = None
     backend: Backend = "auto"
     environments: int = 8
     horizon: int = 256
@@ -171,8 +197,10 @@ class RolloutSettings(AlgorithmSettings):
     inference_actor: bool = False
     learners: int = 1
     gamma: float = 0.99
+    optimiser: OptimiserKind = "adam"
+    weight_decay: float | None = None
     learning_rate: float = 3e-4
-    learning_rate_schedule: LearningRateSchedule = "constant"
+    learning_rate_schedule: Schedule = "constant"
     value_coefficient: float = 0.5
     entropy_coefficient: float = 0.0
     max_grad_norm: float = 0.5
@@ -183,27 +211,34 @@ class RolloutSettings(AlgorithmSettings):
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")
+        require_no_function("learning_rate", self.learning_rate, "learning_rate_schedule")
         self._require_positive("learning_rate")
         self._require_limits("max_grad_norm")
         self._require_numbers("value_coefficient", "entropy_coefficient")
         self._require_flags("inference_actor")
         require_one_of("backend", self.backend, get_args(Backend))
-        require_one_of("learning_rate_schedule", self.learning_rate_schedule, get_args(LearningRateSchedule))
+        require_schedule("learning_rate_schedule", self.learning_rate_schedule)
         if self.order is not None:
             require_one_of("order", self.order, get_args(Order))
         if self.max_lag is not None:
             require_whole("max_lag", self.max_lag, 0)
         if self.order == "deterministic" and self.max_lag not in (0, 1):
             raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
-        if not self.hidden:
-            raise ValueError(f"{self.algorithm} takes hidden layers: hidden={self.hidden}")
+        require_one_of("optimiser", self.optimiser, get_args(OptimiserKind))
+        if self.weight_decay is not None:
+            require_number("weight_decay", self.weight_decay, at_least=0.0)
+            if self.optimiser != "adamw":
+                raise ValueError(
+                    f"weight_decay={self.weight_decay} is for optimiser='adamw': leave it out for "
+                    f"optimiser={self.optimiser!r}"
+                )
+        if self.value_hidden is not None:
+            self._require_layers("value_hidden")
+        for name in ("hidden", "value_hidden"):
+            if getattr(self, name) == ():
+                raise ValueError(f"{self.algorithm} takes hidden layers: {name}=()")
 
     @property
     def stream_order(self) -> Order:
         """The order of fragments in batches."""
         return self.order or ("deterministic" if self.max_lag in (0, 1) else "completion")
-
-
-def scheduled(initial: float, schedule: LearningRateSchedule, remaining: float) -> float:
-    """Return a scheduled value when a share `remaining` of the run is still to come."""
-    return initial * remaining if schedule == "linear" else initial

@@ -235,6 +235,31 @@ def test_network_of_a_users_own_is_asked_for(tmp_path):
     assert rl.A2C.resume(str(tmp_path), network=network).policy.network is network
 
 
+def test_schedule_that_is_a_function_is_asked_for(tmp_path):
+    def square(share):
+        return share * share
+
+    save(tmp_path, rl.PPO("CartPole-v1", hidden=(8,), learning_rate_schedule=square))
+    with pytest.raises(ValueError, match=r"a function made the learning_rate_schedule of the run in .*: give it"):
+        rl.PPO.resume(str(tmp_path))
+    resumed = rl.PPO.resume(str(tmp_path), learning_rate_schedule=square).start(steps=100)
+    assert resumed.plan.settings.learning_rate_schedule is square
+    assert ", learning_rate_schedule=...)" in resumed.plan.resumption("runs/1", 64)
+
+
+@pytest.mark.parametrize(("name", "value"), [("value_hidden", (8,)), ("optimiser", "sgd")])
+def test_setting_that_the_checkpoint_depends_on_is_kept(name, value, tmp_path):
+    save(tmp_path, rl.PPO("CartPole-v1", hidden=(8,)))
+    with pytest.raises(ValueError, match=f"a resumed run keeps {name}="):
+        rl.PPO.resume(str(tmp_path), **{name: value})
+
+
+def test_value_hidden_shapes_the_policy():
+    algorithm = rl.PPO("CartPole-v1", hidden=(8,), value_hidden=(16, 16))
+    assert (algorithm.policy.hidden, algorithm.policy.value_hidden) == ((8,), (16, 16))
+    assert "hidden layers of 8 units, for values of 16 and 16 units" in algorithm.explain()
+
+
 def test_directory_without_a_checkpoint_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
         rl.A2C.resume(str(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
+from actorrt.rl.networks import activations, torch_modules  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network  # noqa: E402
-from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
+from actorrt.rl.networks.optimiser import make_optimiser, to_array  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
 from actorrt.rl.rollouts.environment import VectorEnvironments  # noqa: E402
@@ -37,7 +39,16 @@ MASKED = PolicySpec("", Masked(Box((1,), (-1.0,), (1.0,)), 3), Discrete(3), (16,
 COUNTING = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))
 
 
-SPECS = [CATEGORICAL, GAUSSIAN, MIXED, MASKED]
+TWO_SIZES = dataclasses.replace(GAUSSIAN, hidden=(16,), value_hidden=(8, 12, 4))
+SPECS = [CATEGORICAL, GAUSSIAN, MIXED, MASKED, TWO_SIZES]
+ACTIVATIONS = {
+    "tanh": torch.tanh,
+    "relu": torch.nn.functional.relu,
+    "leaky_relu": torch.nn.functional.leaky_relu,
+    "elu": torch.nn.functional.elu,
+    "gelu": lambda values: torch.nn.functional.gelu(values, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+}
 
 
 def make_policy(spec):
@@ -80,7 +91,7 @@ def recorded_distribution(action, outputs, log_std, rows):
 
 def recorded_loss(update, rows, clip_range):
     """The clipped objective as the paper writes it, for torch to differentiate by itself."""
-    flat = torch.tensor(update.network.flat, requires_grad=True)
+    flat = torch.tensor(to_array(update.network.flat), requires_grad=True)
     rows = Transitions(*(torch.from_numpy(getattr(rows, field.name)) for field in dataclasses.fields(rows)))
     layers, start = {}, 0
     for name, shape in parameter_shapes(update.network.spec).items():
@@ -88,11 +99,14 @@ def recorded_loss(update, rows, clip_range):
         layers[name] = flat[start:end].view(shape)
         start = end
     seen, mask = rows.obs[:, : update.network.spec.input_count], rows.obs[:, update.network.spec.input_count :]
-    hidden = seen.expand(2, *seen.shape)
-    for name in ("hidden_1", "hidden_2"):
-        hidden = torch.tanh(hidden @ layers[name] + layers[name + "_bias"])
-    outputs = hidden[0] @ layers["action"] + layers["action_bias"]
-    value = (hidden[1] @ layers["value"] + layers["value_bias"]).view(-1)
+    heads = []
+    for prefix in ("hidden", "value_hidden"):
+        hidden, names = seen, [name for name in layers if name.startswith(prefix) and not name.endswith("bias")]
+        for name in names:
+            hidden = ACTIVATIONS[update.network.spec.activation](hidden @ layers[name] + layers[name + "_bias"])
+        heads += [*hidden] if names else []
+    outputs = heads[0] @ layers["action"] + layers["action_bias"]
+    value = (heads[1] @ layers["value"] + layers["value_bias"]).view(-1)
     if mask.shape[1]:
         outputs = torch.where(mask > 0.5, outputs, -1e9)
     logp, entropies = recorded_distribution(update.network.spec.action, outputs, layers.get("log_std"), rows.action)
@@ -136,6 +150,40 @@ def test_network_and_policy_agree(spec):
     np.testing.assert_allclose(network_logp, logp, rtol=1e-4, atol=1e-5)
 
 
+def test_every_activation_has_a_counterpart_in_torch():
+    assert list(ACTIVATIONS) == list(activations.ACTIVATIONS)
+    assert set(ACTIVATIONS) == set(get_args(activations.Activation)) == set(torch_modules.ACTIVATIONS)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_and_their_slopes_are_torchs(activation):
+    values = np.linspace(-30.0, 30.0, 242, dtype=np.float32)
+    ours = activations.ACTIVATIONS[activation]
+    results = ours.activate(values)
+    kept = results.copy()
+    theirs = torch.from_numpy(values).requires_grad_()
+    ACTIVATIONS[activation](theirs).sum().backward()
+    np.testing.assert_allclose(results, ACTIVATIONS[activation](theirs).detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours.slope(results, values), theirs.grad.numpy(), rtol=1e-4, atol=1e-5)
+    in_place = values.copy()
+    assert ours.activate(in_place, out=in_place) is in_place
+    np.testing.assert_array_equal(in_place, kept)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_gradient_through_an_activation_is_the_one_that_torch_records(activation, backend):
+    spec = dataclasses.replace(TWO_SIZES, activation=activation)
+    policy = make_policy(spec)
+    settings = PPOSettings.preset("", backend=backend, entropy_coefficient=0.1)
+    update = PPOUpdate(settings, spec, policy.parameters, seed=0)
+    rows = make_rows(policy)
+    update.differentiate(update.share(rows), 0.2)
+    loss, flat = recorded_loss(update, rows, 0.2)
+    (expected,) = torch.autograd.grad(loss, flat)
+    torch.testing.assert_close(torch.as_tensor(update.network.gradient), expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("entropy_coefficient", [0.0, 0.1])
 @pytest.mark.parametrize("spec", SPECS)
 def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
@@ -169,29 +217,30 @@ def test_each_gradient_replaces_the_last():
 
 
 OPTIMISERS = {
-    "adam": (FlatAdam, lambda parameters: torch.optim.Adam(parameters, lr=1e-2, eps=1e-5)),
-    "rmsprop": (FlatRMSProp, lambda parameters: torch.optim.RMSprop(parameters, lr=1e-2, alpha=0.99, eps=1e-5)),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=1e-2, eps=1e-5),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-2, eps=1e-5),
+    "rmsprop": lambda parameters: torch.optim.RMSprop(parameters, lr=1e-2, alpha=0.99, eps=1e-5),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=1e-2),
 }
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_flat_optimiser_takes_the_steps_of_torchs(name, backend):
-    kind, make_reference = OPTIMISERS[name]
     theirs = torch.randn(50, generator=torch.Generator().manual_seed(0)).requires_grad_()
     ours, gradient = theirs.detach().clone(), torch.zeros(50)
     flat = (ours.numpy(), gradient.numpy()) if backend == "numpy" else (ours, gradient)  # the same memory
-    optimiser, reference = kind(*flat, max_norm=0.5), make_reference([theirs])
+    optimiser, reference = make_optimiser(name, *flat, max_norm=0.5), OPTIMISERS[name]([theirs])
     for i in range(6):
         pulled = torch.randn(50, generator=torch.Generator().manual_seed(i + 1)) * (0.01 if i % 2 else 3.0)
         gradient.copy_(pulled)
-        optimiser.step(1e-2)
+        assert optimiser.step(1e-2) == pytest.approx(float(pulled.norm()), rel=1e-5)
         theirs.grad = pulled.clone()
         torch.nn.utils.clip_grad_norm_([theirs], 0.5)
         reference.step()
         if i == 2:
             state = optimiser.state()
-            optimiser = kind(*flat, max_norm=0.5)
+            optimiser = make_optimiser(name, *flat, max_norm=0.5)
             optimiser.resume(state)
     torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)
 

@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces as gym
 
 from actorrt.rl.foundation.extras import MissingPackageError
+from actorrt.rl.networks.activations import ACTIVATIONS
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.spaces.array_spaces import Box
@@ -33,11 +34,11 @@ SPACES = {
 }
 
 
-def make(name, hidden=(8, 8), *, normalises=False, masks=False, activation="tanh"):
+def make(name, hidden=(8, 8), *, normalises=False, masks=False, activation="tanh", value_hidden=None):
     observation, action = map(from_gymnasium, SPACES[name])
     if masks:
         observation = Masked(observation, output_count(action), "board")
-    spec = PolicySpec("", observation, action, hidden, activation)
+    spec = PolicySpec("", observation, action, hidden, activation, value_hidden=value_hidden)
     policy = make_policy(spec)
     flat = policy.init(0)
     flat += np.random.default_rng(1).standard_normal(flat.shape).astype(np.float32)
@@ -75,6 +76,8 @@ CASES = [
     ("discrete", {"masks": True, "normalises": True}),
     ("box", {"hidden": ()}),
     ("multi_binary", {"hidden": (8, 8, 8)}),
+    *(("box", {"activation": activation}) for activation in ACTIVATIONS),
+    ("box", {"hidden": (8,), "value_hidden": (4, 4)}),
 ]
 
 

@@ -60,7 +60,9 @@ def test_parameters_of_another_layout_are_refused():
     ("shape", "message"),
     [
         ({"hidden": (8, 0)}, r"at least 1 unit: hidden=\(8, 0\)"),
-        ({"activation": "gelu"}, "activation is 'tanh' or 'relu': activation='gelu'"),
+        ({"activation": "swish"}, "activation is 'tanh', 'relu', .* or 'silu': activation='swish'"),
+        ({"value_hidden": ()}, r"both networks have hidden layers .*: hidden=\(64, 64\), value_hidden=\(\)"),
+        ({"network": "cnn", "value_hidden": (8,)}, r"value_hidden=\(8,\) is for network='mlp'"),
         ({"network": "lstm"}, "network is 'mlp', 'cnn' or a function that makes one: network='lstm'"),
     ],
 )
@@ -171,7 +173,7 @@ class Trap:
         ({"observation": None}, "is not a policy's file: KeyError: 'observation'"),
         ({"hidden": 7}, "is not a policy's file: TypeError"),
         ({"network": "transformer"}, "is not a policy's file: ValueError: network is 'mlp', 'cnn' or"),
-        ({"activation": "swish"}, "is not a policy's file: ValueError: activation is 'tanh' or 'relu'"),
+        ({"activation": "swish"}, "is not a policy's file: ValueError: activation is 'tanh', 'relu', "),
         ({"hidden": [3]}, r"parameters of shape \(\d+,\) given"),
     ],
 )

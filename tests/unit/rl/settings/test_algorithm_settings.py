@@ -16,6 +16,7 @@ from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.runs.plan import Plan
+from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Discrete
 
 SPEC = PolicySpec("", Discrete(2), Discrete(2))
@@ -92,8 +93,14 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
         ({"learning_rate": -1}, "learning_rate is larger than 0: learning_rate=-1"),
         ({"learning_rate": float("nan")}, "learning_rate is a finite number: learning_rate=nan"),
-        ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'linear' or 'constant': .*='cosine'"),
-        ({"clip_schedule": "Linear"}, "clip_schedule is 'linear' or 'constant': clip_schedule='Linear'"),
+        ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'constant', 'linear', or a .*='cosine'"),
+        ({"learning_rate_schedule": None}, "learning_rate_schedule is 'constant', 'linear', or a .*=None"),
+        ({"clip_schedule": "Linear"}, "clip_schedule is 'constant', 'linear', or a .*: clip_schedule='Linear'"),
+        ({"optimiser": "lion"}, "optimiser is 'adam', 'adamw', 'rmsprop' or 'sgd': optimiser='lion'"),
+        ({"weight_decay": 0.1}, "weight_decay=0.1 is for optimiser='adamw': leave it out for optimiser='adam'"),
+        ({"optimiser": "adamw", "weight_decay": -0.1}, "weight_decay is at least 0: weight_decay=-0.1"),
+        ({"value_hidden": ()}, r"PPO takes hidden layers: value_hidden=\(\)"),
+        ({"value_hidden": (8, 0)}, r"hidden layers have at least 1 unit: value_hidden=\(8, 0\)"),
         ({"clip_range": 0.0}, "clip_range is larger than 0: clip_range=0.0"),
         ({"on_env_error": "ignore"}, "on_env_error is 'truncate' or 'fail': on_env_error='ignore'"),
         ({"order": "any"}, "order is 'completion' or 'deterministic': order='any'"),
@@ -122,6 +129,12 @@ def test_limits_may_be_infinite():
         ({"horizon": 32.5}, "horizon is a whole number: horizon=32.5"),
         ({"evaluate_every": None}, "evaluate_every is a whole number: evaluate_every=None"),
         ({"hidden": 64}, r"hidden has the units of each hidden layer, as in hidden=\(64, 64\): hidden=64"),
+        ({"hidden": (True,)}, r"hidden has the units of each hidden layer, .*: hidden=\(True,\)"),
+        ({"value_hidden": 64}, r"value_hidden has the units .* value_hidden=\(64, 64\): value_hidden=64"),
+        ({"learning_rate": abs}, "learning_rate is a number: .*; give the function as learning_rate_schedule="),
+        ({"clip_range": abs}, "clip_range is a number: .*; give the function as clip_schedule="),
+        ({"clip_schedule": str}, "clip_schedule takes the share .* a factor of at least 0: it returned '1.0' for 1"),
+        ({"clip_schedule": lambda share: share - 0.9}, "a factor of at least 0: it returned -0.4 for 0.5"),
         ({"hidden": ("64",)}, r"hidden has the units of each hidden layer, .*: hidden=\('64',\)"),
         ({"normalise_observations": "yes"}, "normalise_observations is True or False: normalise_observations='yes'"),
     ],
@@ -129,3 +142,24 @@ def test_limits_may_be_infinite():
 def test_values_of_the_wrong_kind_are_refused_by_the_settings_name(override, message):
     with pytest.raises(TypeError, match=message):
         PPOSettings.preset("CartPole-v1", **override)
+
+
+def test_layers_may_be_a_list():
+    assert PPOSettings.preset("", hidden=[8, 4], value_hidden=[4]) == PPOSettings(hidden=(8, 4), value_hidden=(4,))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [0.5, 0.5, 0.5]), ("linear", [0.5, 0.25, 0.0]), (lambda share: share**2, [0.5, 0.125, 0.0])],
+)
+def test_schedule_gives_the_value_for_the_rest_of_the_run(schedule, expected):
+    assert [scheduled(0.5, schedule, remaining) for remaining in (1.0, 0.5, 0.0)] == expected
+
+
+def test_functions_are_left_out_of_the_data_and_named():
+    settings = PPOSettings(learning_rate_schedule=lambda share: share, network=lambda spec: None)
+    data = json.loads(json.dumps(settings.to_data()))
+    assert PPOSettings.functions_of(data) == ["network", "learning_rate_schedule"]
+    given = {name: getattr(settings, name) for name in PPOSettings.functions_of(data)}
+    assert PPOSettings.from_data(data | given) == settings
+    assert PPOSettings.functions_of(PPOSettings().to_data()) == []
