@@ -21,7 +21,7 @@ Owner = Callable[[BaseException], None]
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 _LOOPS = ("asyncio", "uvloop")
-_USERS_OF_THE_RUNTIME = ("actorrt.rl", "actorrt.bench", "actorrt.testing")
+_USERS_OF_THE_RUNTIME = ("actorrt.rl", "actorrt.bench", "actorrt.testing.world")
 """Packages that use the runtime as any program does; their exceptions are not defects of the runtime."""
 
 

@@ -36,7 +36,7 @@ class SimulatedConnection:
             process, ids.peer(), ids=ids, node=self._node.address, job=JobId(ids.job()), namespace=namespace
         )
         self.endpoint.on_crash = lambda error: host.defect(process, error)
-        await self.endpoint.start()
+        await host.start(process, self.endpoint)
 
     async def attach(self, setting: JobSetting) -> None:
         endpoint = self.endpoint

@@ -44,7 +44,7 @@ class Host:
 
     Attributes:
         processes: the processes that have not been reaped, by number.
-        endpoints: the endpoint of each process that has one.
+        endpoints: the endpoint of each process that has started one.
         nodes: the address of each daemon.
         store: the object store of the host.
     """
@@ -96,7 +96,7 @@ class Host:
         job: JobId,
         namespace: str,
     ) -> ActorEndpoint:
-        """Return an endpoint of a process, which starts it; its `store` is attached to the loop."""
+        """Return an endpoint of a process, for `start`; its `store` is attached to the loop."""
         loop, network = self.loop, self.network
         channel = SimulatedChannel(self.store, peer, loop, process, network.latency_s)
         store = StoreClient(channel, peer, ids=ids, clock=self.clock)
@@ -112,8 +112,18 @@ class Host:
             namespace=namespace,
         )
         store.owner, store.node_of = endpoint, endpoint.transport.node_of
-        self.endpoints[process] = endpoint
         return endpoint
+
+    async def start(self, process: SimulatedProcess, endpoint: ActorEndpoint) -> None:
+        """Start the endpoint of a process."""
+        await endpoint.start()
+        self.endpoints[process] = endpoint
+
+    def forget(self) -> None:
+        """Close the store, and drop what dead processes have left. Called when the run is over."""
+        self.store.close()
+        self.endpoints.clear()
+        self.network.forget()
 
     def crashed(self, process: SimulatedProcess, error: BaseException) -> None:
         """Called when the runtime of a process has failed: the process ends at once."""

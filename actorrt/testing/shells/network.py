@@ -228,6 +228,12 @@ class SimulatedNetwork:
         connection.forward.carry(transport.accepted, connection)
         return connection
 
+    def forget(self) -> None:
+        """Drop every connection. Called when the run is over."""
+        self._transports.clear()
+        self.connections.clear()
+        self.holding.clear()
+
     def of_process(self, process: SimulatedProcess) -> list[Connection]:
         """Return the open connections that a process has made or accepted."""
         return [c for c in self.connections if process in (c.forward.source, c.forward.target)]

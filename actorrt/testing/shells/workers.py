@@ -87,6 +87,10 @@ class SimulatedWorkers:
         """Return the processes of the workers that live."""
         return [made.process for made in self._live.values() if made.process.is_alive]
 
+    def forget(self) -> None:
+        """Drop every worker. Called when the run is over."""
+        self._live.clear()
+
     def _ended(self, worker: Worker, made: WorkerProcess) -> None:
         """Called at the end of a process: the daemon notices after a while."""
         loop = self._host.loop
@@ -138,7 +142,7 @@ class WorkerProcess:
         )
         endpoint.crash_notes = CrashNotes(self.notes)
         endpoint.on_crash = self._failed
-        await endpoint.start()
+        await host.start(self.process, endpoint)
         await serve_until_told_to_leave(endpoint, self.process.number)
         assert endpoint.store is not None
         endpoint.store.close()

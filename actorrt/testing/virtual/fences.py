@@ -29,6 +29,7 @@ from cloudpickle import cloudpickle
 
 from actorrt.store.values.pickling import no_classes_sent
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
+from actorrt.testing.virtual.processes import buried_silently
 from actorrt.testing.virtual.refusal import refused
 
 WALL_START_S: Final = 1_900_000_000.0
@@ -123,8 +124,10 @@ def _collected_by_loop() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.unfreeze()
         gc.callbacks[:] = callbacks  # without those of processes that have crashed
+        with buried_silently():
+            gc.collect()
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
 

@@ -106,13 +106,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def freeze(self, process: SimulatedProcess) -> None:
         """Let nothing of a process run until `thaw`; its timers and messages wait."""
         process.is_frozen = True
+        process.thawed_at = float("inf")
 
     def thaw(self, process: SimulatedProcess) -> None:
         """Let a frozen process run again."""
-        process.is_frozen = False
+        if process.is_frozen:
+            process.is_frozen = False
+            process.thawed_at = self._now
         if process.ready and not process.is_queued:
             process.is_queued = True
             self._runnable.append(process)
+
+    def doom(self, process: SimulatedProcess, count: int, fate: Callable[[], None]) -> None:
+        """Call `fate` after `count` more callbacks of a process."""
+        process.doom = (count, fate)
+        self.call_in(process, _nothing)  # so that the process has a turn
 
     def _put(self, process: SimulatedProcess, handle: asyncio.Handle) -> None:
         if process.is_alive:
@@ -172,7 +180,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 context.run(PROCESS.set, process)
             process = context[PROCESS]
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, context=context)
-        process.tasks.add(task)
+        process.adopt(task)
         return task
 
     def get_exception_handler(self) -> ExceptionHandler | None:
@@ -202,6 +210,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Do nothing: there is no selector to wake."""
+
+    def forget(self) -> None:
+        """Drop everything that would still happen. Called when the run is over."""
+        self._timers.clear()
+        for process in self.processes:
+            process.ready.clear()
 
     # Running
 
@@ -239,6 +253,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready = process.ready
         self._hash.update(_TURN.pack(self._now, process.number))
         count = min(len(ready), 1 + int(self._random() * MAX_TURN_COUNT))
+        if process.doom is not None and self._meet_doom(process, count):
+            return
         for _ in range(count):
             if not ready or process.is_frozen or self._stopping:  # type: ignore[attr-defined]
                 return
@@ -254,6 +270,29 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._next_collection = self.step_count + int(self._random() * 2 * _COLLECTION_COUNT)
             gc.collect()
         self.on_step()
+
+    def _meet_doom(self, process: SimulatedProcess, count: int) -> bool:
+        """Let a doomed process run up to its fate; return whether that has come."""
+        assert process.doom is not None
+        left, fate = process.doom
+        if left >= count:
+            process.doom = (left - count, fate)
+            return False
+        process.doom = None
+        for _ in range(left):
+            if process.ready:
+                self._run(process.ready.popleft())
+        self.step_count += left
+        fate()
+        return True
+
+    def _run(self, handle: Any) -> None:
+        """Run a callback."""
+        if not handle._cancelled:
+            self._now += STEP_S
+            if not handle._context.get(IS_BACKGROUND):
+                self._last_foreground = self._now
+            handle._run()
 
     def _take_due(self) -> None:
         """Move the timers that are due to the callbacks of their processes."""
@@ -292,3 +331,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _late(self) -> NoReturn:
         raise TimeoutError(f"not over at {self._now - START_S:.3f} s of virtual time")
+
+
+def _nothing() -> None:
+    """Take a turn."""

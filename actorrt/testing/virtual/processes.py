@@ -10,8 +10,11 @@ process are kept until the end of the run, because Python would run their `final
 from __future__ import annotations
 
 import asyncio
+import sys
+import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 from weakref import WeakSet
@@ -39,6 +42,8 @@ class SimulatedProcess:
         exception_handler: the handler that `set_exception_handler` was given in this process.
         endpoint: what serves its code that belongs to no actor; opaque here.
         on_crash: called when it has crashed, in the order in which they were added.
+        doom: what happens to it after so many more of its callbacks; None: nothing.
+        thawed_at: when it was frozen last; infinity while it is.
     """
 
     def __init__(self, name: str, number: int) -> None:
@@ -55,6 +60,8 @@ class SimulatedProcess:
         self.exception_handler: ExceptionHandler | None = None
         self.endpoint: Any = None
         self.on_crash: list[Callable[[], None]] = []
+        self.doom: tuple[int, Callable[[], None]] | None = None
+        self.thawed_at = float("-inf")
         self._remains: list[Any] = []
 
     def new_context(self, *, is_background: bool) -> Context:
@@ -63,6 +70,17 @@ class SimulatedProcess:
         if is_background:
             context.run(IS_BACKGROUND.set, True)
         return context
+
+    def was_frozen_since(self, when: float) -> bool:
+        """Whether it was frozen at some moment after that time."""
+        return self.thawed_at > when
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Take a new task, also one that the last callback of a dead process makes."""
+        if self.is_alive:
+            self.tasks.add(task)
+        else:
+            self._remains.append(task)
 
     def crash(self) -> None:
         """End the process at once: nothing of it runs any more. Idempotent."""
@@ -80,9 +98,22 @@ class SimulatedProcess:
                 remains._log_destroy_pending = False  # type: ignore[attr-defined]
                 _close(remains)
         self._remains.clear()
+        self.on_crash.clear()
+        self.endpoint = self.exception_handler = self.doom = None
 
     def __repr__(self) -> str:
         return f"<process {self.name}>"
+
+
+@contextmanager
+def buried_silently() -> Iterator[None]:
+    """Say nothing of coroutines that dead processes have left, and that Python frees while the body runs."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _close(task: asyncio.Task[Any]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -22,8 +20,11 @@ from actorrt.testing.shells.network import SimulatedNetwork
 from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.virtual.fences import fenced
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
-from actorrt.testing.virtual.processes import SimulatedProcess
+from actorrt.testing.virtual.processes import SimulatedProcess, buried_silently
 from actorrt.testing.virtual.stuck import Stuck
+from actorrt.testing.world.consistency import check_incarnations, check_process, what_is_left
+from actorrt.testing.world.faults import FaultInjector, Faults
+from actorrt.testing.world.promises import BrokenPromiseError, Promises
 from actorrt.testing.world.story import who_waits
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ T = TypeVar("T")
 Main = Callable[..., Coroutine[Any, Any, T]]
 
 CLOSE_WITHIN_S: Final = 300.0
-"""How long the world may take to end after `timeout_s`."""
+"""How long the world may take to end after `main`, in virtual time, although nothing fails any more."""
+CHECK_EVERY_COUNT: Final = 64
 
 
 class World:
@@ -44,12 +46,16 @@ class World:
         seed: decides everything that chance decides.
         hosts: the number of hosts; one, for now.
         cpus: the CPUs of each host, which actors can reserve.
+        faults: what fails, and how often, while `main` runs; None: only what the world is told to.
+
+    Attributes:
+        check_every_count: after so many callbacks, the tables of the runtime are checked for contradictions.
 
     Raises:
         ValueError: an argument has a value that is not supported.
     """
 
-    def __init__(self, seed: int, *, hosts: int = 1, cpus: int = 4) -> None:
+    def __init__(self, seed: int, *, hosts: int = 1, cpus: int = 4, faults: Faults | None = None) -> None:
         if hosts != 1:
             raise ValueError(f"hosts={hosts!r}: a World has one host, for now")
         self._seed = seed
@@ -59,7 +65,14 @@ class World:
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
         self._host = Host(loop, network, seed, self._journal, self._defect)
         self._node = SimulatedNode(self._host, "node", cpus)
+        self._promises = Promises(loop, self._journal.note)
+        self._injector = FaultInjector(
+            faults or Faults(), seed, loop, network, self._node.workers, self._live_processes, self._journal.note
+        )
+        self._node.workers.spawn_fails = self._injector.spawn_fails
         self._has_run = False
+        self.check_every_count = CHECK_EVERY_COUNT
+        self._next_check = 0
 
     def run(self, main: Main[T], *args: Any, timeout_s: float = 86_400) -> T:
         """Run the coroutine function `main(*args)` in a driver on the world's host, as `actorrt.run` does.
@@ -74,6 +87,7 @@ class World:
             Stuck: only the runtime's own periodic timers are left; the text says who waits for what.
             TimeoutError: `main` has not ended after `timeout_s` seconds of virtual time.
             RuntimeStateError: this world has run.
+            BrokenPromiseError, BrokenInvariantError: the runtime broke what it promises, or contradicts itself.
             What `main` raises; and the first exception that left the runtime's own code.
         """
         if not asyncio.iscoroutinefunction(main):
@@ -83,23 +97,30 @@ class World:
         self._has_run = True
         loop = self._loop
         loop.deadline = START_S + timeout_s
-        loop.on_stuck, loop.on_late, loop.on_switch = self._stuck, self._late, _switch
+        loop.on_stuck, loop.on_late, loop.on_switch, loop.on_step = self._stuck, self._late, _switch, self._step
         outcome: Completion[T] = Completion()
+        self._run_fenced(self._live(main, args, outcome))
+        if self._defects:
+            raise self._defects[0]
+        if self._promises.broken:
+            broken = "\n  ".join(self._promises.broken)
+            raise BrokenPromiseError(f"seed {self._seed}:\n  {broken}") from outcome.error()
+        return outcome.value()
+
+    def _run_fenced(self, life: Coroutine[Any, Any, None]) -> None:
+        """Run the life of the world, with everything virtual, and leave nothing of it behind."""
         before = current.process_endpoint()
         set_blocking_rule(refuse_to_block)
         try:
-            with fenced(loop, self._seed):
+            with fenced(self._loop, self._seed), self._promises.watched():
                 try:
-                    loop.run_until_complete(self._live(main, args, outcome))
+                    self._loop.run_until_complete(life)
                 finally:
                     self._bury()
         finally:
             set_blocking_rule(None)
             current.set_process_endpoint(before)
-            loop.close()
-        if self._defects:
-            raise self._defects[0]
-        return outcome.value()
+            self._loop.close()
 
     async def _live(self, main: Main[T], args: tuple[Any, ...], outcome: Completion[T]) -> None:
         """Start the node, run `main` in a driver, and stop the node."""
@@ -112,13 +133,16 @@ class World:
         async def drive() -> None:
             try:
                 async with SimulatedRuntime(SimulatedConnection(host, node, driver)):
-                    value = await main(*args)
+                    self._injector.start()
+                    try:
+                        value = await main(*args)
+                    finally:
+                        self._calm()
             except (Exception, asyncio.CancelledError) as error:
                 if driver.is_alive:
                     outcome.set_error(error)
             else:
                 outcome.set_value(value)
-            loop.deadline += CLOSE_WITHIN_S
             loop.call_in(loop.outside, ended.set_value, None)
 
         loop.call_in(driver, lambda: Scope("driver", lambda error: self._defect(driver, error)).start(drive(), "main"))
@@ -126,16 +150,37 @@ class World:
         driver.crash()
         node.stop()
         await node.ended
+        left = what_is_left(host, node)
+        if left:
+            raise BrokenPromiseError(f"seed {self._seed}: the world has ended, and left " + "; ".join(left))
+
+    def _live_processes(self) -> list[SimulatedProcess]:
+        return list(self._host.processes.values())
+
+    def _calm(self) -> None:
+        """Called when `main` has ended: nothing fails any more, and everything has to end soon."""
+        if self._loop.present.is_alive:
+            self._injector.stop()
+            self._loop.deadline = self._loop.time() + CLOSE_WITHIN_S
+
+    def _step(self) -> None:
+        """Called after some callbacks of a process."""
+        if self._loop.step_count >= self._next_check:
+            self._next_check = self._loop.step_count + self.check_every_count
+            check_process(self._host, self._node, self._loop.present)
+            check_incarnations(self._host)
 
     def _bury(self) -> None:
-        """End what is left, so that nothing of this run runs later."""
-        for process in self._loop.processes:
+        """End what is left, so that nothing of this run runs later, not even `finally` blocks."""
+        loop = self._loop
+        for process in loop.processes:
             process.crash()
-        with warnings.catch_warnings(action="ignore"):  # `finally` blocks of dead processes await nothing any more
-            for process in self._loop.processes:
+        with buried_silently():
+            for process in loop.processes:
                 process.bury()
-            gc.collect()
-        self._host.store.close()
+            loop.forget()
+            self._host.forget()
+            self._node.workers.forget()
 
     # Ends
 
@@ -156,6 +201,10 @@ class World:
         context = self._loop.outside.new_context(is_background=False)
         self._loop.call_at(START_S + seconds, action, context=context)
 
+    def heal(self) -> None:
+        """Let nothing fail any more: end the faults of `Faults`, thaw every process, and let every message travel."""
+        self._injector.stop()
+
     def kill(self, ref: ActorRef[Any]) -> None:
         """Kill the process in which an actor runs, as SIGKILL does; light actors beside it die too.
 
@@ -171,6 +220,10 @@ class World:
     def now(self) -> float:
         """Return the virtual seconds since the start."""
         return self._loop.time() - START_S
+
+    def steps_count(self) -> int:
+        """Return how many callbacks have run."""
+        return self._loop.step_count
 
     def trace(self) -> list[str]:
         """Return who sent what to whom, when, and what failed: a line each, oldest first."""

@@ -1,0 +1,48 @@
+"""What must be true of a world between any two callbacks, and when it has ended."""
+
+from __future__ import annotations
+
+from actorrt.actors.cells.cell_state import CellState
+from actorrt.actors.endpoint.consistency import check_endpoint
+from actorrt.ids import ActorId
+from actorrt.testing.shells.host import Host
+from actorrt.testing.shells.node import SimulatedNode
+from actorrt.testing.virtual.processes import SimulatedProcess
+from actorrt.testing.world.promises import BrokenPromiseError
+
+
+def check_process(host: Host, node: SimulatedNode, process: SimulatedProcess) -> None:
+    """Check the tables of a process that has just run: those of the node and its store, or those of an endpoint.
+
+    Raises:
+        BrokenInvariantError: a table contradicts itself or another one.
+    """
+    endpoint = host.endpoints.get(process)
+    if process is node.process and node.up.done() and process.is_alive:
+        node.core.check_invariants()
+    elif endpoint is not None and not endpoint.is_closed:
+        check_endpoint(endpoint)
+
+
+def check_incarnations(host: Host) -> None:
+    """Check that no actor runs in two processes.
+
+    Raises:
+        BrokenPromiseError: one does.
+    """
+    running: dict[ActorId, str] = {}
+    for process, endpoint in host.endpoints.items():
+        for cell in endpoint.population.by_id.values():
+            if cell.state is CellState.RUNNING:
+                other = running.setdefault(cell.actor_id, process.name)
+                if other != process.name:
+                    raise BrokenPromiseError(f"{cell.label} runs in {other} and in {process.name}")
+
+
+def what_is_left(host: Host, node: SimulatedNode) -> list[str]:
+    """Return what is left of a world that has ended, in words."""
+    left = [f"the process {process.name}" for process in host.processes.values()]
+    left += [f"a reservation of {actor_id.hex()}" for actor_id in node.core.resources.reserving()]
+    stats = host.store.stats()
+    left += [f"{name}={stats[name]} of the object store" for name in ("objects_count", "used_bytes") if stats[name]]
+    return left

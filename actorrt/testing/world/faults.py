@@ -1,0 +1,189 @@
+"""What fails in a world, how often, and to whom: drawn from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Final, Protocol
+
+from actorrt.background import IS_BACKGROUND
+from actorrt.testing.shells.chance import Chance
+from actorrt.testing.shells.network import Pair, SimulatedNetwork
+from actorrt.testing.virtual.loop import VirtualLoop
+from actorrt.testing.virtual.processes import SimulatedProcess
+
+MAX_FREEZE_S: Final = 6.0
+MAX_CUT_S: Final = 8.0  # longer than the connect timeout, so that some peers are given up
+MAX_CALLBACKS_COUNT: Final = 60
+"""A kill waits for so many callbacks of its victim at most, so that it comes between any two awaits."""
+_LATER: Final = ("crash", "disk_full")
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How often things fail: rates in a virtual second, except for `delay_s`.
+
+    Attributes:
+        drop: connections that break, with what is under way on them.
+        delay_s: the longest delay of a message, in seconds.
+        cut: pairs of processes between which nothing arrives for up to 8 s, in one direction or both.
+        crash: hosts that crash; not supported yet.
+        freeze: processes that stand still for up to 6 s.
+        spawn_failure: workers that get no process, for want of descriptors.
+        disk_full: disks that are full; not supported yet.
+        kill: worker processes that are killed, between any two of their callbacks.
+
+    Raises:
+        ValueError: a rate is negative, or not supported yet.
+    """
+
+    drop: float = 0.0
+    delay_s: float = 0.0
+    cut: float = 0.0
+    crash: float = 0.0
+    freeze: float = 0.0
+    spawn_failure: float = 0.0
+    disk_full: float = 0.0
+    kill: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value >= 0:
+                raise ValueError(f"{field.name}={value!r}: give a rate in a virtual second, of at least 0")
+            if value and field.name in _LATER:
+                raise ValueError(f"{field.name}={value!r}: a World can't do that yet; leave it out")
+
+
+class Killer(Protocol):
+    """The processes of workers, and what kills them."""
+
+    def processes(self) -> list[SimulatedProcess]:
+        """Return the processes of the workers that live."""
+
+    def kill_process(self, process: SimulatedProcess) -> bool:
+        """Send SIGKILL."""
+
+
+class FaultInjector:
+    """Makes things fail until `stop`.
+
+    Args:
+        faults: how often.
+        seed: decides when and to whom.
+        loop, network: the world's.
+        workers: its worker processes.
+        processes: returns the processes that live.
+        note: called with each fault, in words.
+
+    Attributes:
+        failing_spawns_count: how many of the next workers get no process.
+    """
+
+    def __init__(
+        self,
+        faults: Faults,
+        seed: int,
+        loop: VirtualLoop,
+        network: SimulatedNetwork,
+        workers: Killer,
+        processes: Callable[[], list[SimulatedProcess]],
+        note: Callable[[str], None],
+    ) -> None:
+        self._faults = faults
+        self._seed = seed
+        self._loop = loop
+        self._network = network
+        self._workers = workers
+        self._processes = processes
+        self._note = note
+        self._failing_spawns_count = 0
+        self._is_over = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._network.max_delay_s = self._faults.delay_s
+        for name, strike in (
+            ("drop", self._drop),
+            ("cut", self._cut),
+            ("freeze", self._freeze),
+            ("spawn_failure", self._fail_spawn),
+            ("kill", self._kill),
+        ):
+            rate_hz = getattr(self._faults, name)
+            if rate_hz:
+                self._arm(Chance(self._seed, f"fault {name}"), rate_hz, strike)
+
+    def stop(self) -> None:
+        """Let nothing fail any more, and undo what can be undone."""
+        self._is_over = True
+        self._failing_spawns_count = 0
+        self._network.max_delay_s = 0.0
+        self._network.heal(list(self._network.stalled))
+        for process in self._processes():
+            process.doom = None
+            self._loop.thaw(process)
+
+    def spawn_fails(self) -> bool:
+        """Called when a worker is to get a process; return whether it gets none."""
+        fails = self._failing_spawns_count > 0
+        self._failing_spawns_count -= fails
+        return fails
+
+    def _arm(self, chance: Chance, rate_hz: float, strike: Callable[[Chance], None]) -> None:
+        def due() -> None:
+            if not self._is_over:
+                strike(chance)
+                self._arm(chance, rate_hz, strike)
+
+        self._after(chance.until_next(rate_hz), due)
+
+    def _after(self, delay_s: float, action: Callable[[], None]) -> None:
+        context = self._loop.outside.new_context(is_background=True)
+        context.run(IS_BACKGROUND.set, True)
+        self._loop.call_at(self._loop.time() + delay_s, action, context=context)
+
+    def _drop(self, chance: Chance) -> None:
+        connections = list(self._network.connections)
+        if connections:
+            connection = chance.choice(connections)
+            forward = connection.forward
+            self._note(f"fault: a connection of {forward.source.name} to {forward.target.name} breaks")
+            connection.cut()
+
+    def _cut(self, chance: Chance) -> None:
+        connections = list(self._network.connections)
+        if not connections:
+            return
+        pair = chance.choice(connections).forward.pair
+        pairs: list[Pair] = [pair, pair[::-1]]
+        kind = int(chance.between(0, 3))
+        chosen = pairs if kind == 2 else [pairs[kind]]
+        length_s = MAX_CUT_S * chance.random() ** 3
+        names = {process.number: process.name for process in self._loop.processes}
+        for source, target in chosen:
+            self._note(f"fault: nothing of {names[source]} arrives at {names[target]} for {length_s:.3f} s")
+        self._network.stall(chosen)
+        self._after(length_s, lambda: self._network.heal(chosen))
+
+    def _freeze(self, chance: Chance) -> None:
+        process = chance.choice(self._processes())
+        if not process.is_frozen:
+            length_s = MAX_FREEZE_S * chance.random() ** 3
+            self._note(f"fault: {process.name} stands still for {length_s:.3f} s")
+            self._loop.freeze(process)
+            self._after(length_s, lambda: self._loop.thaw(process))
+
+    def _fail_spawn(self, _: Chance) -> None:
+        self._failing_spawns_count += 1
+
+    def _kill(self, chance: Chance) -> None:
+        processes = self._workers.processes()
+        if processes:
+            process = chance.choice(processes)
+            count = int(chance.between(0, MAX_CALLBACKS_COUNT))
+            self._loop.doom(process, count, lambda: self._strike(process))
+
+    def _strike(self, process: SimulatedProcess) -> None:
+        self._note(f"fault: {process.name} is killed")
+        self._workers.kill_process(process)

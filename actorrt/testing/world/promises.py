@@ -1,0 +1,130 @@
+"""What must be true of calls, whatever fails: it is checked while a world runs.
+
+Watched are two places of the runtime: where a call is sent and ends (`CallTable.send`), and where a method is about to
+run (`Execution._function`). The promises are those of `docs/messaging.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from actorrt.actors.calling.call_table import CallTable
+from actorrt.actors.cells.execution import Execution
+from actorrt.actors.refs import current
+from actorrt.actors.refs.message import Message
+from actorrt.actors.refs.reply import Reply
+from actorrt.config import DEADLINE_VERDICT_S
+from actorrt.errors import ActorRtError, CallError
+from actorrt.ids import ActorId, PeerId
+from actorrt.testing.virtual.loop import START_S, VirtualLoop
+
+LATE_S: Final = 1.0
+"""How long after its deadline, and the moment in which its receiver may say whether it ran, a call may end."""
+
+CallKey = tuple[PeerId, int]
+"""A call: the endpoint of its caller, and its number there."""
+
+
+class BrokenPromiseError(ActorRtError):
+    """The runtime did not do what it promises. The text says what, and when."""
+
+
+class Promises:
+    """Checks the promises about calls.
+
+    Args:
+        loop: the world's loop.
+        note: called with each broken promise, in words.
+    """
+
+    def __init__(self, loop: VirtualLoop, note: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._note = note
+        self._runs: dict[CallKey, int] = {}  # how often each call's method has begun
+        self._unexecuted: set[CallKey] = set()  # the calls whose callers were told that they did not run
+        self._newest: dict[tuple[PeerId, ActorId, int], int] = {}
+        """The number of the newest call that ran, by caller, actor and incarnation."""
+        self.broken: list[str] = []
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the calls of this process while the body runs."""
+        send, function = CallTable.send, Execution._function
+
+        def send_and_watch(table: CallTable, call: Reply[Any]) -> None:
+            send(table, call)
+            if call.call_id:
+                self._sent(table._routes.own_peer, call)
+
+        def note_and_run(execution: Execution, method: str) -> Any:
+            message, (run, kind) = current.message.get(), function(execution, method)
+            if message is not None:
+                self._begins(message, execution._cell)
+
+            def run_and_note(*args: Any, **kwargs: Any) -> Any:
+                if message is not None:
+                    self._runs_now(message, execution._cell)
+                return run(*args, **kwargs)
+
+            return run_and_note, kind
+
+        CallTable.send, Execution._function = send_and_watch, note_and_run  # type: ignore[method-assign,assignment]
+        try:
+            yield
+        finally:
+            CallTable.send, Execution._function = send, function  # type: ignore[method-assign]
+
+    def _break(self, text: str) -> None:
+        line = f"at {self._loop.time() - START_S:.6f} s: {text}"
+        self.broken.append(line)
+        self._note(f"BROKEN PROMISE: {text}")
+
+    def _sent(self, peer: PeerId, call: Reply[Any]) -> None:
+        call.add_callback(partial(self._ended, (peer, call.call_id), call.deadline))
+
+    def _ended(self, key: CallKey, deadline: float | None, call: Reply[Any]) -> None:
+        """Called when a call has ended at its caller."""
+        error, runs, name = call.error(), self._runs.get(key, 0), f"{call.label}.{call.method}()"
+        has_key = call.options is not None and "key" in call.options
+        if error is None and not runs and not has_key:
+            self._break(f"{name} has a result, and never ran")
+        if isinstance(error, CallError):
+            if error.executed == "no":
+                self._unexecuted.add(key)
+                if runs:
+                    self._break(f"{name} ran, and its caller is told that it did not: {error!r}")
+            elif error.executed == "yes" and not runs and not has_key:
+                self._break(f"{name} did not run, and its caller is told that it did: {error!r}")
+        late_s = 0.0 if deadline is None else self._loop.time() - deadline - DEADLINE_VERDICT_S
+        if deadline is not None and late_s > LATE_S and not self._loop.present.was_frozen_since(deadline):
+            self._break(f"{name} ended {late_s:.3f} s after its deadline")
+
+    def _begins(self, message: Message, cell: Any) -> None:
+        """Called when a message begins to be handled; its arguments may still have to arrive."""
+        if message.call_id and message.caller is not None and "retry" not in (message.options or {}):
+            pair = (_peer_of(message, cell), cell.actor_id, cell.incarnation)
+            newest = self._newest.get(pair, 0)
+            if message.call_id < newest:
+                name = f"{cell.label}.{message.method}()"
+                self._break(f"{name}, call {message.call_id} of its caller, begins after call {newest}")
+            self._newest[pair] = max(newest, message.call_id)
+
+    def _runs_now(self, message: Message, cell: Any) -> None:
+        """Called when a method is about to run."""
+        if not message.call_id or message.caller is None:
+            return
+        key, name = (_peer_of(message, cell), message.call_id), f"{cell.label}.{message.method}()"
+        self._runs[key] = runs = self._runs.get(key, 0) + 1
+        if runs > 1 and "retry" not in (message.options or {}):
+            self._break(f"{name} runs for the {runs}th time, and has no retries")
+        if key in self._unexecuted:
+            self._break(f"{name} runs, after its caller was told that it did not")
+
+
+def _peer_of(message: Message, cell: Any) -> PeerId:
+    """Return the endpoint of the caller of a message that is handled in a cell."""
+    peer: PeerId = getattr(message.caller, "peer", None) or cell.host.endpoint.peers.own_peer
+    return peer

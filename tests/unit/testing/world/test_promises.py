@@ -1,0 +1,123 @@
+"""A runtime that breaks a promise is found out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import actorrt as art
+from actorrt.actors.calling.call_table import CallTable
+from actorrt.actors.cells.execution import Execution
+from actorrt.actors.endpoint.endpoint import ActorEndpoint
+from actorrt.actors.hosting.callers import RemoteCaller
+from actorrt.invariants import BrokenInvariantError
+from actorrt.testing import BrokenPromiseError, World
+
+
+class Echo(art.Actor):
+    def echo(self, number: int) -> int:
+        return number
+
+    def fail(self) -> None:
+        raise asyncio.CancelledError  # which arrives as RemoteActorError, "yes"
+
+    async def never(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+async def ask() -> None:
+    echo = await Echo.options(isolation="process").spawn()
+    replies = [echo.echo(number) for number in range(10)]
+    await art.wait(replies, len(replies), 5.0)
+    failed = [echo.fail(), echo.never.options(timeout_s=0.1)()]
+    await art.wait(failed, len(failed), 30.0)
+
+
+def say_that_nothing_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail = RemoteCaller.fail
+    monkeypatch.setattr(
+        RemoteCaller, "fail", lambda caller, call_id, error, where, _: fail(caller, call_id, error, where, "no")
+    )
+
+
+def run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Execution.begin
+
+    def begin_twice(execution: Execution, message: Any) -> Any:
+        if message.method == "echo":
+            begin(execution, message)
+        return begin(execution, message)
+
+    monkeypatch.setattr(Execution, "begin", begin_twice)
+
+
+def answer_for_the_actor(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = CallTable.send
+
+    def send_and_answer(table: CallTable, call: Any) -> None:
+        send(table, call)
+        if call.method == "echo":
+            table.take(call.call_id)
+            call.set_value(0)
+
+    monkeypatch.setattr(CallTable, "send", send_and_answer)
+
+
+def forget_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        CallTable, "expire", lambda table, call: table._threads.call_later(20.0, table._time_out, call, "maybe")
+    )
+    monkeypatch.setattr(Execution, "_overdue", lambda *_: None)
+
+
+def let_a_callback_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_it(*_: Any) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(ActorEndpoint, "drained", raise_it)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "says"),
+    [
+        (say_that_nothing_ran, r"Echo-\w+.fail\(\) ran, and its caller is told that it did not"),
+        (run_twice, "runs for the 2th time, and has no retries"),
+        (answer_for_the_actor, r"echo\(\) has a result, and never ran"),
+        (forget_deadlines, r"never\(\) ended 19.\d+ s after its deadline"),
+    ],
+)
+def test_broken_promise_is_found(
+    mutate: Callable[[pytest.MonkeyPatch], None], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    with pytest.raises(BrokenPromiseError, match=says):
+        World(1).run(ask)
+
+
+def test_a_right_runtime_breaks_nothing() -> None:
+    World(1).run(ask)
+
+
+def test_broken_invariant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = CallTable.take
+
+    def take_and_keep(table: CallTable, call_id: int) -> Any:
+        call = take(table, call_id)
+        if call is not None:
+            table._pending[call_id] = call
+        return call
+
+    monkeypatch.setattr(CallTable, "take", take_and_keep)
+    world = World(1)
+    world.check_every_count = 1
+    with pytest.raises(BrokenInvariantError, match="it has ended, and is pending"):
+        world.run(ask)
+
+
+def test_defect_of_the_runtime_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_a_callback_raise(monkeypatch)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        World(1).run(ask)
