@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +97,14 @@ def test_restarts_of_simulators_are_reported_to_callbacks(node_session: art.Runt
     restarts: list[int] = []
 
     class Restarts(rl.Callback):
+        def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+            for _, _, process_id in progress.trained_on if progress.update == 1 else ():
+                os.kill(process_id, signal.SIGKILL)
+
         def on_restart(self, run: rl.Run, progress: rl.Progress) -> None:
             restarts.append(progress.simulators_restarted)
 
-    algorithm = rl.PPO(
-        "tests.integration.raising:RaisesOnce-v0", environments=2, horizon=8, directory=str(tmp_path), hidden=(8, 8)
-    )
+    algorithm = rl.PPO("CartPole-v1", environments=2, horizon=8, directory=str(tmp_path), hidden=(8, 8))
     algorithm.start(steps=64, callbacks=[Restarts()]).wait()
     assert restarts[-1] == 2
 

@@ -48,6 +48,8 @@ class Progress:
         counters: numbers of dropped, repeated and lost fragments, by name.
         times: how the run spent its time.
         running_s: the time over which `times` counts: since all roles had started.
+        trained_shares: for each simulator, the share of its fragments that were trained on since the run was started or
+            resumed; the others came too late. NaN before its first fragment; empty for ARS and ES.
     """
 
     steps: int
@@ -67,6 +69,7 @@ class Progress:
     counters: dict[str, int] = field(default_factory=dict)
     times: Times = Times()
     running_s: float = 0.0
+    trained_shares: tuple[float, ...] = ()
 
     @property
     def left_s(self) -> float:
@@ -88,5 +91,6 @@ class Progress:
             "waiting_s": self.times.waiting_s,
             "learning_s": self.times.learning_s,
             **self.counters,
+            **{f"trained_share_{simulator}": share for simulator, share in enumerate(self.trained_shares)},
             **self.metrics,
         }

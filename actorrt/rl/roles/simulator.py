@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import time
 from typing import Any
 
 import numpy as np
 
+from actorrt.rl.foundation.checks import require_number
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
@@ -36,6 +38,8 @@ class Simulator(EnvStepper):
         params: ref or name of the `ParameterServer` to take parameters from.
         envs: number of environments.
         horizon: steps of each environment in a fragment.
+        horizon_s: a fragment ends after this time, with at least one step, even if it has fewer steps than `horizon`;
+            None sets no limit. Shapes of fragments then differ.
         seed: seed of the run.
         index: index of this simulator in the run; None lets the parameter server number it. Seeds of episodes follow
             from run, simulator, life, environment and episode.
@@ -61,6 +65,7 @@ class Simulator(EnvStepper):
         inference: Any = None,
         lives: int = 0,
         on_env_error: OnEnvError = "truncate",
+        horizon_s: float | None = None,
     ) -> None:
         if envs < 1 or horizon < 1:
             raise ValueError(f"a simulator steps at least 1 environment for 1 step: envs={envs}, horizon={horizon}")
@@ -69,6 +74,9 @@ class Simulator(EnvStepper):
         self._seed, self._index, self._spec = seed, index, policy
         self._gamma, self._inference, self._lives = gamma, inference, lives
         self._on_env_error: OnEnvError = on_env_error
+        if horizon_s is not None:
+            require_number("horizon_s", horizon_s, is_positive=True)
+        self._horizon_s = math.inf if horizon_s is None else horizon_s
 
     async def on_start(self) -> None:
         """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
@@ -171,17 +179,22 @@ class Simulator(EnvStepper):
 
     async def _collect(self, at_least: int) -> Fragment:
         """Collect a fragment, and give a sign of life between steps, so that only a stuck step counts as a hang."""
-        collection, versions, alive_at = self._sampler.begin(), [], time.monotonic()
-        while not collection.is_full:
+        collection, versions, now = self._sampler.begin(), [], time.monotonic()
+        ends_at, alive_at = now + self._horizon_s, now
+        is_over = False
+        while not is_over:
             if self._inference is None:
                 collection.step(*self._policy.act(collection.features, self._rng))
-                if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
+                now = time.monotonic()
+                if now >= alive_at + ALIVE_PERIOD_S:
                     await asyncio.sleep(0)
-                    alive_at = time.monotonic()
+                    alive_at = now
             else:
                 *drawn, version = await self._inference.act(collection.features, at_least)
                 versions.append(version)
                 collection.step(*drawn)
+                now = time.monotonic()
+            is_over = collection.is_full or now >= ends_at
         if self._inference is None:
             return collection.finish(self._policy.values(collection.unvalued()))
         *_, value, _ = await self._inference.act(collection.unvalued(), at_least)

@@ -20,6 +20,7 @@ from numbers import Integral
 from typing import Any, Literal
 
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
+from actorrt.rl.rollouts.trained_shares import TrainedShares
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
 
 Order = Literal["completion", "deterministic"]
@@ -57,6 +58,7 @@ class FragmentCollector:
         repeated_count: fragments that had arrived before.
         failed_count: requests that failed.
         env_failure_count: failures of environments that cost their episode.
+        shares: the share of each simulator's fragments that are trained on.
         restart_count: incarnations of simulators beyond their first.
 
     Raises:
@@ -100,7 +102,8 @@ class FragmentCollector:
         ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
         self._next = 0  # in deterministic order, the simulator whose fragment comes next
-        self._batch: list[Fragment] = []
+        self._batch: list[tuple[int | None, Fragment]] = []  # with the simulator's index, unless it was put back
+        self.shares = TrainedShares(count)
         self._version_at_take: int | None = None  # of the last batch
 
     @property
@@ -111,13 +114,20 @@ class FragmentCollector:
     @version.setter
     def version(self, version: int) -> None:
         self._version = version
-        kept = [fragment for fragment in self._batch if not self._is_stale(fragment)]
-        self.dropped_count += len(self._batch) - len(kept)
-        self._batch = kept
-        for simulator in self.simulators:
+        for index, fragment in self._batch:
+            if self._is_stale(fragment):
+                self._drop(index)
+        self._batch = [pair for pair in self._batch if not self._is_stale(pair[1])]
+        for index, simulator in enumerate(self.simulators):
             if simulator.waiting is not None and self._is_stale(simulator.waiting):
                 simulator.waiting = None
-                self.dropped_count += 1
+                self._drop(index)
+
+    def _drop(self, index: int | None) -> None:
+        """Count a fragment that came too late."""
+        self.dropped_count += 1
+        if index is not None:
+            self.shares.dropped(index)
 
     def to_ask(self, now: float) -> list[int]:
         """Return the simulators to ask now, in order."""
@@ -207,6 +217,7 @@ class FragmentCollector:
         self.restart_count += max(0, fragment.incarnation - max(1, simulator.last[0]))
         simulator.last = key
         self.env_failure_count += len(fragment.failures)
+        self.shares.arrived(index)
         if fragment.policy_version < simulator.asked_version:
             # The requested version and newer ones are lost with the parameter server that held them. Waiting for them
             # would drop every fragment from now on.
@@ -214,9 +225,9 @@ class FragmentCollector:
         if fragment.policy_version > self.version:
             self.version = fragment.policy_version
         if self._is_stale(fragment):
-            self.dropped_count += 1
+            self._drop(index)
         elif self._order == "completion":
-            self._batch.append(fragment)
+            self._batch.append((index, fragment))
         else:
             simulator.waiting = fragment
 
@@ -261,7 +272,7 @@ class FragmentCollector:
         if self._missing() > 0:
             return None
         self._version_at_take = self.version
-        fragments, self._batch = tuple(self._batch), []
+        fragments, self._batch = tuple(fragment for _, fragment in self._batch), []
         return Batch(fragments, tuple(max(0, self.version - fragment.policy_version) for fragment in fragments))
 
     def _line_up(self) -> None:
@@ -269,7 +280,7 @@ class FragmentCollector:
         while self._missing() > 0:
             simulator = self.simulators[self._next]
             if simulator.waiting is not None:
-                self._batch.append(simulator.waiting)
+                self._batch.append((self._next, simulator.waiting))
                 simulator.waiting = None
             elif not simulator.is_gone or self.is_exhausted:
                 return
@@ -283,7 +294,7 @@ class FragmentCollector:
 
     def put_back(self, fragments: Iterable[Fragment]) -> None:
         """Add fragments that were collected for the current batch before a run was resumed."""
-        self._batch.extend(fragments)
+        self._batch.extend((None, fragment) for fragment in fragments)
 
     @property
     def turn(self) -> int:
@@ -296,10 +307,10 @@ class FragmentCollector:
 
     def held(self) -> list[Fragment]:
         """Return the fragments of the current batch so far."""
-        return list(self._batch)
+        return [fragment for _, fragment in self._batch]
 
     def _missing(self) -> int:
-        return self._wanted - sum(map(self._size, self._batch))
+        return self._wanted - sum(self._size(fragment) for _, fragment in self._batch)
 
     def _size(self, fragment: Fragment) -> int:
         """Return how much a fragment counts in a batch; a fragment of resets only counts 0."""

@@ -50,6 +50,12 @@ class Recording:
         self.final: list[tuple[int, int, Array]] = []
         self.episodes: list[tuple[float, int]] = []
 
+    def cut(self, horizon: int) -> None:
+        """Keep the first `horizon` steps only."""
+        self.rows = {name: column[:horizon] for name, column in self.rows.items()}
+        self.encoded = None if self.encoded is None else self.encoded[:horizon]
+        self.discounted = None if self.discounted is None else self.discounted[:horizon]
+
     def seen(self) -> Normaliser | None:
         """Return the counts for the normaliser; None if there is no normaliser."""
         if self.encoded is None and self.discounted is None:
@@ -85,7 +91,12 @@ class Collection:
         self._t += 1
 
     def unvalued(self) -> Array:
-        """Return the features whose values `finish` needs: those to act on next, and the last of truncated episodes."""
+        """End the fragment; return the features whose values `finish` needs.
+
+        They are those to act on next, and the last of truncated episodes.
+        """
+        if not self.is_full:
+            self._recording.cut(self._t)
         self._final = self._sampler.final_features(self._recording, self.features)
         return np.concatenate([self.features, self._final]) if len(self._final) else self.features
 

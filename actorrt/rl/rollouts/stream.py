@@ -130,6 +130,13 @@ class Stream:
             "environment_failures": collector.env_failure_count,
         }
 
+    def trained_shares(self) -> tuple[float, ...]:
+        """Return the share of each simulator's fragments that are trained on, in the order of the simulators.
+
+        The others came too late and were dropped. NaN before a simulator's first fragment.
+        """
+        return self._collector.shares.shares()
+
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self
 
@@ -235,6 +242,15 @@ class Stream:
                 fragment.simulator,
                 fragment.incarnation,
                 fragment.failures[0],
+            )
+        for slow, dropped, arrived in self._collector.shares.newly_slow():
+            logger.warning(
+                "simulator %d: %d of %d fragments came too late and were dropped, so what it meets is hardly learnt. "
+                "horizon_s, a horizon in seconds, makes fragments of slow simulators shorter. APPO and IMPALA can also "
+                "train on late fragments: max_lag=None",
+                slow,
+                dropped,
+                arrived,
             )
 
     def _rollout_raised(self, index: int, error: Exception, now: float) -> None:

@@ -121,6 +121,7 @@ class RunLoop:
         statistics: dict[str, int],
         trained_on: tuple[tuple[int, int, int], ...],
         policy_lag: float = 0.0,
+        trained_shares: tuple[float, ...] = (),
     ) -> None:
         """Add a row for the update that just ended, and tell the callbacks."""
         best, record = self._selection.best, self._record
@@ -143,6 +144,7 @@ class RunLoop:
             counters=statistics,
             times=self._times,
             running_s=time.monotonic() - self._works_since,
+            trained_shares=trained_shares,
         )
         record.add(progress.row())
         await self._callbacks.updated(progress)

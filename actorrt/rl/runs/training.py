@@ -117,6 +117,7 @@ class Training(RoleSupervisor):
                 gamma=plan.settings.gamma,
                 inference=f"{plan.name}/inference" if plan.settings.inference_actor else None,
                 on_env_error=plan.settings.on_env_error,
+                horizon_s=plan.settings.horizon_s,
                 lives=self._lives(index),
                 **more,
                 id=f"simulator-{index}",
@@ -206,7 +207,7 @@ class TrainingLoop(RunLoop):
             record.episode_returns.extend(fragment.episode_return.tolist())
         sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
         lag = sum(batch.policy_lag) / len(batch.policy_lag)
-        await self._report(metrics, batches.statistics(), sources, lag)
+        await self._report(metrics, batches.statistics(), sources, lag, batches.trained_shares())
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
         """Let the learners learn from a batch; return the metrics, or None if the batch was lost with a learner."""

@@ -166,11 +166,14 @@ class RolloutSettings(AlgorithmSettings):
             does.
         environments: number of environments of all simulators together.
         horizon: steps of each environment in a fragment.
+        horizon_s: a fragment ends after this time even if it has fewer steps, so that the fragments of slow simulators
+            do not come too late; None sets no limit. A seed then no longer determines the run.
         batch_steps: smallest number of transitions of a batch; None takes one fragment of each simulator.
         max_lag: fragments whose policy is more than this many versions old are dropped. With 0, collecting and learning
-            take turns; with more, they overlap. None keeps all fragments.
+            take turns; with more, they overlap. None keeps all fragments, so that late ones are trained on, too: for
+            IMPALA and APPO, which correct for older policies.
         order: of fragments in batches, as for `stream`. None means `"deterministic"` up to a lag of one, so that a seed
-            determines the run, and `"completion"` beyond.
+            determines the run, and `"completion"` beyond, or with `horizon_s`.
         inference_actor: whether one actor acts for all simulators, in batches, which pays for large networks. A seed
             then no longer determines the run.
         learners: number of learners. Each learns from a share of the batch, and all apply the mean of their gradients,
@@ -191,6 +194,7 @@ class RolloutSettings(AlgorithmSettings):
     backend: Backend = "auto"
     environments: int = 8
     horizon: int = 256
+    horizon_s: float | None = None
     batch_steps: int | None = None
     max_lag: int | None = 0
     order: Order | None = None
@@ -218,12 +222,7 @@ class RolloutSettings(AlgorithmSettings):
         self._require_flags("inference_actor")
         require_one_of("backend", self.backend, get_args(Backend))
         require_schedule("learning_rate_schedule", self.learning_rate_schedule)
-        if self.order is not None:
-            require_one_of("order", self.order, get_args(Order))
-        if self.max_lag is not None:
-            require_whole("max_lag", self.max_lag, 0)
-        if self.order == "deterministic" and self.max_lag not in (0, 1):
-            raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
+        self._require_order()
         require_one_of("optimiser", self.optimiser, get_args(OptimiserKind))
         if self.weight_decay is not None:
             require_number("weight_decay", self.weight_decay, at_least=0.0)
@@ -238,7 +237,24 @@ class RolloutSettings(AlgorithmSettings):
             if getattr(self, name) == ():
                 raise ValueError(f"{self.algorithm} takes hidden layers: {name}=()")
 
+    def _require_order(self) -> None:
+        """Make sure that the order of fragments, the lag and the horizon in seconds are valid together."""
+        if self.order is not None:
+            require_one_of("order", self.order, get_args(Order))
+        if self.max_lag is not None:
+            require_whole("max_lag", self.max_lag, 0)
+        if self.horizon_s is not None:
+            self._require_positive("horizon_s")
+        if self.order == "deterministic" and self.max_lag not in (0, 1):
+            raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
+        if self.order == "deterministic" and self.horizon_s is not None:
+            raise ValueError(
+                "order='deterministic' is for fragments that a seed determines, and their length in seconds is not: "
+                f"leave out order, or horizon_s={self.horizon_s}"
+            )
+
     @property
     def stream_order(self) -> Order:
         """The order of fragments in batches."""
-        return self.order or ("deterministic" if self.max_lag in (0, 1) else "completion")
+        is_deterministic = self.max_lag in (0, 1) and self.horizon_s is None
+        return self.order or ("deterministic" if is_deterministic else "completion")

@@ -104,6 +104,13 @@ async def test_another_simulator_resumes_exactly_where_one_was():
         assert (getattr(one, name) == getattr(other, name)).all(), name
 
 
+async def test_fragment_ends_after_its_time_with_at_least_one_step():
+    simulator = await started(horizon_s=1e-9)
+    assert [(await simulator.rollout()).obs[:, 0, 0].tolist() for _ in range(4)] == [[0], [1], [2], [0]]
+    patient = await started(horizon_s=600.0)
+    assert (await patient.rollout()).obs[:, 0, 0].tolist() == [0, 1, 2, 0]
+
+
 async def test_lives_count_incarnations_beyond_those_of_the_interrupted_run():
     simulator = await started(lives=4, incarnation=2)
     assert simulator.state()["life"] == 6
@@ -157,6 +164,11 @@ async def test_simulator_that_another_actor_acts_for_holds_its_version_and_norma
     assert fragment.policy_version == 3  # the oldest that acted
     assert [call[2] for call in inference.calls] == [3] * 5
     assert names(server) == ["normaliser"]
+
+
+def test_horizon_of_no_time_is_refused():
+    with pytest.raises(ValueError, match="horizon_s is larger than 0: horizon_s=0"):
+        Simulator(make_env, Server(), horizon_s=0)
 
 
 @pytest.mark.parametrize("arguments", [{"envs": 0}, {"horizon": 0}])

@@ -126,6 +126,31 @@ def test_fragment_too_far_behind_is_dropped_and_counted():
     assert batch.policy_lag == (1, 0)
 
 
+def test_shares_count_what_each_simulator_had_dropped_and_slow_ones_are_named_once():
+    collector = make_collector(3, steps=4, max_lag=1)
+    assert np.isnan(collector.shares.shares()).all()
+    for round_number in range(6):
+        ask(collector, round_number)
+        collector.version = 2 * round_number + 2
+        collector.arrived(0, fragment(7, round_number, version=2 * round_number + 2), round_number)
+        if round_number < 5:  # of the version that it was asked for, which is stale by now
+            collector.arrived(1, fragment(8, round_number, version=2 * round_number), round_number)
+        assert keys(collector.take()) == [(7, 1, round_number)]
+        named = collector.shares.newly_slow()
+        assert named == ([(1, 4, 4)] if round_number == 3 else [])
+    assert collector.shares.shares()[:2] == (1.0, 0.0)
+    assert np.isnan(collector.shares.shares()[2])
+
+
+def test_fragment_that_becomes_stale_in_an_unfinished_batch_counts_as_dropped():
+    collector = make_collector(2, steps=8, max_lag=1)
+    ask(collector)
+    collector.arrived(1, fragment(1), 1.0)
+    assert collector.shares.shares()[1] == 1.0
+    collector.version = 2
+    assert collector.shares.shares()[1] == 0.0
+
+
 def test_newest_version_is_learnt_from_fragments():
     collector = make_collector(max_lag=None)
     ask(collector)

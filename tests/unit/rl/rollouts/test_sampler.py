@@ -110,6 +110,24 @@ def test_logp_and_value_are_those_of_the_policy_that_acted():
     assert (fragment.logp < 0).all()
 
 
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_fragment_may_end_before_its_horizon(count):
+    policy = make_policy()
+    policy.normaliser = Normaliser(Moments.nothing(1), Moments.nothing(1))
+    sampler = Sampler(seeded(2, truncates=True), policy, 6, np.random.default_rng(0))
+    collection = sampler.begin()
+    for _ in range(count):
+        collection.step(*policy.act(collection.features, np.random.default_rng(0)))
+    fragment = collection.finish(policy.values(collection.unvalued()))
+    for name in ("obs", "action", "reward", "terminated", "truncated", "valid", "logp", "value"):
+        assert len(getattr(fragment, name)) == count, name
+    assert fragment.obs.ravel().tolist() == [0, 1, 0, 1, 0][:count]
+    assert fragment.last_obs.ravel().tolist() == [count % 2]
+    assert fragment.final_step.tolist() == [[1, 0], [3, 0]][: count // 2]
+    assert fragment.seen.observations.count == fragment.seen.returns.count == count
+    assert sampler.collect().obs.ravel().tolist() == [(count + i) % 2 for i in range(6)]
+
+
 def test_fragments_carry_their_source_and_count_on():
     sampler = Sampler(
         seeded(9, truncates=False), make_policy(), 2, np.random.default_rng(0), simulator=4, incarnation=2

@@ -148,6 +148,21 @@ def test_first_failure_of_an_environment_is_logged_and_all_are_counted(caplog):
     assert record.getMessage().startswith("simulator 0, incarnation 1, failure 1; the environment is made anew")
 
 
+def test_simulator_whose_fragments_come_too_late_is_named_once_with_what_to_do(caplog):
+    slow = FakeRef()
+    batches = make_stream(slow, FakeRef(), max_lag=1, fragments=1)
+    with caplog.at_level(logging.WARNING):
+        for number in range(6):
+            batches._take()
+            version, batches.version = batches.version, batches.version + 3
+            slow.open[-1].set_value(fragment(0, number, version))
+            batches._receive([slow.open[-1]])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("simulator 0: 4 of 4 fragments came too late and were dropped, so ")
+    assert record.getMessage().endswith("max_lag=None")
+    assert batches.trained_shares()[0] == 0.0
+
+
 def test_error_without_a_note_names_the_simulator(caplog):
     simulator = FakeRef(rollout=in_turn(ZeroDivisionError("in step"), fragment(0)))
     with caplog.at_level(logging.WARNING):

@@ -102,6 +102,8 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"value_hidden": ()}, r"PPO takes hidden layers: value_hidden=\(\)"),
         ({"value_hidden": (8, 0)}, r"hidden layers have at least 1 unit: value_hidden=\(8, 0\)"),
         ({"clip_range": 0.0}, "clip_range is larger than 0: clip_range=0.0"),
+        ({"horizon_s": 0.0}, "horizon_s is larger than 0: horizon_s=0.0"),
+        ({"horizon_s": 0.5, "order": "deterministic"}, "leave out order, or horizon_s=0.5"),
         ({"on_env_error": "ignore"}, "on_env_error is 'truncate' or 'fail': on_env_error='ignore'"),
         ({"order": "any"}, "order is 'completion' or 'deterministic': order='any'"),
         ({"hidden": (8, 0)}, r"hidden layers have at least 1 unit: hidden=\(8, 0\)"),
@@ -110,6 +112,11 @@ def test_unknown_setting_is_named_with_close_matches():
 def test_senseless_values_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
         PPOSettings.preset("CartPole-v1", **override)
+
+
+def test_horizon_in_seconds_leads_to_the_order_of_completion():
+    assert PPOSettings().stream_order == "deterministic"
+    assert PPOSettings(horizon_s=0.5).stream_order == "completion"
 
 
 def test_limits_may_be_infinite():
