@@ -85,10 +85,11 @@ class Goodbye(Request[None]):
 
 @verb("preload", asked_by="a driver")
 class Preload(Request[None]):
-    """Import modules in the process that forks workers, so that later workers have them."""
+    """Import modules in the processes that fork workers, or apart in one that forks only workers that need them."""
 
     modules: list[str]
     job: JobId
+    apart: bool
 
 
 # Actors

@@ -14,7 +14,7 @@ from gymnasium import spaces  # noqa: E402
 
 import actorrt as art  # noqa: E402
 from actorrt import rl  # noqa: E402
-from tests.unit.rl.counting import AnyIdentityEnv, ImageIdentityEnv, MaskedIdentityEnv  # noqa: E402
+from tests.unit.rl.counting import AnyIdentityEnv, CameraIdentityEnv, ImageIdentityEnv, MaskedIdentityEnv  # noqa: E402
 
 SPACE = spaces.Dict({"turn": spaces.Discrete(2), "bits": spaces.MultiBinary(2), "pair": spaces.MultiDiscrete([2, 3])})
 
@@ -64,6 +64,27 @@ async def test_runs_accept_images_and_user_defined_networks(kind: Any, network: 
     assert run.steps >= before.steps + 128
     assert run.plan.policy.network == ("cnn" if network == "auto" else OwnNetwork)
     assert run.best(np.zeros((8, 8, 1), np.uint8)) in range(4)
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ES])
+async def test_runs_with_an_image_inside_a_dict_are_resumed_and_saved(kind: Any, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"hidden": (16,)}
+    settings |= (
+        {"environments": 2, "horizon": 16} if kind is rl.PPO else {"directions": 2, "normalise_observations": False}
+    )
+    async with art.Runtime(mode="local", cpus=4):
+        before = await kind(CameraIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
+        run = await kind.resume(str(tmp_path), env=CameraIdentityEnv).start(steps=before.steps + 128)
+    assert run.plan.policy.network == "cnn"
+    loaded = rl.load_policy(str(tmp_path / "best.policy"))
+    obs = {"bit": 1, "camera": np.full((8, 8, 1), 200, np.uint8)}
+    assert loaded(obs) == run.best(obs)
+    assert rl.evaluate(loaded, CameraIdentityEnv, episodes=2).returns.shape == (2,)
+
+
+def test_image_inside_a_dict_reaches_roles_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
+    algorithm = rl.PPO(CameraIdentityEnv, hidden=(8,), directory=str(tmp_path), environments=2, horizon=32)
+    assert algorithm.start(steps=128).wait().steps == 128
 
 
 def test_user_defined_network_reaches_roles_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:

@@ -20,7 +20,14 @@ from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.rollouts.sampler import Sampler
 from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
-from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, ImageIdentityEnv, MaskedIdentityEnv
+from tests.unit.rl.counting import (
+    AnyIdentityEnv,
+    BoxIdentityEnv,
+    CameraIdentityEnv,
+    IdentityEnv,
+    ImageIdentityEnv,
+    MaskedIdentityEnv,
+)
 
 SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
 
@@ -95,6 +102,14 @@ def test_identity_of_images_is_learnt_in_2000_steps(seed):
     settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
     policy = train(ImageIdentityEnv, 2_000, seed, settings, hidden=(64,), activation="relu", network="cnn")
     assert mean_return(policy, ImageIdentityEnv) >= 90.0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_identity_of_an_image_and_what_is_beside_it_is_learnt_in_3000_steps(seed):
+    limit_threads(1)
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
+    policy = train(CameraIdentityEnv, 3_000, seed, settings, hidden=(64,), activation="relu", network="cnn")
+    assert mean_return(policy, CameraIdentityEnv) >= 90.0  # with one of the two parts, 50
 
 
 @pytest.mark.parametrize("seed", range(3))

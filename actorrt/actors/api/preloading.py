@@ -7,7 +7,7 @@ from actorrt.actors.refs.operation import Operation
 from actorrt.protocol.nodes import Preload
 
 
-def preload(*modules: str) -> Operation[None]:
+def preload(*modules: str, apart: bool = False) -> Operation[None]:
     """Have the node import modules once, so that workers that start after this find them imported.
 
     This is worth it for modules that take long to import and that most actors need; if only some actors need them, give
@@ -21,6 +21,8 @@ def preload(*modules: str) -> Operation[None]:
 
     Args:
         *modules: their full names.
+        apart: whether only actors with the option `preload=modules` need them. Their processes are forked from a
+            process of the node that imports the modules. It is started now, not when the first of these actors starts.
 
     Raises:
         ValueError: an argument is not the name of a module.
@@ -32,6 +34,6 @@ def preload(*modules: str) -> Operation[None]:
     endpoint = current_endpoint()
 
     async def order() -> None:
-        await endpoint.control.request(endpoint.node, Preload(modules=list(modules), job=endpoint.job))
+        await endpoint.control.request(endpoint.node, Preload(modules=list(modules), job=endpoint.job, apart=apart))
 
     return endpoint.operate(f"the order to preload {', '.join(modules)}", order)

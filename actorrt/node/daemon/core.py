@@ -330,7 +330,7 @@ class NodeCore:
         await self.registry.children_gone(orphaned.actor)
 
     def _preload(self, _: PeerId, asked: Preload) -> None:
-        self._factory.preload(asked.modules, self.jobs.job(asked.job))
+        self._factory.preload(asked.modules, self.jobs.job(asked.job), apart=asked.apart)
 
     async def _tree(self, _: PeerId, asked: AskTree) -> ActorTree:
         workers, jobs = self.workers.all(), self.jobs.all()

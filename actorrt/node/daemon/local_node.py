@@ -112,7 +112,7 @@ class _LocalWorkers:
         peer = ids.peer()
         return PeerAddress(peer, f"memory://{peer.hex()}")
 
-    def preload(self, modules: Sequence[str], job: Job) -> None:
+    def preload(self, modules: Sequence[str], job: Job, *, apart: bool = False) -> None:
         """Do nothing: workers share the modules of this process."""
 
     async def launch(self, worker: Worker) -> None:

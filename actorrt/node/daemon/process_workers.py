@@ -58,10 +58,11 @@ class ProcessWorkers:
         peer = ids.peer()
         return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
 
-    def preload(self, modules: Sequence[str], job: Job) -> None:
+    def preload(self, modules: Sequence[str], job: Job, *, apart: bool = False) -> None:
         """Have modules imported before workers are forked; see `WorkerFactory.preload`."""
         if self._may_preload:
-            self._processes.preload(modules, job.setting.sys_path)
+            order = self._processes.prepare if apart else self._processes.preload
+            order(modules, job.setting.sys_path)
         else:
             logger.info("workers import %s themselves: this node serves other jobs, too", ", ".join(modules))
 

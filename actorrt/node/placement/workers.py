@@ -25,8 +25,8 @@ class WorkerFactory(Protocol):
     def new_peer_address(self, ids: IdSource) -> PeerAddress:
         """Return the endpoint of a new worker."""
 
-    def preload(self, modules: Sequence[str], job: Job) -> None:
-        """Import modules before later workers are launched, if that is possible."""
+    def preload(self, modules: Sequence[str], job: Job, *, apart: bool = False) -> None:
+        """Import modules before later workers are launched, if that is possible; apart: for workers that need them."""
 
     async def launch(self, worker: Worker) -> None:
         """Make the worker's process. The worker itself reports when it is ready; its end is reported to the node.

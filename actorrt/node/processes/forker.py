@@ -52,6 +52,9 @@ class ProcessFactory(Protocol):
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
         """Have modules imported before the next fork; see `Forker.preload`."""
 
+    def prepare(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
+        """Have modules imported for forks that need them; see `Forker.prepare`."""
+
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int, preload: Sequence[str] = ()) -> int:
         """Make a worker and return its process id; see `Forker.fork`."""
 
@@ -122,6 +125,13 @@ class Forker:
         """
         for zygotes in self._every():
             zygotes.preload(modules, sys_path)
+
+    def prepare(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
+        """Start the zygote of a set of modules before a worker needs it; if that fails, the next fork tries again."""
+        try:
+            self._zygotes_of(modules, sys_path).start()
+        except ActorStartError as error:
+            logger.error("%s; the next fork tries again", error)
 
     def _zygotes_of(self, modules: Sequence[str], sys_path: Sequence[str]) -> Zygotes:
         """Return the zygotes that import a set of modules before they fork."""

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, TypeVar
 
 from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
 from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.convolutions import suits_convolutions
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
-from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.factory import initial_parameters
 from actorrt.rl.policies.fine_tuning import as_policy, inherited, initial_weights, require_same
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.weights import Weights
@@ -34,7 +35,7 @@ from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
 from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
 from actorrt.rl.spaces.normaliser import Normaliser
-from actorrt.rl.spaces.spaces import is_image
+from actorrt.rl.spaces.parts import has_image
 
 A = TypeVar("A", bound="Algorithm")
 
@@ -104,19 +105,20 @@ class Algorithm:
         Raises:
             ValueError: images should be normalised, although networks scale them themselves; or the backend does not
                 support the network.
-            MissingPackageError: the network learns in torch, which is not installed.
+            MissingPackageError: the network acts or learns in torch, which is not installed.
         """
         settings = self.settings
         shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
         spec = describe(env, **shape)
         network = settings.network
         if network == "auto":
-            network = "cnn" if is_image(spec.observation) else "mlp"
-        if network != "mlp" and is_image(spec.observation) and settings.normalise_observations:
+            network = "cnn" if suits_convolutions(spec.observation) else "mlp"
+        if network != "mlp" and has_image(spec.observation) and settings.normalise_observations:
             raise ValueError("normalise_observations: networks for images scale pixels themselves")
         value_hidden = settings.value_hidden if isinstance(settings, RolloutSettings) else None
         spec = dataclasses.replace(spec, network=network, value_hidden=value_hidden)
-        if isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch":
+        learns_in_torch = isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch"
+        if learns_in_torch or network != "mlp":
             require("torch")
         return spec
 
@@ -293,4 +295,4 @@ class Algorithm:
         )
         if self._first is not None:
             return initial_weights(self._first, normaliser)
-        return Weights(0, make_policy(self.policy).init(self.seed), normaliser)
+        return Weights(0, initial_parameters(self.policy, self.seed), normaliser)

@@ -1,4 +1,4 @@
-"""Networks as `torch.nn.Module`s: a convolutional one for images, that of `numpy_policy.MlpPolicy`, and those of users.
+"""Networks as `torch.nn.Module`s: for observations with images, that of `numpy_policy.MlpPolicy`, and those of users.
 
 Importing this module imports torch.
 
@@ -16,15 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from actorrt.rl.networks.activations import LEAK
+from actorrt.rl.networks.convolutions import Convolutions, layout_of
 from actorrt.rl.networks.layout import hidden_names, parameter_shapes, value_hidden_names
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.array_spaces import Box
 from actorrt.rl.spaces.leaves import deviation_count, output_count
-from actorrt.rl.spaces.spaces import Masked, is_image
+from actorrt.rl.spaces.spaces import Composite, Masked, Space
 
-NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
-SMALL = ((16, 3, 1), (32, 3, 1))
-NATURE_SIDE, SMALL_SIDE = 36, 5  # the smallest images that are large enough for the kernels
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -34,45 +32,49 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
 }
 """torch's counterparts of `activations.ACTIVATIONS`."""
+BRIGHTEST = 255.0  # pixels are bytes
 
 
 class ConvolutionalNetwork(nn.Module):
-    """Convolutions and hidden layers that actions and values share, and one output layer for each of the two."""
+    """Convolutions of each image, hidden layers that actions and values share, and an output layer for each of both.
+
+    Parts of the observation that are no images enter the first hidden layer as they are. The order of the parameters is
+    that of `convolutions.convolution_shapes`.
+    """
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
-        shape = _image_shape(spec)
-        self.is_channel_first = shape[0] == min(shape)
-        channels, *sides = shape if self.is_channel_first else (shape[2], *shape[:2])
-        if min(sides) < SMALL_SIDE:
-            raise ValueError(f"network='cnn' takes images of {SMALL_SIDE} x {SMALL_SIDE} pixels or more, not {shape}")
+        layout = self.layout = layout_of(spec)
+        self.torsos = nn.ModuleList(map(_torso, layout.images))
         layers: list[nn.Module] = []
-        for filters, kernel, stride in NATURE if min(sides) >= NATURE_SIDE else SMALL:
-            layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
-            channels = filters
-        layers.append(nn.Flatten())
-        with torch.no_grad():
-            units = nn.Sequential(*layers)(torch.zeros(1, channels_of(shape), *sides)).shape[1]
+        units = layout.unit_count
         for hidden in spec.hidden:
             layers += [nn.Linear(units, hidden), ACTIVATIONS[spec.activation]()]
             units = hidden
-        self.torso = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(*layers)
         self.action, self.value = nn.Linear(units, output_count(spec.action)), nn.Linear(units, 1)
-        if spec.orthogonal:
-            self._begin_orthogonal()
 
-    def _begin_orthogonal(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                gain = 0.01 if module is self.action else 1.0 if module is self.value else 2.0**0.5
-                nn.init.orthogonal_(module.weight, gain)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and values for rows of features, in which pixels are 0 to 255."""
+        entering = []
+        for image, torso in zip(self.layout.images, self.torsos, strict=True):
+            pixels = features[:, image.part.columns].reshape(-1, *image.shape)
+            if image.holds_bytes:
+                pixels = pixels * (1.0 / BRIGHTEST)
+            entering.append(torso(pixels if image.is_channel_first else pixels.permute(0, 3, 1, 2)))
+        entering += [features[:, part.columns] for part in self.layout.rest]
+        hidden = self.hidden(torch.cat(entering, 1) if len(entering) > 1 else entering[0])
+        return self.action(hidden), self.value(hidden).squeeze(1)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs and values for images in their own shape, scaled to 0 to 1."""
-        passed = self.torso(image if self.is_channel_first else image.permute(0, 3, 1, 2))
-        return self.action(passed), self.value(passed).squeeze(1)
+
+def _torso(image: Convolutions) -> nn.Sequential:
+    """Make the convolutions of one image."""
+    layers: list[nn.Module] = []
+    channels = image.channels
+    for filters, kernel, stride in image.layers:
+        layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
+        channels = filters
+    return nn.Sequential(*layers, nn.Flatten())
 
 
 class MlpNetwork(nn.Module):
@@ -109,18 +111,6 @@ class MlpNetwork(nn.Module):
 BUILT_IN = {"cnn": ConvolutionalNetwork, "mlp": MlpNetwork}
 
 
-def channels_of(shape: tuple[int, ...]) -> int:
-    """Return the number of channels of an image of this shape: the smaller of its first and last dimension."""
-    return shape[0] if shape[0] == min(shape) else shape[2]
-
-
-def _image_shape(spec: PolicySpec) -> tuple[int, ...]:
-    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
-    if not isinstance(inner, Box) or len(inner.shape) != 3:
-        raise ValueError(f"network='cnn' takes observations of three dimensions, not {inner}")
-    return inner.shape
-
-
 def make_module(spec: PolicySpec) -> nn.Module:
     """Make the network of a policy.
 
@@ -142,9 +132,8 @@ def make_module(spec: PolicySpec) -> nn.Module:
 
 def _try_out(spec: PolicySpec, module: nn.Module) -> None:
     """Check the shapes that a user's module returns for two observations; losses would broadcast wrong ones."""
-    observations, _ = inputs(spec, torch.zeros(2, spec.observation.feature_count))
     with torch.no_grad():
-        made = module(observations)
+        made = module(observations(spec, torch.zeros(2, spec.input_count)))
     shapes = [tuple(part.shape) for part in made] if isinstance(made, tuple | list) else [tuple(made.shape)]
     expected = (2, output_count(spec.action))
     if len(shapes) != 2 or shapes[0] != expected or shapes[1] not in ((2,), (2, 1)):
@@ -177,8 +166,30 @@ def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None
 
 
 def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
-    """Return the module's input for rows of features (rows for an MLP, else observations), and the mask or None."""
+    """Return the module's input for rows of features, and the mask or None.
+
+    Built-in networks take the rows; a network of a user's own takes observations in their own form, with images scaled
+    to 0 to 1.
+    """
     seen = features[:, : spec.input_count]
     mask = features[:, spec.input_count :] if spec.mask_count else None
-    seen = seen.float() * (1.0 / 255.0) if is_image(spec.observation) else seen.float()
-    return seen if spec.network == "mlp" else spec.observation.decode(seen), mask
+    return seen.float() if isinstance(spec.network, str) else observations(spec, seen), mask
+
+
+def observations(spec: PolicySpec, features: Tensor) -> Any:
+    """Return observations in their own form, with images scaled to 0 to 1, for rows of features without a mask."""
+    return _scaled(spec.observation, spec.observation.decode(features.float()))
+
+
+def _scaled(space: Space, values: Any) -> Any:
+    match space:
+        case Masked(observation=observation):
+            return _scaled(observation, values)
+        case Composite(parts=parts, names=None):
+            return tuple(_scaled(part, value) for part, value in zip(parts, values, strict=True))
+        case Composite(parts=parts, names=names):
+            return {name: _scaled(part, values[name]) for name, part in zip(names or (), parts, strict=True)}
+        case Box(is_image=True):
+            return values * (1.0 / BRIGHTEST)
+        case _:
+            return values

@@ -55,9 +55,9 @@ class TorchNetwork:
         Returns:
             The parameters of the distributions of actions, (batch, outputs), and the values, (batch,).
         """
-        observations, mask = inputs(self.spec, self.place(features))
+        entering, mask = inputs(self.spec, self.place(features))
         with torch.set_grad_enabled(learns):
-            outputs, value = self.module(observations)
+            outputs, value = self.module(entering)
             if mask is not None:
                 outputs = outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
             self._recorded = outputs, value.reshape(-1)

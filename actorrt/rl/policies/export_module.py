@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actorrt.rl.networks.torch_modules import make_module, tie
+from actorrt.rl.networks.torch_modules import make_module, observations, tie
 from actorrt.rl.policies.protocols import StorablePolicy
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
 from actorrt.rl.spaces.leaves import Leaf, leaves
 from actorrt.rl.spaces.normaliser import LIMIT
 from actorrt.rl.spaces.sampling import FORBIDDEN
-from actorrt.rl.spaces.spaces import Masked, is_image
+from actorrt.rl.spaces.spaces import is_image, unmasked
 
 OPSET = 18  # the oldest version that torch writes
 
@@ -49,11 +49,9 @@ class Acting(nn.Module):
     def forward(self, observation: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Return actions for a batch of observations, or of features if observations are not one array."""
         features = observation.flatten(1).float()
-        if is_image(self._spec.observation):
-            features = features * (1.0 / 255.0)
         if self._normalises:
             features = ((features - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
-        outputs, _ = self._module(self._spec.observation.decode(features))
+        outputs, _ = self._module(observations(self._spec, features))
         if action_mask is not None:
             outputs = torch.where(action_mask > 0.5, outputs, torch.tensor(float(FORBIDDEN)))
         return self._action(outputs)
@@ -84,7 +82,7 @@ def export_module(policy: StorablePolicy, path: str) -> None:
         ValueError: torch's exporter can't trace the network; the exporter's error is the cause.
     """
     spec = policy.spec
-    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
+    inner = unmasked(spec.observation)
     shape = inner.shape if isinstance(inner, Box) else (spec.input_count,)
     kind = torch.uint8 if is_image(inner) else torch.float32
     given: dict[str, Tensor] = {"observation": torch.zeros(2, *shape, dtype=kind)}

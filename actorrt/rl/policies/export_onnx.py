@@ -6,6 +6,7 @@ Graphs of built-in networks are built here, without torch's exporter; modules of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from actorrt.rl.policies.protocols import StorablePolicy
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
 from actorrt.rl.spaces.leaves import Leaf, leaves, row_shape
 from actorrt.rl.spaces.normaliser import LIMIT
+from actorrt.rl.spaces.parts import ArrayPart
 from actorrt.rl.spaces.sampling import FORBIDDEN
-from actorrt.rl.spaces.spaces import Masked, is_image
+from actorrt.rl.spaces.spaces import is_image, unmasked
 
 OPSET = 17
 
@@ -69,7 +71,7 @@ def export_onnx(policy: StorablePolicy, path: str) -> None:
     from onnx import TensorProto, helper
 
     spec, graph = policy.spec, Graph()
-    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
+    inner = unmasked(spec.observation)
     is_box = isinstance(inner, Box)
     shape: list[Any] = ["N", *inner.shape] if isinstance(inner, Box) else ["N", spec.input_count]
     kind = TensorProto.UINT8 if is_image(inner) and spec.network != "mlp" else TensorProto.FLOAT
@@ -127,18 +129,40 @@ def _activated(graph: Graph, activation: str, passed: str) -> str:
 
 def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str:
     import torch
-    from torch import nn
 
-    from actorrt.rl.networks.torch_modules import ACTIVATIONS, make_module, tie
+    from actorrt.rl.networks.torch_modules import make_module, tie
 
-    kinds = {type(make()): name for name, make in ACTIVATIONS.items()}
     module: Any = make_module(policy.spec)
     tie(module, torch.from_numpy(np.array(policy.parameters, np.float32)))
-    passed = graph.add("Cast", observation, to=1)
-    passed = graph.add("Mul", passed, graph.constant(np.float32(1.0 / 255.0)))
-    if not module.is_channel_first:
-        passed = graph.add("Transpose", passed, perm=[0, 3, 1, 2])
-    for layer in [*module.torso, module.action]:
+    rows = graph.add("Cast", observation, to=1)
+    is_alone = isinstance(unmasked(policy.spec.observation), Box)
+    entering = []
+    for image, torso in zip(module.layout.images, module.torsos, strict=True):
+        passed = rows if is_alone else _columns(graph, rows, image.part)
+        passed = graph.add("Reshape", passed, graph.constant(np.array([-1, *image.shape], np.int64)))
+        if image.holds_bytes:
+            passed = graph.add("Mul", passed, graph.constant(np.float32(1.0 / 255.0)))
+        if not image.is_channel_first:
+            passed = graph.add("Transpose", passed, perm=[0, 3, 1, 2])
+        entering.append(_layers(graph, passed, torso))
+    entering += [_columns(graph, rows, part) for part in module.layout.rest]
+    hidden = graph.add("Concat", *entering, axis=1) if len(entering) > 1 else entering[0]
+    return _layers(graph, hidden, [*module.hidden, module.action])
+
+
+def _columns(graph: Graph, rows: str, part: ArrayPart) -> str:
+    """Return the columns of one part of the observation."""
+    bounds = (graph.constant(np.array([at], np.int64)) for at in (part.start, part.start + part.width, 1))
+    return graph.add("Slice", rows, *bounds)
+
+
+def _layers(graph: Graph, passed: str, layers: Iterable[Any]) -> str:
+    from torch import nn
+
+    from actorrt.rl.networks.torch_modules import ACTIVATIONS
+
+    kinds = {type(make()): name for name, make in ACTIVATIONS.items()}
+    for layer in layers:
         if isinstance(layer, nn.Conv2d):
             weights = [graph.constant(each.detach().numpy()) for each in layer.parameters()]
             passed = graph.add("Conv", passed, *weights, strides=list(layer.stride))

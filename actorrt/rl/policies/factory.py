@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.initial import initial_convolutional
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.policies.policy import FlatPolicy
@@ -28,6 +29,16 @@ def make_policy(
 
         kind = TorchPolicy
     return kind(spec, parameters, version, normaliser)
+
+
+def initial_parameters(spec: PolicySpec, seed: int) -> Array:
+    """Draw the initial parameters of the policy that the spec describes; only for a user's network this imports torch.
+
+    Raises:
+        MissingPackageError: the network needs torch, which is not installed.
+        ValueError: the observations do not fit the network.
+    """
+    return initial_convolutional(spec, seed) if spec.network == "cnn" else make_policy(spec).init(seed)
 
 
 def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.networks.activations import ACTIVATIONS
+from actorrt.rl.networks.initial import ACTION_GAIN, HIDDEN_GAIN, orthogonal
 from actorrt.rl.networks.layout import hidden_names, parameter_views, value_hidden_names
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.sampling import masked, most_likely, sample
-
-HIDDEN_GAIN = float(np.sqrt(2.0))
-ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
 
 
 class LinearPolicy(FlatPolicy):
@@ -66,9 +64,9 @@ class MlpPolicy(FlatPolicy):
         if self.spec.orthogonal:
             for name in (*self._names, *self._value_names):
                 for network in views[name]:
-                    network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
-            views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
-            views["value"][:] = _orthogonal(rng, views["value"].shape)
+                    network[:] = HIDDEN_GAIN * orthogonal(rng, network.shape)
+            views["action"][:] = ACTION_GAIN * orthogonal(rng, views["action"].shape)
+            views["value"][:] = orthogonal(rng, views["value"].shape)
         else:  # the initial weights of torch.nn.Linear
             for name in (*self._names, *self._value_names, "action", "value"):
                 limit = 1.0 / math.sqrt(views[name].shape[-2])
@@ -122,11 +120,3 @@ class MlpPolicy(FlatPolicy):
         for name in self._value_names:
             valued = self._activate(valued @ layers[name] + layers[name + "_bias"])
         return hidden[0], valued[0]
-
-
-def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    rows, columns = shape
-    gaussian = rng.standard_normal((max(rows, columns), min(rows, columns)))
-    q, r = np.linalg.qr(gaussian)
-    q = q * np.sign(np.diag(r))
-    return np.asarray(q.T if rows < columns else q, np.float32)

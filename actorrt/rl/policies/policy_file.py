@@ -50,6 +50,11 @@ class StoredPolicy(NamedTuple):
     version: int
     normaliser: Normaliser | None
 
+    @property
+    def architecture(self) -> str:
+        """As the policy's class has it."""
+        return "torch" if self.spec.network != "mlp" else "mlp" if self.spec.hidden else "linear"
+
 
 def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
     """Read what `save_policy` wrote.

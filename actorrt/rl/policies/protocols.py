@@ -44,7 +44,14 @@ class StorablePolicy(Protocol):
     @property
     def architecture(self) -> str: ...
 
-    spec: PolicySpec
-    parameters: Array
-    version: int
-    normaliser: Normaliser | None
+    @property
+    def spec(self) -> PolicySpec: ...
+
+    @property
+    def parameters(self) -> Array: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def normaliser(self) -> Normaliser | None: ...

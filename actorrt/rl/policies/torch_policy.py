@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from actorrt.rl.networks.initial import initial_convolutional
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.networks.torch_modules import flatten, inputs, make_module, parameter_count, tie
 from actorrt.rl.policies.policy import FlatPolicy
@@ -41,11 +42,17 @@ class TorchPolicy(FlatPolicy):
         self.parameters, self.version, self.normaliser = parameters, version, normaliser
 
     def init(self, seed: int) -> Array:
-        """Make a new network with this seed, use its parameters from now on, and return the flat vector."""
+        """Draw initial parameters, use them from now on, and return the flat vector."""
+        flat = self._drawn(seed)
+        self.set_parameters(flat, 0, self.normaliser)
+        return flat
+
+    def _drawn(self, seed: int) -> Array:
+        if self.spec.network == "cnn":
+            return initial_convolutional(self.spec, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             flat: Array = flatten(self.spec, make_module(self.spec)).numpy()
-        self.set_parameters(flat, 0, self.normaliser)
         return flat
 
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -65,7 +72,7 @@ class TorchPolicy(FlatPolicy):
 
     @torch.no_grad()
     def _forward(self, features: Array) -> tuple[Array, Array]:
-        observations, mask = inputs(self.spec, torch.from_numpy(np.ascontiguousarray(features)))
-        outputs, value = self._module(observations)
+        entering, mask = inputs(self.spec, torch.from_numpy(np.ascontiguousarray(features)))
+        outputs, value = self._module(entering)
         result: Array = outputs.numpy()
         return result if mask is None else masked(result, mask.numpy()), value.reshape(-1).numpy()

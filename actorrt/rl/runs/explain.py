@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from actorrt.rl.networks.convolutions import layout_of
 from actorrt.rl.networks.network import backend_of
+from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.spaces.fit import in_words
+from actorrt.rl.spaces.spaces import Composite, unmasked
 
 
 class Explanation(str):
@@ -53,7 +56,7 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     spec = plan.policy
     yield "observation", in_words(spec.observation)
     yield "action", in_words(spec.action)
-    kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "custom")
+    kind = describe_network(spec)
     layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
     if spec.value_hidden is not None:
         layers += f", for values of {' and '.join(map(str, spec.value_hidden))} units"
@@ -64,6 +67,18 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; {acts}"
     scaled = [name for name in ("observations", "rewards") if getattr(settings, f"normalise_{name}")]
     yield "normalises", " and ".join(scaled) or "nothing"
+
+
+def describe_network(spec: PolicySpec) -> str:
+    """Return the kind of a network in a few words."""
+    if not isinstance(spec.network, str):
+        return getattr(spec.network, "__name__", "custom")
+    if spec.network == "mlp" or not isinstance(unmasked(spec.observation), Composite):
+        return spec.network
+    layout = layout_of(spec)
+    images, rest = ([part.name for part in parts] for parts in ([each.part for each in layout.images], layout.rest))
+    beside = f", beside {' and '.join(rest)}" if rest else ""
+    return f"{spec.network} with convolutions of {' and '.join(images)}{beside}"
 
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
 from actorrt.rl.rollouts.environment import EnvMaker, id_of
 from actorrt.rl.runs.plan import Plan
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
 
 GYMNASIUM_OWN = "gymnasium.envs."
 WITH_TORCH = ("actorrt.rl.policies.torch_policy", "actorrt.rl.networks.torch_network")
@@ -39,6 +41,17 @@ def imported_by_roles(env: EnvMaker) -> list[str]:
 def imported_to_act(spec: PolicySpec) -> tuple[str, ...]:
     """Return the modules with which a role that acts is forked: those of torch, if the policy acts in torch."""
     return () if spec.network == "mlp" else WITH_TORCH
+
+
+def imported_to_learn(plan: Plan) -> tuple[str, ...]:
+    """Return the modules with which the learner is forked: those of torch, if it learns in torch."""
+    is_learner = isinstance(plan.settings, RolloutSettings)
+    return WITH_TORCH if is_learner and backend_of(plan.policy, plan.settings.backend) == "torch" else ()
+
+
+def imported_apart(plan: Plan) -> tuple[str, ...]:
+    """Return the modules with which only some roles of a run are forked."""
+    return imported_to_act(plan.policy) or imported_to_learn(plan)
 
 
 class RoleSupervisor(art.Supervisor):

@@ -21,6 +21,7 @@ from actorrt.rl.foundation.checks import require_whole
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.policies.policy_file import StoredPolicy, save_policy
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.records.run_record import RunRecord
@@ -29,7 +30,9 @@ from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs import interrupts, picture
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.role_supervisor import imported_by_roles
+from actorrt.rl.runs.role_supervisor import imported_apart, imported_by_roles
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
 from actorrt.rl.views import curve, notebook
 from actorrt.rl.views.csv_file import write_csv
 from actorrt.rl.views.video import Video, film
@@ -157,6 +160,9 @@ class Run:
             await self._callbacks.tell("on_end")
 
     async def _improve(self) -> None:
+        apart = imported_apart(self.plan)
+        if apart:
+            art.preload(*apart, apart=True)  # first, because torch takes longest
         art.preload(*imported_by_roles(self.plan.environment))
         try:
             await self._loop.run(self._should_end)
@@ -164,7 +170,7 @@ class Run:
             if not self._is_killed:
                 raise
         if self._selection.best is not None:
-            self.best.save(self._path(None, BEST_FILE))
+            save_policy(StoredPolicy(self.plan.policy, *self._best_weights()), self._path(None, BEST_FILE))
 
     def _should_end(self) -> bool:
         if self._is_stopping:
@@ -338,11 +344,14 @@ class Run:
         Raises:
             LookupError: no evaluation has ended yet.
         """
+        return make_policy(self.plan.policy, *self._best_weights())
+
+    def _best_weights(self) -> tuple[Array, int, Normaliser | None]:
         best = self._selection.best
         if best is None:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
         version, parameters, normaliser = best.weights
-        return make_policy(self.plan.policy, parameters, version, normaliser)
+        return parameters, version, normaliser
 
     def video(self, path: str | None = None, *, seed: int = 1) -> Video:
         """Film an episode of the best policy; a notebook shows it.

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.foundation.failures import GroupLostError, is_from_user_code
-from actorrt.rl.networks.network import backend_of
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -24,7 +23,7 @@ from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.role_supervisor import WITH_TORCH, RoleSupervisor, imported_to_act
+from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act, imported_to_learn
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts new episodes when the run is resumed
@@ -61,9 +60,7 @@ class Learners(art.Supervisor):
         for rank in range(plan.settings.learners):
             place = {"rank": rank, "count": plan.settings.learners}
             options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, "crash_on": GroupLostError}
-            options |= self._reservation()
-            if backend_of(plan.policy, plan.settings.backend) == "torch":
-                options["preload"] = WITH_TORCH
+            options |= self._reservation() | {"preload": imported_to_learn(plan)}
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
 
     def _reservation(self) -> dict[str, Any]:

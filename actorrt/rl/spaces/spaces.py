@@ -194,9 +194,14 @@ def mask_rows(mask: Any) -> Array:
     return rows.reshape(len(rows), -1)
 
 
+def unmasked(observation: Space) -> Space:
+    """Return the space of an observation apart from its mask."""
+    return observation.observation if isinstance(observation, Masked) else observation
+
+
 def is_image(observation: Space) -> bool:
     """Whether an observation, apart from its mask, is an image."""
-    inner = observation.observation if isinstance(observation, Masked) else observation
+    inner = unmasked(observation)
     return isinstance(inner, Box) and inner.is_image
 
 

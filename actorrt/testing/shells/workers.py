@@ -52,7 +52,7 @@ class SimulatedWorkers:
         self._count += 1
         return PeerAddress(ids.peer(), f"{SCHEME}{self._daemon.name}/worker-{self._count}")
 
-    def preload(self, modules: Sequence[str], job: Job) -> None:
+    def preload(self, modules: Sequence[str], job: Job, *, apart: bool = False) -> None:
         """Do nothing: all processes share their modules."""
 
     async def launch(self, worker: Worker) -> None:

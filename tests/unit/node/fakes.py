@@ -59,8 +59,8 @@ class FakeFactory:
         peer = ids.peer()
         return PeerAddress(peer, f"memory://{peer.hex()}")
 
-    def preload(self, modules: list[str], job: Any) -> None:
-        self.preloaded.append((modules, job))
+    def preload(self, modules: list[str], job: Any, *, apart: bool) -> None:
+        self.preloaded.append((modules, job, apart))
 
     async def launch(self, worker: Any) -> None:
         self.launched.append(worker)

@@ -173,7 +173,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (nodes.Detach(job=JOB), None),
     (nodes.AttachWorker(pid=1), None),
     (nodes.Goodbye(), None),
-    (nodes.Preload(modules=["json"], job=JOB), None),
+    (nodes.Preload(modules=["json"], job=JOB, apart=True), None),
     (nodes.LookUp(namespace="default", name="x", timeout_s=0), CARD),
     (nodes.Orphaned(actor=ACTOR), None),
     (nodes.RestartChildren(supervisor=OTHER, actors=[ACTOR]), None),

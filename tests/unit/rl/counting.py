@@ -141,6 +141,33 @@ class BoxIdentityEnv(gymnasium.Env[Any, Any]):
         return self._target(), reward, False, self._count == 100, {}
 
 
+class CameraIdentityEnv(gymnasium.Env[Any, Any]):
+    """Shows an image with a bright half and a bit, and pays 1 for the number that they make; cut after 100 steps."""
+
+    def __init__(self) -> None:
+        camera = spaces.Box(0, 255, (8, 8, 1), np.uint8)
+        self.observation_space = spaces.Dict({"bit": spaces.Discrete(2), "camera": camera})
+        self.action_space = spaces.Discrete(4)
+        self._count = 0
+
+    def _shown(self) -> Any:
+        self._target = int(self.np_random.integers(4))
+        half, bit = divmod(self._target, 2)
+        camera = np.zeros((8, 8, 1), np.uint8)
+        camera[4 * half : 4 * half + 4] = 200
+        return {"bit": bit, "camera": camera}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._shown(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(action == self._target)
+        self._count += 1
+        return self._shown(), reward, False, self._count == 100, {}
+
+
 class ImageIdentityEnv(gymnasium.Env[Any, Any]):
     """Shows a bright quarter of a small image, and pays 1 for its number; cut after 100 steps."""
 

@@ -131,10 +131,10 @@ async def test_workers_and_strangers_are_no_drivers_and_no_workers(node: CoreNod
 
 async def test_modules_are_preloaded_for_a_job_that_runs(node: CoreNode) -> None:
     driver, job_id = await node.driver()
-    await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=job_id))
-    assert node.factory.preloaded == [(["json"], node.core.jobs.job(job_id))]
+    await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=job_id, apart=False))
+    assert node.factory.preloaded == [(["json"], node.core.jobs.job(job_id), False)]
     with pytest.raises(errors.ActorStartError, match="has ended: nothing can be started in it"):
-        await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=IDS.job()))
+        await driver.control.request(node.core.peer_address, Preload(modules=["json"], job=IDS.job(), apart=False))
 
 
 async def test_envelope_that_is_not_for_a_node_is_dropped_with_a_warning(

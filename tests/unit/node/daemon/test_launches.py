@@ -34,7 +34,7 @@ class Factory:
     def new_peer_address(self, ids):
         return PeerAddress(ids.peer(), "memory://worker")
 
-    def preload(self, modules, job):
+    def preload(self, modules, job, *, apart=False):
         raise AssertionError("nothing is preloaded here")
 
     async def launch(self, worker):

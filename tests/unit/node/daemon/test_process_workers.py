@@ -45,6 +45,7 @@ class Processes:
     def __init__(self) -> None:
         self.configs: list[dict[str, Any]] = []
         self.preloaded: list[Any] = []
+        self.prepared: list[Any] = []
         self.preloaded_to_fork: Sequence[str] = ()
         self.on_exit: Callable[[ProcessExit], None] | None = None
         self.fork_error: Exception | None = None
@@ -54,6 +55,9 @@ class Processes:
 
     def preload(self, modules: Any, sys_path: Any) -> None:
         self.preloaded.append((modules, sys_path))
+
+    def prepare(self, modules: Any, sys_path: Any) -> None:
+        self.prepared.append((modules, sys_path))
 
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int, preload: Sequence[str] = ()) -> int:
         self.configs.append(config)
@@ -213,6 +217,8 @@ async def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself
     for node in (alone, shared):
         node.factory.preload(["gymnasium", "json"], JOB)
     assert (alone.processes.preloaded, shared.processes.preloaded) == ([(["gymnasium", "json"], ["/code"])], [])
+    alone.factory.preload(["torch"], JOB, apart=True)
+    assert (alone.processes.prepared, len(alone.processes.preloaded)) == ([(["torch"], ["/code"])], 1)
     for node, expected in ((alone, ("torch",)), (shared, ())):
         worker = node.worker()
         worker.preload = ("torch",)

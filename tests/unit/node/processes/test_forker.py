@@ -448,3 +448,17 @@ async def test_end_of_a_worker_is_told_to_every_zygote_and_the_close_ends_them_a
     assert [zygote.kills_count for zygote in world.zygotes] == [1, 0, 1]
     with pytest.raises(RuntimeStateError, match="no more workers are started"):
         await world.forker.fork({}, 1, 2, ["another"])
+
+
+async def test_zygote_of_a_set_is_started_before_a_worker_needs_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.start_error = OSError(24, "no descriptors")
+    world.forker.prepare(["torch"], ["/code"])
+    assert caplog.messages == ["the zygote can't be started: [Errno 24] no descriptors; the next fork tries again"]
+    world.start_error = None
+    world.forker.prepare(["torch"], ["/code"])
+    assert [asked["module"] for asked in world.zygote.asked("preload")] == ["torch"]
+    forking = await world.fork("torch", sys_path=["/code"])
+    world.zygote.forks(0, 50)
+    assert (await forking, len(world.zygotes)) == (50, 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,10 +14,11 @@ torch.set_num_threads(1)
 from torch import nn  # noqa: E402
 
 from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
+from actorrt.rl.networks.convolutions import convolution_shapes, layout_of  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network, make_network  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
-from actorrt.rl.networks.torch_modules import channels_of  # noqa: E402
+from actorrt.rl.networks.torch_modules import make_module  # noqa: E402
 from actorrt.rl.networks.torch_network import TorchNetwork  # noqa: E402
 from actorrt.rl.policies.factory import load_policy, make_policy  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
@@ -28,6 +32,11 @@ BACKENDS = ("numpy", "torch")
 PIXELS = Box((9, 8, 3), (0.0,) * 216, (255.0,) * 216, "uint8")
 VECTOR = Box((4,), (-1.0,) * 4, (1.0,) * 4)
 BOTH = Composite((VECTOR, Discrete(3)), ("position", "kind"))
+
+
+WIDE = Box((3, 12, 10), (0.0,) * 360, (255.0,) * 360, "uint8")
+BOARD = Box((3, 3, 2), (0.0,) * 18, (1.0,) * 18, "uint8")
+SEEN = Composite((VECTOR, PIXELS, Composite((Discrete(3), WIDE, BOARD))), ("position", "camera", "more"))
 
 
 class OwnNetwork(nn.Module):
@@ -47,6 +56,8 @@ SPECS = {
     "cnn": PolicySpec("", PIXELS, Discrete(3), (16,), "relu", "cnn"),
     "continuous": PolicySpec("", PIXELS, Box((2,), (-1.0,) * 2, (1.0,) * 2), (16,), "tanh", "cnn", False, -0.5),
     "masked": PolicySpec("", Masked(PIXELS, 3, "observation"), Discrete(3), (16,), "relu", "cnn"),
+    "seen": PolicySpec("", SEEN, Discrete(3), (16,), "relu", "cnn"),
+    "seen, masked": PolicySpec("", Masked(SEEN, 3), Discrete(3), (16, 8), "tanh", "cnn", False),
     "own": PolicySpec("", BOTH, Box((2,), (-1.0,) * 2, (1.0,) * 2), network=OwnNetwork),
 }
 
@@ -56,6 +67,11 @@ def draw_features(spec, count, rng):
         return np.concatenate([rng.standard_normal((count, 4)), np.eye(3)[rng.integers(3, size=count)]], axis=1).astype(
             np.float32
         )
+    if spec.observation is SEEN or (spec.mask_count and spec.observation.observation is SEEN):
+        columns = (rng.standard_normal((count, 4)), rng.integers(256, size=(count, 216)), np.eye(3)[[1] * count])
+        columns += (rng.integers(256, size=(count, 360)), rng.integers(2, size=(count, 18)))
+        columns += (np.tile([[1, 0, 1]], (count, 1)),) if spec.mask_count else ()
+        return np.concatenate(columns, axis=1).astype(np.float32)
     pixels = rng.integers(256, size=(count, 216)).astype(spec.feature_dtype)
     if spec.mask_count:
         return np.concatenate([pixels, np.tile(np.array([[1, 0, 1]], pixels.dtype), (count, 1))], axis=1)
@@ -161,16 +177,19 @@ def test_pixels_stay_bytes_until_the_network_scales_them():
     assert features.shape == (2, 216)
     seen = []
     module = make_network(spec, make_policy(spec).init(0)).module
-    module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    module.torsos[0].register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     module_input = make_policy(spec)
     module_input._module = module
     module_input.values(features)
-    assert seen[0].shape == (2, 9, 8, 3)
+    assert seen[0].shape == (2, 3, 9, 8)
     assert float(seen[0].max()) == 1.0
 
 
 def test_the_smallest_side_of_an_image_is_its_channels():
-    assert channels_of((84, 84, 4)) == channels_of((4, 84, 84)) == 4
+    for shape in ((84, 84, 4), (4, 84, 84)):
+        image = Box(shape, (0.0,) * 28224, (255.0,) * 28224, "uint8")
+        (convolutions,) = layout_of(PolicySpec("", image, Discrete(2), network="cnn")).images
+        assert (convolutions.channels, convolutions.sides) == (4, (84, 84))
 
 
 def test_large_images_pass_the_network_of_the_dqn_paper():
@@ -182,8 +201,9 @@ def test_large_images_pass_the_network_of_the_dqn_paper():
     assert policy.values(np.zeros((2, 28224), np.uint8)).shape == (2,)
 
 
-def test_one_seed_gives_one_network():
-    first, second, other = (make_policy(SPECS["own"]).init(seed) for seed in (5, 5, 6))
+@pytest.mark.parametrize("name", ["cnn", "seen", "own"])
+def test_one_seed_gives_one_network(name):
+    first, second, other = (make_policy(SPECS[name]).init(seed) for seed in (5, 5, 6))
     assert (first == second).all()
     assert (first != other).any()
 
@@ -264,7 +284,7 @@ def test_images_smaller_than_the_kernels_are_refused():
 
 
 def test_convolutions_of_vectors_are_refused():
-    with pytest.raises(ValueError, match="network='cnn' takes observations of three dimensions"):
+    with pytest.raises(ValueError, match="network='cnn' takes observations with an image of three dimensions"):
         make_policy(PolicySpec("", VECTOR, Discrete(2), network="cnn"))
 
 
@@ -308,3 +328,130 @@ def test_mlp_of_any_depth_agrees_with_torchs_modules(hidden, activation):
         torch.testing.assert_close(gradient["hidden_1"][index], tower[0].weight.grad.T, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(gradient["hidden_1_bias"][index, 0], tower[0].bias.grad, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradient["value"], towers[1][-1].weight.grad.T, rtol=1e-4, atol=1e-5)
+
+
+# Images inside of a Dict or a Tuple
+
+
+def reference_outputs(spec, flat, obs):
+    """The outputs and values of a batch of `SEEN`, written out with torch's functions from the paper's description."""
+    taken = iter(np.split(flat, np.cumsum([int(np.prod(shape)) for shape in convolution_shapes(spec).values()])[:-1]))
+    shapes = iter(convolution_shapes(spec).values())
+
+    def layer():
+        return [torch.from_numpy(next(taken).reshape(next(shapes))) for _ in range(2)]
+
+    entering = []
+    for pixels in (obs["camera"].transpose(0, 3, 1, 2), obs["more"][1]):
+        passed = torch.from_numpy(pixels.astype(np.float32)) / 255.0
+        for _ in range(2):
+            passed = nn.functional.relu(nn.functional.conv2d(passed, *layer()))
+        entering.append(passed.flatten(1))
+    for plain in (obs["position"], np.eye(3)[obs["more"][0]], obs["more"][2].reshape(len(obs["position"]), -1)):
+        entering.append(torch.from_numpy(plain.astype(np.float32)))
+    hidden = torch.cat(entering, 1)
+    for _ in spec.hidden:
+        hidden = torch.tanh(nn.functional.linear(hidden, *layer()))
+    return nn.functional.linear(hidden, *layer()), nn.functional.linear(hidden, *layer())[:, 0]
+
+
+def draw_seen(count, rng):
+    return {
+        "position": rng.standard_normal((count, 4)).astype(np.float32),
+        "camera": rng.integers(256, size=(count, 9, 8, 3)).astype(np.uint8),
+        "more": (
+            rng.integers(3, size=count),
+            rng.integers(256, size=(count, 3, 12, 10)).astype(np.uint8),
+            rng.integers(2, size=(count, 3, 3, 2)).astype(np.uint8),
+        ),
+    }
+
+
+def test_each_image_passes_convolutions_and_all_other_parts_enter_beside_them():
+    spec = PolicySpec("", SEEN, Discrete(3), (16, 8), "tanh", "cnn", False)
+    policy = make_policy(spec)
+    flat = policy.init(2)
+    obs = draw_seen(7, np.random.default_rng(0))
+    outputs, value = reference_outputs(spec, flat, obs)
+    found = make_network(spec, flat).forward(policy.features(obs), learns=False)
+    np.testing.assert_allclose(found[0], outputs.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[1], value.numpy(), rtol=1e-4, atol=1e-5)
+    assert policy(obs).tolist() == outputs.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_initial_parameters_are_those_that_torch_would_draw(orthogonal):
+    spec = PolicySpec("", SEEN, Box((2,), (-1.0,) * 2, (1.0,) * 2), (16,), "relu", "cnn", orthogonal, -0.5)
+    flat = make_policy(spec).init(0)
+    module = make_module(spec)
+    shapes = [tuple(parameter.shape) for parameter in module.parameters()]
+    assert shapes == list(convolution_shapes(spec).values())
+    assert flat[-2:].tolist() == [-0.5, -0.5]
+    start, limit = 0, 0.0
+    for name, shape in convolution_shapes(spec).items():
+        end = start + int(np.prod(shape))
+        drawn = flat[start:end].reshape(shape[0], -1)
+        start = end
+        if not orthogonal:
+            limit = limit if name.endswith("_bias") else 1.0 / np.sqrt(drawn.shape[1])
+            assert 0.0 < np.abs(drawn).max() <= limit
+            assert drawn.size < 16 or np.abs(drawn).max() > 0.8 * limit
+        elif name.endswith("_bias"):
+            assert not drawn.any()
+        else:
+            gain = {"action": 0.01, "value": 1.0}.get(name, np.sqrt(2.0))
+            small = drawn if drawn.shape[0] <= drawn.shape[1] else drawn.T
+            np.testing.assert_allclose(small @ small.T, gain**2 * np.eye(len(small)), atol=1e-4 * gain)
+
+
+def test_drawing_parameters_of_convolutions_imports_no_torch():
+    program = """
+import sys
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import initial_parameters
+from actorrt.rl.spaces.array_spaces import Box, Discrete
+image = Box((84, 84, 4), (0.0,) * 28224, (255.0,) * 28224, "uint8")
+print(len(initial_parameters(PolicySpec("", image, Discrete(6), (512,), "relu", "cnn"), 0)), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "1687719 False\n"
+
+
+def test_networks_of_ones_own_see_images_of_a_dict_scaled():
+    seen = []
+
+    class Own(nn.Module):
+        def __init__(self, spec):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, obs):
+            seen.append(obs)
+            return self.layer(obs["position"]), self.layer(obs["position"])[:, 0]
+
+    policy = make_policy(PolicySpec("", SEEN, Discrete(3), network=Own))
+    obs = draw_seen(2, np.random.default_rng(0))
+    policy(obs)
+    camera, wide = seen[-1]["camera"], seen[-1]["more"][1]
+    np.testing.assert_allclose(camera.numpy(), obs["camera"] / 255.0, rtol=1e-6)
+    np.testing.assert_allclose(wide.numpy(), obs["more"][1] / 255.0, rtol=1e-6)
+    np.testing.assert_allclose(seen[-1]["position"].numpy(), obs["position"])
+
+
+def test_mlp_over_pixels_learns_in_torch_what_it_acts_on():
+    spec = PolicySpec("", PIXELS, Discrete(3), (16,))
+    policy = make_policy(spec)
+    network = make_network(spec, policy.init(0), "torch")
+    features = np.random.default_rng(0).integers(256, size=(4, 216)).astype(np.float32)
+    np.testing.assert_allclose(
+        network.forward(features, learns=False)[1], policy.values(features), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_policy_over_images_of_a_dict_is_saved_and_loaded(tmp_path):
+    policy = make_policy(SPECS["seen"])
+    policy.init(1)
+    policy.save(str(tmp_path / "seen.policy"))
+    loaded = load_policy(str(tmp_path / "seen.policy"))
+    obs = draw_seen(5, np.random.default_rng(0))
+    assert (loaded.spec, loaded(obs).tolist()) == (policy.spec, policy(obs).tolist())

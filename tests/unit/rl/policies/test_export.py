@@ -174,6 +174,37 @@ def test_onnx_graph_of_convolutions_acts_alike(tmp_path):
         policy.export(str(tmp_path / "exported.py"))
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_onnx_graph_of_images_inside_a_dict_acts_alike(masked, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    rng = np.random.default_rng(0)
+    front = gym.Box(0, 255, (3, 9, 8), np.uint8)
+    space = gym.Dict({"back": gym.Box(0, 255, (10, 9, 2), np.uint8), "front": front, "speed": gym.Box(-1.0, 1.0, (3,))})
+    observation = from_gymnasium(space)
+    spec = PolicySpec(
+        "", Masked(observation, 5) if masked else observation, from_gymnasium(gym.Discrete(5)), (16,), "tanh", "cnn"
+    )
+    policy = make_policy(spec)
+    flat = policy.init(0)
+    policy.set_parameters(flat + 0.2 * rng.standard_normal(flat.shape).astype(np.float32), 1)
+    policy.export(str(tmp_path / "exported.onnx"))
+    obs = {
+        name: np.array([rng.integers(1 + 40 * k, size=part.shape) for k in range(6)], np.uint8)
+        for name, part in (("back", space["back"]), ("front", space["front"]))
+    }
+    obs["speed"] = rng.uniform(-1.0, 1.0, (6, 3)).astype(np.float32)
+    if masked:
+        obs["action_mask"] = np.tile(np.array([0, 1, 0, 1, 1], np.int8), (6, 1))
+    features = policy.features(obs)
+    inputs = {"features": features[:, : spec.input_count]}
+    if masked:
+        inputs["action_mask"] = features[:, spec.input_count :]
+    action = run_onnx(tmp_path / "exported.onnx", **inputs)
+    assert action.tolist() == policy.best_actions(features).tolist()
+    assert len(set(action.tolist())) > 1
+
+
 def own_policy(spec, *, normalises=False):
     nn = pytest.importorskip("torch").nn
     import torch

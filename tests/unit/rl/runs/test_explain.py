@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gymnasium
+import numpy as np
 import pytest
 from gymnasium import spaces as gym
 
@@ -70,3 +72,39 @@ def test_explanation_describes_each_role(kind, more, name, expected):
 )
 def test_spaces_in_few_words(space, text):
     assert in_words(from_gymnasium(space)) == text
+
+
+class CameraEnv(gymnasium.Env):
+    """Shows an image beside other parts."""
+
+    observation_space = gym.Dict(
+        {
+            "camera": gym.Box(0, 255, (16, 16, 3), np.uint8),
+            "speed": gym.Box(-1.0, 1.0, (2,)),
+            "inside": gym.Tuple((gym.Box(0, 255, (12, 12, 1), np.uint8), gym.Discrete(3))),
+        }
+    )
+    action_space = gym.Discrete(2)
+
+
+class TinyEnv(CameraEnv):
+    """Shows a board that is too small for convolutions."""
+
+    observation_space = gym.Dict({"board": gym.Box(0, 1, (3, 3, 2), np.uint8), "turn": gym.Discrete(2)})
+
+
+def test_explanation_names_the_images_that_pass_convolutions():
+    pytest.importorskip("torch")
+    text = line(rl.PPO(CameraEnv, hidden=(8,)).explain(), "network")
+    kind = "cnn with convolutions of camera and inside.0, beside inside.1 and speed, hidden layers of 8 units"
+    assert text.startswith(f"network {kind}; ")
+    assert text.endswith("acts on torch, learns on torch")
+
+
+def test_boards_that_are_too_small_for_convolutions_are_features_of_an_mlp():
+    assert line(rl.PPO(TinyEnv, hidden=(8,)).explain(), "network").startswith("network mlp, hidden layers of 8 units;")
+
+
+def test_images_inside_a_dict_are_not_normalised():
+    with pytest.raises(ValueError, match="normalise_observations: networks for images scale pixels themselves"):
+        rl.PPO(CameraEnv, normalise_observations=True)
