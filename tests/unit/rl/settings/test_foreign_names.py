@@ -26,6 +26,12 @@ from actorrt.rl.settings.foreign_names import ELSEWHERE, OURS
         ("train_batch_size", "batch_steps"),
         ("clip_param", "clip_range"),
         ("total_timesteps", "steps"),
+        ("clip_range_vf", "clip_range_value"),
+        ("kl_target", "target_kl"),
+        ("optimizer_class", "optimiser"),
+        ("lambda_", "gae_lambda"),
+        ("framework", "backend"),
+        ("anneal_lr", "learning_rate_schedule"),
     ],
 )
 def test_name_of_another_library_is_answered_with_ours(foreign, own):
@@ -35,7 +41,7 @@ def test_name_of_another_library_is_answered_with_ours(foreign, own):
 
 def test_hint_for_a_foreign_setting_without_a_counterpart():
     with pytest.raises(
-        ValueError, match=r"no setting 'policy_kwargs'; hidden=, activation=, orthogonal=, log_std= and"
+        ValueError, match=r"no setting 'policy_kwargs'; hidden=, value_hidden=, activation=, orthogonal=,"
     ):
         PPOSettings.preset("", policy_kwargs={})
     with pytest.raises(
@@ -55,3 +61,30 @@ def test_names_of_ours_are_settings_and_foreign_ones_are_not():
     assert set(OURS) <= settings
     assert settings.isdisjoint(foreign)
     assert len(foreign) == len(set(foreign))
+
+
+# The arguments of PPO and A2C in Stable-Baselines3 2.9, and of CleanRL's ppo.py, that have another name or none here.
+STABLE_BASELINES = (
+    *("n_steps", "batch_size", "n_epochs", "clip_range_vf", "normalize_advantage", "ent_coef", "vf_coef", "use_sde"),
+    *("sde_sample_freq", "rollout_buffer_class", "rollout_buffer_kwargs", "stats_window_size", "tensorboard_log"),
+    *("policy_kwargs", "verbose", "device", "rms_prop_eps", "use_rms_prop"),
+)
+CLEANRL = (
+    *("exp_name", "torch_deterministic", "cuda", "track", "wandb_project_name", "wandb_entity", "capture_video"),
+    *("env_id", "total_timesteps", "num_envs", "num_steps", "anneal_lr", "num_minibatches", "update_epochs"),
+    *("norm_adv", "clip_coef", "clip_vloss", "ent_coef", "vf_coef"),
+)
+# Arguments of RLlib's AlgorithmConfig and PPOConfig (2.60).
+RLLIB = (
+    *("train_batch_size", "train_batch_size_per_learner", "num_epochs", "lr", "grad_clip", "use_critic", "use_gae"),
+    *("lambda_", "use_kl_loss", "kl_coeff", "kl_target", "vf_loss_coeff", "entropy_coeff", "clip_param"),
+    *("vf_clip_param", "num_env_runners", "num_envs_per_env_runner", "rollout_fragment_length", "batch_mode"),
+    *("num_learners", "num_gpus_per_learner", "framework", "evaluation_interval", "evaluation_duration", "env_config"),
+    *("restart_failed_sub_environments", "restart_failed_env_runners", "model_config", "observation_filter"),
+)
+
+
+@pytest.mark.parametrize("name", sorted({*STABLE_BASELINES, *CLEANRL, *RLLIB}))
+def test_every_argument_of_another_library_leads_to_a_hint(name):
+    with pytest.raises(ValueError, match=rf"PPO has no setting '{name}'; (?!there are|did you mean)"):
+        PPOSettings.preset("", **{name: 1})
