@@ -64,7 +64,8 @@ class A2CUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0, for the learning rate.
 
         Returns:
-            Metrics of the batch before the update: `value_loss` and `entropy` (nats).
+            The metrics of `actor_critic_gradient`, `learning_rate`, and `gradient_norm`, before the gradient was
+            clipped.
         """
         settings = self.settings
         rows = self.share(transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda))
@@ -72,8 +73,9 @@ class A2CUpdate(GradientUpdate):
         metrics = actor_critic_gradient(
             self.network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient
         )
-        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
-        return metrics
+        learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
+        norm = self.step(learning_rate)
+        return metrics | {"learning_rate": learning_rate, "gradient_norm": norm}
 
 
 class A2C(Algorithm):

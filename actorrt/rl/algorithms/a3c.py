@@ -18,6 +18,7 @@ from actorrt.rl.presets.a3c import PRESETS
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.rollouts.trajectory import Batch
 from actorrt.rl.runs.training import Training, TrainingLoop
+from actorrt.rl.settings.schedules import scheduled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class A3CLoop(TrainingLoop):
         contributions: Any = batch.fragments
         names = contributions[0].metrics
         means = {name: sum(each.metrics[name] for each in contributions) / len(contributions) for name in names}
+        settings, remaining = self._plan.settings, max(0.0, 1.0 - self._record.steps / self._plan.steps)
+        means["learning_rate"] = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
         return means | {"policy_version": max(each.policy_version for each in contributions)}
 
 

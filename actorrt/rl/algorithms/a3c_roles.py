@@ -36,7 +36,8 @@ class Contribution:
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
         policy_version: the version that the gradient led to.
         simulator, incarnation, sequence, process_id, collect_s, failures: as of the fragment.
-        metrics: `value_loss`, `entropy` (nats), and `policy_lag`: the number of versions that others made meanwhile.
+        metrics: those of `actor_critic_gradient`; `gradient_norm`, before the server clips the gradient; and
+            `policy_lag`: the number of versions that others made meanwhile.
     """
 
     step_count: int
@@ -189,4 +190,5 @@ class GradientSimulator(Simulator):
         metrics = actor_critic_gradient(
             network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient
         )
-        return to_array(network.gradient), metrics
+        gradient = to_array(network.gradient)
+        return gradient, metrics | {"gradient_norm": float(gradient @ gradient) ** 0.5}

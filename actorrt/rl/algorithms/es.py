@@ -40,7 +40,7 @@ class ESSettings(EvolutionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_numbers("weight_decay")
+        self._require_at_least_0("weight_decay")
 
     def update_rule(self) -> ESUpdate:
         """Make the update rule."""

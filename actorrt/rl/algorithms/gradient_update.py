@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from actorrt.rl.networks.network import make_network
 from actorrt.rl.networks.optimiser import make_optimiser
 from actorrt.rl.networks.policy_spec import PolicySpec
@@ -55,6 +57,14 @@ class GradientUpdate:
         if self._group is not None:
             self._group.average(self.network.gradient)
         return self._optimiser.step(learning_rate)
+
+    def mean(self, number: float) -> float:
+        """Return a number, in a group the mean of all learners' numbers, so that all decide the same by it."""
+        if self._group is None:
+            return number
+        numbers = np.array([number])
+        self._group.average(numbers)
+        return float(numbers[0])
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""

@@ -79,8 +79,8 @@ class IMPALAUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0, for the learning rate.
 
         Returns:
-            Metrics of the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of the
-            actions.
+            The metrics of `actor_critic_gradient`, `learning_rate`, `gradient_norm`, before the gradient was clipped,
+            and `rho`, the mean weight of the actions.
         """
         settings = self.settings
         rows, rho = corrected_transitions(
@@ -90,8 +90,9 @@ class IMPALAUpdate(GradientUpdate):
         metrics = actor_critic_gradient(
             self.network, rows, rows.advantage, settings.value_coefficient, settings.entropy_coefficient
         )
-        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
-        return metrics | {"rho": float(rho.mean())}
+        learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
+        norm = self.step(learning_rate)
+        return metrics | {"learning_rate": learning_rate, "gradient_norm": norm, "rho": float(rho.mean())}
 
 
 class IMPALA(Algorithm):

@@ -15,6 +15,7 @@ from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.ppo import PRESETS
+from actorrt.rl.rollouts.returns import explained_variance
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
@@ -30,14 +31,20 @@ class ClippedSettings(RolloutSettings):
         minibatch_size: number of transitions of a gradient step.
         epochs: passes over each batch.
         clip_range: bound on the change of the probability ratio, at the start of the run.
-        clip_schedule: how it changes over the run, as `learning_rate_schedule` does.
+        clip_range_value: bound on the change of the value, at the start of the run; None sets none. It is meant for
+            values of a known size, or with `normalise_rewards`.
+        clip_schedule: how the two ranges change over the run, as `learning_rate_schedule` does.
+        target_kl: the update ends early, before the step of a minibatch whose actions are further from the policy that
+            acted than 1.5 times this divergence, in nats; None sets no limit.
         normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
     """
 
     minibatch_size: int = 64
     epochs: int = 10
     clip_range: float = 0.2
+    clip_range_value: float | None = None
     clip_schedule: Schedule = "constant"
+    target_kl: float | None = None
     normalise_advantages: bool = True
 
     def __post_init__(self) -> None:
@@ -45,6 +52,11 @@ class ClippedSettings(RolloutSettings):
         self._require_at_least_1("minibatch_size", "epochs")
         require_no_function("clip_range", self.clip_range, "clip_schedule")
         self._require_limits("clip_range")
+        if self.clip_range_value is not None:
+            require_no_function("clip_range_value", self.clip_range_value, "clip_schedule")
+            self._require_limits("clip_range_value")
+        if self.target_kl is not None:
+            self._require_positive("target_kl")
         self._require_flags("normalise_advantages")
         require_schedule("clip_schedule", self.clip_schedule)
 
@@ -80,7 +92,7 @@ class ClippedUpdate(GradientUpdate):
         super().__init__(settings, spec, parameters)
         self._rng = np.random.default_rng(seed)
 
-    def differentiate(self, rows: Transitions, clip_range: float) -> None:
+    def differentiate(self, rows: Transitions, clip_range: float, clip_range_value: float | None = None) -> Array:
         """Compute the gradient of the loss, which is minimised, in the network.
 
         With the ratio r = exp(log pi(a) - logp) of an action's probability now to that when it was chosen, the loss is
@@ -88,18 +100,31 @@ class ClippedUpdate(GradientUpdate):
 
             - min(r A, clip(r, 1 - clip_range, 1 + clip_range) A)                         (eq. 7)
             + value_coefficient (V - target)^2 - entropy_coefficient H                    (eq. 9)
+
+        With `clip_range_value`, the value may not move further than that from v, its estimate before the update
+        (OpenAI's Baselines): the larger of (V - target)^2 and (v + clip(V - v) - target)^2 counts.
+
+        Returns:
+            The logarithm of each row's ratio.
         """
         settings, count = self.settings, len(rows)
         outputs, value = self.network.forward(rows.obs)
         distribution = self.network.distribution(outputs)
         advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
-        ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
+        log_ratio = distribution.log_probability(rows.action) - rows.logp
+        ratio = np.exp(log_ratio)
         surrogate = ratio * advantage
         # The smaller of the two surrogates counts; if that is the clipped one, its gradient is zero.
         moves = surrogate <= ratio.clip(1.0 - clip_range, 1.0 + clip_range) * advantage
         d_logp = surrogate * moves / -count  # since d r / d log pi is r
         d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)
-        self.network.backward(d_outputs, (value - rows.target) * (2.0 * settings.value_coefficient / count))
+        error = value - rows.target
+        d_value = error * (2.0 * settings.value_coefficient / count)
+        if clip_range_value is not None:
+            clipped_error = rows.value + (value - rows.value).clip(-clip_range_value, clip_range_value) - rows.target
+            d_value *= np.abs(error) >= np.abs(clipped_error)  # where the clipped one counts, it does not move
+        self.network.backward(d_outputs, d_value)
+        return log_ratio
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.
@@ -109,8 +134,10 @@ class ClippedUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
 
         Returns:
-            Metrics of the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy that
-            acted) and `clip_fraction`.
+            Metrics of the batch after the update: `policy_loss`, `value_loss`, `entropy` (nats), `kl` (nats, an
+            estimate of the divergence from the policy that acted) and `clip_fraction`, the share of ratios beyond the
+            clip range; `explained_variance`, of the targets by the values before the update; `learning_rate`; and
+            `gradient_norm`, the mean over the steps, before gradients were clipped.
         """
         settings = self.settings
         batch = self.rows(fragments)
@@ -118,11 +145,29 @@ class ClippedUpdate(GradientUpdate):
         rows = self.share(batch)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
         clip_range = scheduled(settings.clip_range, settings.clip_schedule, remaining)
-        for _ in range(settings.epochs):
+        clip_range_value = settings.clip_range_value
+        if clip_range_value is not None:
+            clip_range_value = scheduled(clip_range_value, settings.clip_schedule, remaining)
+        norms = self._learn(rows, count, learning_rate, (clip_range, clip_range_value))
+        return self._measure(rows, clip_range) | {
+            "explained_variance": explained_variance(rows.value, rows.target),
+            "learning_rate": learning_rate,
+            "gradient_norm": sum(norms) / max(1, len(norms)),
+        }
+
+    def _learn(
+        self, rows: Transitions, count: int, learning_rate: float, clip_ranges: tuple[float, float | None]
+    ) -> list[float]:
+        """Make the gradient steps of all epochs, each over `count` minibatches; return the norms of the gradients."""
+        target_kl = self.settings.target_kl
+        norms: list[float] = []
+        for _ in range(self.settings.epochs):
             for minibatch in self._minibatches(rows, count):
-                self.differentiate(minibatch, clip_range)
-                self.step(learning_rate)
-        return self._measure(rows, clip_range)
+                log_ratio = self.differentiate(minibatch, *clip_ranges)
+                if target_kl is not None and self.mean(divergence(log_ratio)) > 1.5 * target_kl:
+                    return norms
+                norms.append(self.step(learning_rate))
+        return norms
 
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
         """Compute advantages and value targets under the policy as it is before the first epoch."""
@@ -134,15 +179,19 @@ class ClippedUpdate(GradientUpdate):
         return [rows.rows(index) for index in np.array_split(self._rng.permutation(len(rows)), count)]
 
     def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
+        """Return the parts of the loss, and how far the policy has moved."""
         outputs, value = self.network.forward(rows.obs, learns=False)
         distribution = self.network.distribution(outputs)
+        advantage = normalised(rows.advantage) if self.settings.normalise_advantages else rows.advantage
         log_ratio = distribution.log_probability(rows.action) - rows.logp
         ratio = np.exp(log_ratio)
+        clipped = ratio.clip(1.0 - clip_range, 1.0 + clip_range)
         return {
+            "policy_loss": -float(np.minimum(ratio * advantage, clipped * advantage).mean()),
             "value_loss": float(np.square(rows.target - value).mean()),
             "entropy": float(distribution.entropy().mean()),
-            "kl": float((ratio - 1.0 - log_ratio).mean()),
-            "clip_fraction": float((np.abs(ratio - 1.0) > clip_range).mean()),
+            "kl": divergence(log_ratio),
+            "clip_fraction": float((clipped != ratio).mean()),
         }
 
     def state(self) -> dict[str, Any]:
@@ -153,6 +202,15 @@ class ClippedUpdate(GradientUpdate):
         """Take over another rule's `state`."""
         super().resume(state)
         self._rng.bit_generator.state = state["rng"]
+
+
+def divergence(log_ratio: Array) -> float:
+    """Estimate the KL divergence of the policy that acted from the policy now, in nats (Schulman 2020, "k3").
+
+    Args:
+        log_ratio: logarithm of each action's probability now, divided by that when it was chosen.
+    """
+    return float((np.exp(log_ratio) - 1.0 - log_ratio).mean())
 
 
 class PPOUpdate(ClippedUpdate):

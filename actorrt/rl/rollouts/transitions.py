@@ -18,13 +18,23 @@ from actorrt.rl.spaces.array_spaces import Array
 
 @dataclass(frozen=True)
 class Transitions:
-    """Rows to learn from, one for each transition; observations may be on a network's device."""
+    """Rows to learn from, one for each transition.
+
+    Attributes:
+        obs: what networks see, (rows, features); perhaps on a network's device.
+        action: (rows, columns).
+        logp: log-probability of each action under the policy that acted, (rows,).
+        advantage: estimate of how much better the action is than the policy, (rows,).
+        target: what the value should be, (rows,).
+        value: the value as it is estimated before the update, (rows,).
+    """
 
     obs: Any
     action: Array
     logp: Array
     advantage: Array
     target: Array
+    value: Array
 
     def __len__(self) -> int:
         return len(self.obs)
@@ -32,13 +42,18 @@ class Transitions:
     def rows(self, index: Array) -> Transitions:
         """Return the transitions of these indices."""
         return Transitions(
-            self.obs[index], self.action[index], self.logp[index], self.advantage[index], self.target[index]
+            self.obs[index],
+            self.action.take(index, axis=0),
+            self.logp[index],
+            self.advantage[index],
+            self.target[index],
+            self.value[index],
         )
 
 
 def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
     """Compute advantages and value targets, and return all valid transitions as rows."""
-    columns: list[list[Array]] = [[], [], [], [], []]
+    columns: list[list[Array]] = [[], [], [], [], [], []]
     for fragment in fragments:
         value = fragment.value
         following = next_values(
@@ -46,7 +61,7 @@ def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: fl
         )
         ended = fragment.terminated | fragment.truncated
         advantage = generalised_advantages(fragment.reward, value, following, ended, gamma=gamma, gae_lambda=gae_lambda)
-        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
+        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value, value)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
     obs, action, *scalars = (np.concatenate(column) for column in columns)
@@ -62,7 +77,7 @@ def corrected_transitions(
         The valid transitions as rows, with unweighted advantages; and the truncated importance weight of each row's
         action.
     """
-    columns: list[list[Array]] = [[], [], [], [], [], []]
+    columns: list[list[Array]] = [[], [], [], [], [], [], []]
     for fragment in fragments:
         value, following, log_ratio = _under(network, fragment)
         ended = fragment.terminated | fragment.truncated
@@ -70,7 +85,7 @@ def corrected_transitions(
             fragment.reward, value, following, ended, log_ratio, gamma=gamma, rho_limit=rho_limit, c_limit=c_limit
         )
         rho = importance(log_ratio, rho_limit)
-        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, rho)
+        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, value, rho)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
     obs, action, *scalars, rho_rows = (np.concatenate(column) for column in columns)

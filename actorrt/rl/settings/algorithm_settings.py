@@ -75,7 +75,7 @@ class AlgorithmSettings:
     normalise_rewards: bool = False
 
     @classmethod
-    def preset(cls: type[S], env_id: str, **overrides: Any) -> S:
+    def preset(cls: type[S], env_id: str, /, **overrides: Any) -> S:
         """Return the preset of an environment, or the defaults if there is none, with `overrides` applied.
 
         Raises:
@@ -141,6 +141,10 @@ class AlgorithmSettings:
     def _require_numbers(self, *names: str) -> None:
         for name in names:
             require_number(name, getattr(self, name))
+
+    def _require_at_least_0(self, *names: str) -> None:
+        for name in names:
+            require_number(name, getattr(self, name), at_least=0.0)
 
     def _require_positive(self, *names: str) -> None:
         for name in names:
@@ -218,7 +222,7 @@ class RolloutSettings(AlgorithmSettings):
         require_no_function("learning_rate", self.learning_rate, "learning_rate_schedule")
         self._require_positive("learning_rate")
         self._require_limits("max_grad_norm")
-        self._require_numbers("value_coefficient", "entropy_coefficient")
+        self._require_at_least_0("value_coefficient", "entropy_coefficient")
         self._require_flags("inference_actor")
         require_one_of("backend", self.backend, get_args(Backend))
         require_schedule("learning_rate_schedule", self.learning_rate_schedule)

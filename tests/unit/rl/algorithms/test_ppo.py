@@ -89,7 +89,7 @@ def recorded_distribution(action, outputs, log_std, rows):
     return logp, entropy
 
 
-def recorded_loss(update, rows, clip_range):
+def recorded_loss(update, rows, clip_range, clip_range_value=None):
     """The clipped objective as the paper writes it, for torch to differentiate by itself."""
     flat = torch.tensor(to_array(update.network.flat), requires_grad=True)
     rows = Transitions(*(torch.from_numpy(getattr(rows, field.name)) for field in dataclasses.fields(rows)))
@@ -114,7 +114,11 @@ def recorded_loss(update, rows, clip_range):
     advantage = (rows.advantage - rows.advantage.mean()) / (rows.advantage.std() + 1e-8)
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
-    value_loss = (value - rows.target).square().mean()
+    errors = (value - rows.target).square()
+    if clip_range_value is not None:
+        held = rows.value + (value - rows.value).clamp(-clip_range_value, clip_range_value)
+        errors = torch.max(errors, (held - rows.target).square())
+    value_loss = errors.mean()
     settings = update.settings
     entropy = entropies.mean()
     return policy_loss + settings.value_coefficient * value_loss - settings.entropy_coefficient * entropy, flat
@@ -135,7 +139,7 @@ def make_rows(policy, count=64):
     features = make_features(policy.spec, count, rng)
     action, logp, value = policy.act(features, rng)
     arrays = (logp + 0.3 * rng.standard_normal(count), rng.standard_normal(count), value + rng.standard_normal(count))
-    return Transitions(features, action.reshape(count, -1), *(a.astype(np.float32) for a in arrays))
+    return Transitions(features, action.reshape(count, -1), *(a.astype(np.float32) for a in arrays), value)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -194,6 +198,78 @@ def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
     loss, flat = recorded_loss(update, rows, 0.2)
     (expected,) = torch.autograd.grad(loss, flat)
     torch.testing.assert_close(torch.from_numpy(update.network.gradient), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_of_clipped_values_is_the_one_that_torch_records():
+    policy = make_policy(TWO_SIZES)
+    update = PPOUpdate(PPOSettings.preset(""), TWO_SIZES, policy.parameters, seed=0)
+    rows = make_rows(policy)
+    rng = np.random.default_rng(4)
+    rows = dataclasses.replace(rows, value=rows.value + rng.standard_normal(len(rows)).astype(np.float32))
+    gradients = []
+    for clip_range_value in (0.5, None):
+        update.differentiate(rows, 0.2, clip_range_value)
+        loss, flat = recorded_loss(update, rows, 0.2, clip_range_value)
+        (expected,) = torch.autograd.grad(loss, flat)
+        gradients.append(update.network.gradient.copy())
+        torch.testing.assert_close(torch.from_numpy(gradients[-1]), expected, rtol=1e-4, atol=1e-6)
+    assert np.abs(gradients[0] - gradients[1]).max() > 0.01
+
+
+def test_metrics_are_those_of_the_loss_before_and_after():
+    policy, fragment = counted_fragment(horizon=64)
+    settings = PPOSettings.preset("", hidden=(8, 8), epochs=2, entropy_coefficient=0.1, learning_rate=0.02)
+    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+    metrics = update((fragment,), remaining=1.0)
+    rows = update.rows((fragment,))
+    loss, _ = recorded_loss(update, rows, settings.clip_range)
+    whole = metrics["policy_loss"] + 0.5 * metrics["value_loss"] - 0.1 * metrics["entropy"]
+    assert whole == pytest.approx(loss.item(), rel=1e-5)
+    unexplained = np.var(rows.target - rows.value) / np.var(rows.target)
+    assert metrics["explained_variance"] == pytest.approx(1.0 - unexplained, rel=1e-4)
+    update.differentiate(rows, settings.clip_range)
+    assert metrics["learning_rate"] == 0.02
+    assert metrics["gradient_norm"] > 0.0
+    logp = update.network.distribution(update.network.forward(rows.obs)[0]).log_probability(rows.action)
+    ratio = np.exp(logp - rows.logp)
+    assert metrics["kl"] == pytest.approx(float((ratio - 1.0 - np.log(ratio)).mean()), rel=1e-3)
+    assert metrics["clip_fraction"] == pytest.approx(float((np.abs(ratio - 1.0) > 0.2).mean()))
+
+
+def test_update_ends_before_the_step_that_would_lead_too_far():
+    policy, fragment = counted_fragment(horizon=64)
+    steps = {}
+    for target_kl in (None, 1e-3, 1e3):
+        settings = PPOSettings.preset("", hidden=(8, 8), epochs=8, learning_rate=0.01, target_kl=target_kl)
+        update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+        metrics = update((fragment,), remaining=1.0)
+        steps[target_kl] = update.state()["optimiser"]["step_count"]
+        if target_kl == 1e-3:
+            assert metrics["kl"] > 1.5e-3
+    assert steps[None] == steps[1e3] == 8
+    assert 0 < steps[1e-3] < 8
+
+
+def test_learning_rate_and_clip_range_follow_their_functions():
+    def never(share):
+        return 0.0 if share < 0.5 else 1.0
+
+    policy, fragment = counted_fragment(horizon=32)
+    settings = PPOSettings.preset("", hidden=(8, 8), learning_rate_schedule=never)
+    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+    assert update((fragment,), remaining=0.4)["learning_rate"] == 0.0
+    assert (update.network.parameters() == policy.parameters).all()
+    assert update((fragment,), remaining=0.6)["learning_rate"] == 3e-4
+    assert (update.network.parameters() != policy.parameters).any()
+    held = PPOSettings.preset("", hidden=(8, 8), clip_range=1.0, clip_range_value=1.0, clip_schedule=never)
+    settings = dataclasses.replace(held, epochs=1)
+    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+    asked = []
+    update.differentiate = lambda rows, *ranges: asked.append(ranges) or np.zeros(len(rows))
+    update.step = lambda learning_rate: 0.0
+    for remaining in (0.6, 0.4):
+        update((fragment,), remaining)
+    assert asked == [(1.0, 1.0), (0.0, 0.0)]
 
 
 @pytest.mark.parametrize("spec", SPECS)

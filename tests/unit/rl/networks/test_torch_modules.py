@@ -104,7 +104,7 @@ def test_gradient_of_an_update_is_the_one_of_the_loss(name):
     features = draw_features(spec, 24, rng)
     action, logp, value = policy.act(features, rng)
     columns = (logp + 0.3 * rng.standard_normal(24), rng.standard_normal(24), value + rng.standard_normal(24))
-    rows = Transitions(features, action.reshape(24, -1), *(column.astype(np.float32) for column in columns))
+    rows = Transitions(features, action.reshape(24, -1), *(column.astype(np.float32) for column in columns), value)
     rows = update.share(rows)
     for _ in range(2):  # each replaces the last
         update.differentiate(rows, 0.2)
