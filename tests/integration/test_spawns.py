@@ -229,3 +229,38 @@ async def test_end_of_a_parent_withdraws_its_spawn_that_waits_for_a_name(runtime
     await until_left(runtime, ["wanted"])
     await cancel(holder)
     await until_left(runtime, [])
+
+
+class Hasty(art.Actor):
+    """Fails in the step in which it spawns: as it starts, or in a method."""
+
+    def __init__(self, at_once=False, **options):
+        if at_once:
+            Counter.options(**options).spawn()
+            raise ValueError("not ready")
+
+    def spawn_and_fail(self, **options):
+        Counter.options(**options).spawn()
+        raise SystemExit("on purpose")
+
+    async def spawn_child_and_fail(self, **options):
+        child = await Hasty.options(restart="temporary").spawn()
+        child.spawn_and_fail.tell(**options)
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+@pytest.mark.parametrize("restart", ["temporary", "permanent"])
+async def test_parent_that_fails_in_the_step_in_which_it_spawns_leaves_no_child(runtime, options, restart):
+    hasty = await Hasty.options(restart=restart).spawn()
+    with pytest.raises(art.ActorUnavailableError if restart == "permanent" else art.ActorDiedError):
+        await hasty.spawn_and_fail(**options)
+    beside = await Hasty.spawn()
+    await beside.spawn_child_and_fail(**options)
+    await until_left(runtime, ["Hasty", "Hasty"] if restart == "permanent" else ["Hasty"])
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_parent_whose_start_fails_in_the_step_in_which_it_spawns_leaves_no_child(runtime, options):
+    with pytest.raises(art.ActorStartError, match="not ready"):
+        await Hasty.spawn(True, **options)
+    await until_left(runtime, [])

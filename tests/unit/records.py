@@ -10,8 +10,11 @@ from actorrt.protocol.authorities import ActorOrder
 IDS = IdSource()
 
 
-def order_of(parent, **changes):
-    """Return the order of a light child of that actor; None: of an actor alone. `changes` are to its fields."""
+def actor_order(parent, **changes):
+    """Return the order, as it travels, of a light child of that actor; None: of an actor alone.
+
+    `changes` are to its fields.
+    """
     fields = {
         "spec": [],
         "card": b"",
@@ -28,7 +31,12 @@ def order_of(parent, **changes):
         "is_beside": False,
         "objects": [],
     }
-    return Order(ActorOrder(**{**fields, **changes}))
+    return ActorOrder(**{**fields, **changes})
+
+
+def order_of(parent, **changes):
+    """Return the order of an actor as its authority has it; see `actor_order`."""
+    return Order(actor_order(parent, **changes))
 
 
 def record_of(supervisor):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import errors, reasons
 from actorrt.actors.authority.record import label_of
-from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
+from actorrt.actors.cells.cell_state import OVER_STATES, STOPPING_STATES, CellState
 from actorrt.actors.cells.context import Context
 from actorrt.actors.cells.deduplication import Deduplication
 from actorrt.actors.cells.execution import Execution
@@ -304,7 +304,7 @@ class Cell:
 
     def fail(self, reason: ExitReason) -> None:
         """End this incarnation; the mailbox is kept until the authority has decided."""
-        if self.state in (CellState.FAILED, CellState.ENDED):
+        if self.state in OVER_STATES:
             return
         if self.state is CellState.STARTING:
             self._break_off_start(f"failed while it started: {reason}", reason)

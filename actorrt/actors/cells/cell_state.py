@@ -28,4 +28,6 @@ class CellState(Enum):
     ENDED = auto()
 
 
+OVER_STATES: Final = (CellState.FAILED, CellState.ENDED)
+"""No incarnation runs, starts or stops."""
 STOPPING_STATES: Final = (CellState.STOPPING, CellState.CUT, CellState.FINISHING)

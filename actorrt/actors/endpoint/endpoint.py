@@ -212,7 +212,7 @@ class ActorEndpoint:
         hosting.host = host = Host(cell_host, population, registry, reports, outcomes, planned, routes)
         Batches(host, planned, registry, reports, control, scope)
         serve_questions(registry, control)
-        serve_spawns(registry, control)
+        serve_spawns(population.cell, registry, control)
         serve_authorities(host, registry, binding, self.crash_notes, control)
         serve_supervisors(population.cell, control)
         serve_callers(population.cell, caller_of, control)

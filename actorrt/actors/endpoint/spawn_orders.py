@@ -2,6 +2,9 @@
 
 The authority's side is `actorrt.actors.authority.spawns`. A spawn that is cancelled withdraws its order, so that no
 actor runs which nobody has a ref to.
+
+Invariant: the order of an actor's incarnation leaves before the report of its end, or not at all. Its authority would
+not end the child otherwise: it has ended the children that it knew when the report came.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from actorrt.actors.authority.record import label_of
 from actorrt.actors.cells.cell import current_cell
+from actorrt.actors.cells.cell_state import OVER_STATES
 from actorrt.actors.cells.snapshots import check_state_hooks
 from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.policy import checks
@@ -25,6 +29,7 @@ from actorrt.actors.refs.spec import Spec, pack_spec
 from actorrt.actors.wire import interface
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.peers import Peers
+from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, ActorIds, IdSource, JobId
 from actorrt.protocol.authorities import ActorOrder, HeldObject, Share, Spawn, SpawnMany, WithdrawSpawn
 from actorrt.scopes import parts_of
@@ -139,7 +144,8 @@ class _SpawnOrder:
         self._options = options
         refs, peers, scope = spawning.refs, spawning.peers, spawning.scope
         cell = current_cell()
-        parent = None if cell is None or options.detached else cell
+        self._parent = parent = None if cell is None or options.detached else cell
+        self._incarnation = 0 if parent is None else parent.incarnation
         parent_ref = None if parent is None else refs.to_cell(parent)
         packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), spawning.store, refs.owner)
         self._objects = packed.objects  # held here until the authority holds them
@@ -172,8 +178,18 @@ class _SpawnOrder:
         store.begin_transit(ref, token, copies_count)
         return token
 
+    def _check_parent(self) -> None:
+        """Raise ActorStartError if the incarnation that spawns has ended, since the order would come too late."""
+        parent = self._parent
+        if parent is None or (parent.incarnation == self._incarnation and parent.state not in OVER_STATES):
+            return
+        if self._spawning.store is not None:
+            self._spawning.store.settle([held.token for held in self._order.objects])
+        raise ActorStartError(f"{self._class.__name__} did not start: {parent.label}, which spawned it, has ended")
+
     async def spawn(self, actor_id: ActorId) -> ActorRef[Any]:
         """Order one actor; see `Spawner.spawn`."""
+        self._check_parent()
         with self._withdrawn_if_cancelled(actor_id):
             card = await self._spawning.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
@@ -184,6 +200,7 @@ class _SpawnOrder:
         ids, refs = self._spawning.ids, self._spawning.refs
         drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
         actor_ids = ActorIds(b"".join(drawn))
+        self._check_parent()
         with self._withdrawn_if_cancelled(actor_ids[0]):
             asked = SpawnMany(actors=actor_ids, order=self._order)
             group = await self._spawning.control.request(self._authority, asked)

@@ -11,6 +11,7 @@ from actorrt import errors
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.cells.blueprint import SpecBinding, ordered_blueprint
+from actorrt.actors.cells.cell_state import OVER_STATES
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
@@ -37,15 +38,24 @@ if TYPE_CHECKING:
     from actorrt.actors.refs.message import Caller
 
 
-def serve_spawns(registry: Registry, control: Control) -> None:
+def serve_spawns(cell_of: Callable[[ActorId], Cell | None], registry: Registry, control: Control) -> None:
     """Let the actors of this endpoint spawn light children."""
 
+    def order_of(asked: Spawn | SpawnMany) -> Order:
+        """Return the order of a spawn. It is withdrawn if the parent has ended since the order was sent.
+
+        Nobody would end the child then: the order to stop the parent's children came before.
+        """
+        order, parent = Order(asked.order), asked.order.parent
+        cell = None if parent is None else cell_of(parent)
+        order.is_withdrawn = cell is None or cell.state in OVER_STATES
+        return order
+
     def spawn(_: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
-        order = asked.order
-        return registry.spawn(ActorRecord(asked.actor, Order(order), order.supervisor))
+        return registry.spawn(ActorRecord(asked.actor, order_of(asked), asked.order.supervisor))
 
     def spawn_many(_: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
-        return registry.spawn_many(Order(asked.order), asked.actors)
+        return registry.spawn_many(order_of(asked), asked.actors)
 
     control.handle(Spawn.by(spawn))
     control.handle(SpawnMany.by(spawn_many))

@@ -1,120 +1,28 @@
-"""Spawns and lookups at the side of those who ask: what is ordered of whom, and what refs come of the answers."""
+"""Spawns at the side of those who ask: what is ordered of whom, and what refs come of the answers."""
 
 from __future__ import annotations
 
-import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from actorrt import errors
-from actorrt.actors.api.actor import Actor
 from actorrt.actors.authority.sightings import PLACE_CODE
-from actorrt.actors.endpoint.lookups import Lookups
-from actorrt.actors.endpoint.ref_factory import RefFactory
-from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
+from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.refs import current
-from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.spec import open_spec
-from actorrt.actors.wire import interface
-from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId
+from actorrt.ids import ActorId
 from actorrt.protocol.authorities import (
-    ActorCard,
-    FindSibling,
     GroupPlaces,
     Sighting,
     Spawn,
     SpawnMany,
     WithdrawSpawn,
 )
-from actorrt.protocol.nodes import LookUp
-from actorrt.scopes import Scope
-from actorrt.store.values import pickling
-from tests.unit.actors.calling.fakes import HERE, NODE, THERE, CallingSide, FakeControl
-from tests.unit.records import crashed
-
-JOB, OTHER_JOB = JobId(b"j" * 16), JobId(b"k" * 16)
-PARENT = ActorId(b"p" * 16)
-LIGHT = ActorOptions.of({})
-
-
-class Simulator(Actor):
-    def __init__(self, env: str, seed: int = 0) -> None:
-        self.env, self.seed = env, seed
-
-    def step(self, action: int) -> None: ...
-
-
-class NotingControl(FakeControl):
-    """Notes notices, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[PeerAddress, Any]] = []
-
-    def notify(self, to: PeerAddress, notice: Any) -> bool:
-        self.told.append((to, notice))
-        return True
-
-
-class Asking(CallingSide):
-    """An endpoint that spawns and looks up, on the test's loop."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
-        threads = LoopThread()
-        threads.begin(scope.loop, scope)
-        self.control: Any = NotingControl()
-        self.known: dict[ActorId, ActorId] = {}
-        self.refs = RefFactory(self, self.peers, lambda actor_id: self.known.get(actor_id, actor_id))
-        belongs = JobScope(JOB, "default")
-        self.spawning = Spawning(threads, self.control, IdSource(), self.refs, None, self.peers, belongs)
-        self.lookups = Lookups(threads, self.control, self.peers, self.refs, "default")
-
-    async def asked(self, count: int = 1) -> Any:
-        """Return the newest request, once so many were made."""
-        while len(self.control.asked) < count:
-            await asyncio.sleep(0)
-        return self.control.asked[-1]
-
-
-@pytest.fixture
-async def side() -> AsyncIterator[Asking]:
-    scope = Scope("test", crashed)
-    yield Asking(scope)
-    await scope.close()
-
-
-@contextmanager
-def inside(is_supervisor: bool = False, is_detached: bool = False) -> Iterator[Any]:
-    """Run as code of an actor of this endpoint."""
-    plan = SimpleNamespace(
-        interface=interface.of_class(Simulator),
-        authority=NODE,
-        job=OTHER_JOB,
-        namespace="theirs",
-        is_detached=is_detached,
-        is_supervisor=is_supervisor,
-    )
-    cell: Any = SimpleNamespace(
-        actor_id=PARENT, incarnation=2, blueprint=plan, options=LIGHT, has_distant_children=False, label="the parent"
-    )
-    in_hand: Any = SimpleNamespace(cell=cell)
-    token = current.message.set(in_hand)
-    try:
-        yield cell
-    finally:
-        current.message.reset(token)
-
-
-def card(actor: ActorId, name: str | None = None) -> ActorCard:
-    packed, _ = pickling.dumps((interface.of_class(Simulator).to_data(), 2.5))
-    return ActorCard(actor=actor, card=packed, name=name, seen=Sighting(THERE, 1))
+from tests.unit.actors.calling.fakes import HERE, NODE, THERE
+from tests.unit.actors.endpoint.asking import JOB, LIGHT, OTHER_JOB, PARENT, Asking, Simulator, card, inside
 
 
 async def test_spawn_outside_of_actors_is_ordered_of_the_node(side: Asking) -> None:
@@ -211,29 +119,29 @@ async def test_spawn_that_fails_ends_with_its_error_and_is_not_withdrawn(side: A
     assert side.control.told == []
 
 
-async def test_name_is_looked_up_in_the_namespace_of_the_code_that_asks(side: Asking) -> None:
-    outside = side.lookups.by_name("sim", 2.0)
-    (await side.asked(1)).set_value(card(PARENT, "sim"))
-    with inside():
-        side.lookups.by_name("sim", 0.0)
-    await side.asked(2)
-    side.lookups.by_name("sim", 0.0, "elsewhere")
-    await side.asked(3)
-    assert [(asked.to, asked.request) for asked in side.control.asked] == [
-        (NODE, LookUp(namespace="default", name="sim", timeout_s=2.0)),
-        (NODE, LookUp(namespace="theirs", name="sim", timeout_s=0.0)),
-        (NODE, LookUp(namespace="elsewhere", name="sim", timeout_s=0.0)),
-    ]
-    ref = await outside
-    assert (ref._name, ref._authority, ref._actor_id) == ("sim", NODE, PARENT)
+@pytest.mark.parametrize("is_group", [False, True], ids=["one", "group"])
+@pytest.mark.parametrize("end", [{"state": CellState.FAILED}, {"state": CellState.ENDED}, {"incarnation": 3}], ids=str)
+async def test_spawn_whose_parent_has_ended_before_the_order_left_is_not_ordered(
+    side: Asking, end: dict[str, Any], is_group: bool
+) -> None:
+    settled: list[list[bytes]] = []
+    with inside() as parent:
+        if is_group:
+            spawning: Any = side.spawning.spawn_many(Simulator, LIGHT, 2, ("CartPole",), {})
+        else:
+            spawning = side.spawning.spawn(Simulator, LIGHT, ("CartPole",), {})
+    parent.__dict__.update(end)  # in the same step, so that its end is reported before the order would leave
+    side.spawning.store = SimpleNamespace(settle=settled.append)  # type: ignore[assignment]
+    with pytest.raises(
+        errors.ActorStartError, match="Simulator did not start: the parent, which spawned it, has ended"
+    ):
+        await spawning
+    assert side.control.asked == []
+    assert settled == [[]]  # nobody waits for the objects of the order
 
 
-async def test_sibling_is_asked_of_the_actors_authority(side: Asking) -> None:
-    authority = PeerAddress(PeerId(b"x" * 16), "memory://authority")
-    with inside() as cell:
-        cell.blueprint.authority = authority
-    finding = side.lookups.sibling(cell, "other")
-    asked = await side.asked()
-    assert (asked.to, asked.request) == (authority, FindSibling(actor=PARENT, id="other"))
-    asked.set_value(card(ActorId(b"s" * 16)))
-    assert (await finding)._authority == authority
+async def test_spawn_of_a_parent_that_stops_is_ordered_since_its_end_comes_later(side: Asking) -> None:
+    with inside() as parent:
+        side.spawning.spawn(Simulator, LIGHT, ("CartPole",), {})
+    parent.state = CellState.FINISHING
+    assert (await side.asked()).request.order.parent == PARENT
