@@ -11,6 +11,7 @@ from actorrt.rl.algorithms.ars import ARS, ARSSettings
 from actorrt.rl.algorithms.es import ES, ESSettings
 from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
 from actorrt.rl.algorithms.ppo import PPO, PPOSettings
+from actorrt.rl.algorithms.source import source
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import load_policy
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
@@ -79,5 +80,6 @@ __all__ = [
     "evaluate",
     "film",
     "load_policy",
+    "source",
     "stream",
 ]

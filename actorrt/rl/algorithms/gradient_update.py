@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from actorrt.rl.networks.network import make_network
 from actorrt.rl.networks.optimiser import make_optimiser
 from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.roles.learner import Group
 from actorrt.rl.rollouts.transitions import Transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.spaces.array_spaces import Array
-
-if TYPE_CHECKING:
-    from actorrt.rl.roles.learner_group import LearnerGroup
 
 
 class GradientUpdate:
@@ -37,9 +35,9 @@ class GradientUpdate:
             max_norm=settings.max_grad_norm,
             weight_decay=settings.weight_decay,
         )
-        self._group: LearnerGroup | None = None
+        self._group: Group | None = None
 
-    def join(self, group: LearnerGroup) -> None:
+    def join(self, group: Group) -> None:
         """Learn in a group from now on, from the state of its first learner."""
         self._group = group
         self.resume(group.agree(self.state()))

@@ -8,19 +8,30 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import actorrt as art
 from actorrt.rl.networks.network import limit_threads
+from actorrt.rl.networks.optimiser import Vector
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.parameters import publish, resolve
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
+from actorrt.rl.rollouts.transitions import Transitions
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
 
-if TYPE_CHECKING:
-    from actorrt.rl.roles.learner_group import LearnerGroup  # imports torch
+
+class Group(Protocol):
+    """Several learners that act as one, as an update rule uses them; see `learner_group.LearnerGroup`."""
+
+    def share(self, rows: Transitions) -> Transitions: ...
+
+    def average(self, gradient: Vector) -> None: ...
+
+    def agree(self, state: Any) -> Any: ...
+
+    def close(self) -> None: ...
 
 
 class UpdateRule(Protocol):
@@ -34,7 +45,7 @@ class UpdateRule(Protocol):
 
     def resume(self, state: dict[str, Any]) -> None: ...
 
-    def join(self, group: LearnerGroup) -> None: ...
+    def join(self, group: Group) -> None: ...
 
 
 class LearnerSettings(Protocol):
@@ -80,7 +91,7 @@ class Learner(art.Actor):
         self._steps, self._seed, self._threads = steps, seed, threads
         self._rank, self._count = rank, count
         self._learnt_steps = 0
-        self._group: LearnerGroup | None = None
+        self._group: Group | None = None
 
     async def on_start(self) -> None:
         """Get the newest parameters and begin to make the update rule."""
@@ -101,7 +112,7 @@ class Learner(art.Actor):
             rule.join(self._group)
         return rule
 
-    def _meet(self, meeting: str) -> LearnerGroup:
+    def _meet(self, meeting: str) -> Group:
         """Connect to the other learners: the first one opens a store and publishes its port."""
         from actorrt.rl.roles.learner_group import TIMEOUT_S, LearnerGroup, find_store, open_store
 
