@@ -147,12 +147,12 @@ class GradientSimulator(Simulator):
         self._network = make_network(self._policy.spec, self._policy.parameters, self._settings.backend)
         limit_threads(1)
 
-    async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Any:
+    async def rollout(self, at_least: int = 0, *, exact: bool = False, share: float = 1.0) -> Any:
         """Collect a fragment with the newest parameters, and let the server apply its gradient.
 
         Args:
             at_least: the oldest version of the parameters to act with.
-            exact: as for `Simulator.rollout`.
+            exact, share: as for `Simulator.rollout`.
 
         Returns:
             A `Contribution`.
@@ -160,10 +160,10 @@ class GradientSimulator(Simulator):
         Raises:
             Exception: an environment's own error, as from `Simulator.rollout`.
         """
-        fragment = await super().rollout(at_least, exact=exact)
+        fragment = await super().rollout(at_least, exact=exact, share=share)
         failures = fragment.failures
         while fragment.step_count == 0:  # the fragment holds only resets and failures, which have no gradient
-            fragment = await super().rollout(at_least, exact=exact)
+            fragment = await super().rollout(at_least, exact=exact, share=share)
             failures += fragment.failures
         gradient, metrics = self._differentiate(fragment)
         weights = await self._params.apply(gradient, fragment.step_count, fragment.seen)

@@ -143,13 +143,14 @@ class Simulator(EnvStepper):
             self._require_made()
             return self._sampler.resume(state)
 
-    async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Fragment:
+    async def rollout(self, at_least: int = 0, *, exact: bool = False, share: float = 1.0) -> Fragment:
         """Return the next fragment.
 
         Args:
             at_least: the oldest version of the parameters to act with. If the simulator does not have it yet, it asks
                 the parameter server for the newest.
             exact: whether to act with exactly this version, as long as it is still available.
+            share: length of the fragment as a share of the horizon; it may be longer than the horizon.
 
         Raises:
             Exception: an environment's own error, if the environment is broken or `on_env_error="fail"`; a note says
@@ -158,7 +159,7 @@ class Simulator(EnvStepper):
         await self._take_over(at_least, exact=exact)
         with self._playing(self._location):
             self._require_made()
-            return await self._collect(at_least)
+            return await self._collect(at_least, math.ceil(share * self._horizon))
 
     def _location(self) -> str:
         where = "making its environments" if self._making_error is not None else self._sampler.location()
@@ -177,9 +178,9 @@ class Simulator(EnvStepper):
             weights = self._held.get(at_least) or await self._params.weights(at_least)
             self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
 
-    async def _collect(self, at_least: int) -> Fragment:
+    async def _collect(self, at_least: int, horizon: int) -> Fragment:
         """Collect a fragment, and give a sign of life between steps, so that only a stuck step counts as a hang."""
-        collection, versions, now = self._sampler.begin(), [], time.monotonic()
+        collection, versions, now = self._sampler.begin(horizon), [], time.monotonic()
         ends_at, alive_at = now + self._horizon_s, now
         is_over = False
         while not is_over:

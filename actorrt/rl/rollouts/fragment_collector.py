@@ -7,7 +7,8 @@ fragments are requested:
 * With lag, every idle simulator is asked at once, so that it works ahead while the learner learns.
 * Without lag, a fragment beyond the current batch would be collected in vain. Simulators are asked until the expected
   fragments fill the batch. Nothing is expected from a simulator that is a straggler or is being restarted, so the other
-  simulators fill the batch in its place.
+  simulators fill the batch in its place. If allowed, they are asked for longer fragments then: of four simulators with
+  one straggler, each of the others collects a third more, instead of one collecting a second fragment while two wait.
 * In deterministic order with a lag of one, the fragments of the next batch are requested when a batch is taken. They
   are collected with the version that is the newest then, unless more than one version is published meanwhile.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
 from actorrt.rl.rollouts.trained_shares import TrainedShares
@@ -28,6 +29,22 @@ Order = Literal["completion", "deterministic"]
 STRAGGLER_FACTOR = 4.0  # a simulator is a straggler after this many times the fastest one's duration
 STRAGGLER_FLOOR_S = 0.05
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
+STRETCH_LIMIT = 2.0  # a fragment is at most so many times as long as the horizon
+ROUNDING = 1e-9  # of sums of shares
+
+
+class Held(NamedTuple):
+    """A fragment of the current batch.
+
+    Attributes:
+        simulator: index of its simulator; None if it was put back.
+        fragment: the fragment.
+        size: how much it counts, in the unit of the batch.
+    """
+
+    simulator: int | None
+    fragment: Fragment
+    size: float
 
 
 @dataclass
@@ -36,8 +53,9 @@ class SimulatorState:
 
     asked_at: float | None = None
     asked_version: int = 0
-    duration_s: float | None = None
-    fragment_size: int | None = None  # in the unit of the batch
+    asked_share: float = 1.0  # of the horizon
+    duration_s: float | None = None  # for a whole horizon
+    fragment_size: float | None = None  # for a whole horizon, in the unit of the batch
     failures: int = 0
     raises: int = 0
     not_before: float = 0.0
@@ -76,6 +94,7 @@ class FragmentCollector:
         max_lag: int | None = None,
         order: Order = "completion",
         raises_limit: int = RAISES_LIMIT,
+        stretches: bool = False,
     ) -> None:
         if count < 1:
             raise ValueError("a stream needs at least one simulator")
@@ -98,11 +117,12 @@ class FragmentCollector:
         self._version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
         self.env_failure_count = 0
-        self._raises_limit = raises_limit
+        self._raises_limit, self._stretches = raises_limit, stretches
+        self._shares: dict[int, float] = {}  # of the horizon, for the simulators to ask now
         ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
         self._next = 0  # in deterministic order, the simulator whose fragment comes next
-        self._batch: list[tuple[int | None, Fragment]] = []  # with the simulator's index, unless it was put back
+        self._batch: list[Held] = []
         self.shares = TrainedShares(count)
         self._version_at_take: int | None = None  # of the last batch
 
@@ -114,10 +134,10 @@ class FragmentCollector:
     @version.setter
     def version(self, version: int) -> None:
         self._version = version
-        for index, fragment in self._batch:
-            if self._is_stale(fragment):
-                self._drop(index)
-        self._batch = [pair for pair in self._batch if not self._is_stale(pair[1])]
+        for held in self._batch:
+            if self._is_stale(held.fragment):
+                self._drop(held.simulator)
+        self._batch = [held for held in self._batch if not self._is_stale(held.fragment)]
         for index, simulator in enumerate(self.simulators):
             if simulator.waiting is not None and self._is_stale(simulator.waiting):
                 simulator.waiting = None
@@ -134,16 +154,45 @@ class FragmentCollector:
         if self._order == "deterministic":
             return self._to_ask_in_turn(now)
         idle = [i for i, simulator in enumerate(self.simulators) if simulator.is_idle(now)]
+        self._shares = {}
         if self.works_ahead:
             return idle
         missing = self._missing() - sum(self._expected(simulator, now) for simulator in self.simulators)
+        if self._stretches:
+            return self._to_ask_for_shares(idle, missing, now)
         asked = []
         for i in idle:
-            if missing <= 0:
+            if missing <= ROUNDING:
                 break
             asked.append(i)
             missing -= self._worth(self.simulators[i])
         return asked
+
+    def _to_ask_for_shares(self, idle: list[int], missing: float, now: float) -> list[int]:
+        """Return the simulators to ask for what is missing; each of them collects its share if stragglers don't.
+
+        A straggler is asked as well, since it may be fast again.
+        """
+        if missing <= ROUNDING:
+            return []
+        fast = [i for i, s in enumerate(self.simulators) if not s.is_gone and not self._is_straggler(s, now)]
+        worth = sum(self._worth(self.simulators[i]) for i in fast)
+        share = 1.0
+        if self._unit != "episodes" and worth and set(fast) <= set(idle):  # otherwise more is under way
+            share = min(STRETCH_LIMIT, max(1.0, missing / worth))
+        asked = []
+        for i in idle:
+            if i not in fast:
+                asked.append(i)
+            elif missing > ROUNDING:
+                asked.append(i)
+                self._shares[i] = share
+                missing -= share * self._worth(self.simulators[i])
+        return asked
+
+    def share_to_ask_for(self, index: int) -> float:
+        """Return for how long a fragment a simulator is to be asked now, as a share of its horizon."""
+        return self._shares.get(index, 1.0)
 
     def _to_ask_in_turn(self, now: float) -> list[int]:
         """Return the idle simulators among those whose turns fill the current batch."""
@@ -184,6 +233,7 @@ class FragmentCollector:
         """Note that a simulator was asked."""
         simulator = self.simulators[index]
         simulator.asked_at, simulator.asked_version = now, self.version_to_ask_for
+        simulator.asked_share = self.share_to_ask_for(index)
 
     def look_again_s(self, now: float) -> float | None:
         """Return after how many seconds `to_ask` may return more although nothing arrives; None if it can't.
@@ -207,9 +257,10 @@ class FragmentCollector:
         """Called when a fragment arrives."""
         simulator = self.simulators[index]
         if simulator.asked_at is not None:
-            simulator.duration_s = now - simulator.asked_at
+            simulator.duration_s = (now - simulator.asked_at) / simulator.asked_share
         simulator.asked_at, simulator.failures, simulator.raises = None, 0, 0
-        simulator.fragment_size = self._size(fragment)
+        held = Held(index, fragment, self._size(fragment, simulator.asked_share))
+        simulator.fragment_size = held.size / simulator.asked_share
         key = (fragment.incarnation, fragment.sequence)
         if key <= simulator.last:
             self.repeated_count += 1
@@ -227,7 +278,7 @@ class FragmentCollector:
         if self._is_stale(fragment):
             self._drop(index)
         elif self._order == "completion":
-            self._batch.append((index, fragment))
+            self._batch.append(held)
         else:
             simulator.waiting = fragment
 
@@ -269,18 +320,18 @@ class FragmentCollector:
         """Return the batch if it is full, and begin the next."""
         if self._order == "deterministic":
             self._line_up()
-        if self._missing() > 0:
+        if self._missing() > ROUNDING:
             return None
         self._version_at_take = self.version
-        fragments, self._batch = tuple(fragment for _, fragment in self._batch), []
+        fragments, self._batch = tuple(held.fragment for held in self._batch), []
         return Batch(fragments, tuple(max(0, self.version - fragment.policy_version) for fragment in fragments))
 
     def _line_up(self) -> None:
         """Move fragments to the batch in the simulators' order, up to the first that is missing."""
-        while self._missing() > 0:
+        while self._missing() > ROUNDING:
             simulator = self.simulators[self._next]
             if simulator.waiting is not None:
-                self._batch.append((self._next, simulator.waiting))
+                self._batch.append(Held(self._next, simulator.waiting, self._size(simulator.waiting)))
                 simulator.waiting = None
             elif not simulator.is_gone or self.is_exhausted:
                 return
@@ -290,11 +341,11 @@ class FragmentCollector:
         """Whether `take` would return a batch."""
         if self._order == "deterministic":
             self._line_up()
-        return self._missing() <= 0
+        return self._missing() <= ROUNDING
 
     def put_back(self, fragments: Iterable[Fragment]) -> None:
         """Add fragments that were collected for the current batch before a run was resumed."""
-        self._batch.extend((None, fragment) for fragment in fragments)
+        self._batch.extend(Held(None, fragment, self._size(fragment)) for fragment in fragments)
 
     @property
     def turn(self) -> int:
@@ -307,31 +358,36 @@ class FragmentCollector:
 
     def held(self) -> list[Fragment]:
         """Return the fragments of the current batch so far."""
-        return [fragment for _, fragment in self._batch]
+        return [held.fragment for held in self._batch]
 
-    def _missing(self) -> int:
-        return self._wanted - sum(self._size(fragment) for _, fragment in self._batch)
+    def _missing(self) -> float:
+        return self._wanted - sum(held.size for held in self._batch)
 
-    def _size(self, fragment: Fragment) -> int:
+    def _size(self, fragment: Fragment, share: float = 1.0) -> float:
         """Return how much a fragment counts in a batch; a fragment of resets only counts 0."""
         if self._unit == "fragments":
-            return min(1, fragment.step_count)
+            return share if fragment.step_count else 0.0
         return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
 
-    def _worth(self, simulator: SimulatorState) -> int:
-        """Return how much the next fragment of a simulator is expected to count."""
+    def _worth(self, simulator: SimulatorState) -> float:
+        """Return how much the next fragment of a simulator is expected to count, for a whole horizon."""
         if self._unit == "fragments":
             return 1
         return -(-self._wanted // len(self.simulators)) if simulator.fragment_size is None else simulator.fragment_size
 
-    def _expected(self, simulator: SimulatorState, now: float) -> int:
+    def _expected(self, simulator: SimulatorState, now: float) -> float:
         """Return how much the request under way will add to the current batch; 0 if that is uncertain."""
         if simulator.asked_at is None or simulator.failures or simulator.asked_version < self.version:
-            return 0
+            return 0.0
+        return 0.0 if self._is_straggler(simulator, now) else simulator.asked_share * self._worth(simulator)
+
+    def _is_straggler(self, simulator: SimulatorState, now: float) -> bool:
+        """Whether its last fragment took far longer than the fastest one's, or the one under way does."""
         limit_s = self._straggler_limit_s()
-        if limit_s is not None and ((simulator.duration_s or 0.0) > limit_s or now >= simulator.asked_at + limit_s):
-            return 0
-        return self._worth(simulator)
+        if limit_s is None:
+            return False
+        is_overdue = simulator.asked_at is not None and now >= simulator.asked_at + limit_s
+        return is_overdue or (simulator.duration_s or 0.0) > limit_s
 
     def _straggler_limit_s(self) -> float | None:
         durations = [simulator.duration_s for simulator in self.simulators if simulator.duration_s is not None]

@@ -160,11 +160,15 @@ class Sampler:
             collection.step(*self._policy.act(collection.features, self._rng))
         return collection.finish(self._policy.values(collection.unvalued()))
 
-    def begin(self) -> Collection:
-        """Begin a fragment whose holder decides on the actions; resets the environments the first time."""
+    def begin(self, horizon: int | None = None) -> Collection:
+        """Begin a fragment whose holder decides on the actions; resets the environments the first time.
+
+        Args:
+            horizon: steps of this fragment; None takes the usual number.
+        """
         if self._encoded is None:
             self._encoded = self._first_features(self._environments.reset())
-        recording = Recording(self._policy, self._horizon, self._environments.count)
+        recording = Recording(self._policy, horizon or self._horizon, self._environments.count)
         return Collection(self, recording, self._policy.normalise(self._encoded))
 
     def step(self, t: int, features: Array, drawn: tuple[Array, Array, Array], recording: Recording) -> Array:

@@ -28,6 +28,7 @@ def stream(
     max_lag: int | None = None,
     order: Order = "completion",
     raises_limit: int = RAISES_LIMIT,
+    stretches: bool = False,
 ) -> Stream:
     """Iterate over batches of fragments from simulators, without end: `async for`, or `for` in plain code.
 
@@ -51,6 +52,8 @@ def stream(
             fragments are of the newest version; with `max_lag=1` they are of the version before, collected while the
             caller learns. Set `version` after each update, so that the stream knows the newest one.
         raises_limit: so many rollouts of one simulator in a row may raise before the error is final.
+        stretches: whether simulators are asked for longer fragments (`rollout(share=)`) in place of a straggler's. This
+            matters without lag, in order of completion.
 
     Raises:
         ValueError: there is no simulator, not exactly one size is given, or a value is out of range.
@@ -69,6 +72,7 @@ def stream(
         max_lag=max_lag,
         order=order,
         raises_limit=raises_limit,
+        stretches=stretches,
     )
     return Stream(refs, collector)
 
@@ -203,12 +207,14 @@ class Stream:
     def _ask(self) -> None:
         now = self._looked_at = self._now()
         for index in self._collector.to_ask(now):
-            self._asked[self._request(self._simulators[index])] = index
+            self._asked[self._request(index)] = index
             self._collector.asked(index, now)
 
-    def _request(self, simulator: Any) -> Any:
-        version = self._collector.version_to_ask_for
-        return simulator.rollout(version, exact=True) if self._collector.is_pipelined else simulator.rollout(version)
+    def _request(self, index: int) -> Any:
+        simulator, version = self._simulators[index], self._collector.version_to_ask_for
+        options: dict[str, Any] = {"exact": True} if self._collector.is_pipelined else {}
+        share = self._collector.share_to_ask_for(index)
+        return simulator.rollout(version, **options, **({} if share == 1.0 else {"share": share}))
 
     def _receive(self, replies: Iterable[Any]) -> None:
         for reply in replies:

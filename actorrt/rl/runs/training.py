@@ -179,7 +179,7 @@ class TrainingLoop(RunLoop):
         size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
         kept: dict[str, Any] = {"max_lag": settings.max_lag, "order": settings.stream_order}
         # Simulators replace environments that fail, so an error that gets here is final.
-        return stream(self._simulators, **size, **kept, raises_limit=1)
+        return stream(self._simulators, **size, **kept, raises_limit=1, stretches=True)
 
     async def _next(self, batches: Stream) -> Batch:
         """Wait for a batch, and count the time."""

@@ -166,6 +166,13 @@ async def test_simulator_that_another_actor_acts_for_holds_its_version_and_norma
     assert names(server) == ["normaliser"]
 
 
+@pytest.mark.parametrize(("share", "steps"), [(0.5, 2), (4 / 3, 6), (2.0, 8)])
+async def test_fragment_may_be_a_share_of_the_horizon_long(share, steps):
+    simulator = await started()
+    assert len((await simulator.rollout(share=share)).reward) == steps
+    assert len((await simulator.rollout()).reward) == 4
+
+
 def test_horizon_of_no_time_is_refused():
     with pytest.raises(ValueError, match="horizon_s is larger than 0: horizon_s=0"):
         Simulator(make_env, Server(), horizon_s=0)

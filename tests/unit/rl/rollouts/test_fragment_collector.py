@@ -112,6 +112,60 @@ def test_nothing_is_expected_of_a_simulator_known_to_be_slow():
     assert ask(collector, 5.01) == [0]
 
 
+@pytest.mark.parametrize(("size", "steps"), [({"steps": 12}, 4), ({"steps": None, "fragments": 4}, 4)])
+def test_fast_simulators_collect_longer_fragments_in_place_of_a_stragglers(size, steps):
+    collector = make_collector(4, stretches=True, **size)
+    for round_number in range(3):
+        collector.version = round_number
+        assert ask(collector, 10 * round_number) == [0, 1, 2, 3]
+        share = 1.0 if round_number == 0 else 4 / 3
+        assert [collector.share_to_ask_for(index) for index in range(4)] == pytest.approx([share] * 3 + [1.0])
+        assert collector.take() is None
+        for index in range(3):
+            collected = fragment(index, round_number, round_number, steps=3 if round_number == 0 else steps)
+            collector.arrived(index, collected, 10 * round_number + share / 10)
+        if round_number == 0:  # nothing is known of the straggler yet
+            assert collector.take() is None
+            collector.arrived(3, fragment(3, 0, 0, steps=3), 5.0)
+        assert len(collector.take().fragments) == (4 if round_number == 0 else 3)
+        if round_number > 0:
+            collector.version = round_number + 1  # so that what the straggler brings is too old
+            collector.arrived(3, fragment(3, round_number, round_number, steps=3), 10 * round_number + 5)
+
+
+def test_nobody_collects_longer_fragments_without_a_straggler_or_while_others_are_at_work():
+    collector = make_collector(4, steps=16, stretches=True)
+    for version in range(3):
+        collector.version = version
+        assert ask(collector, version) == [0, 1, 2, 3]
+        assert [collector.share_to_ask_for(index) for index in range(4)] == [1.0] * 4
+        for index in range(4):
+            collector.arrived(index, fragment(index, version, version), version + 0.1)
+        collector.take()
+    collector.gone(3)
+    collector.version = 4
+    ask(collector, 5.0)
+    collector.failed(2, 5.0)
+    collector.arrived(0, fragment(0, 4, 4), 5.1)
+    assert ask(collector, 5.1) == [0, 2]
+    assert [collector.share_to_ask_for(index) for index in (0, 2)] == [1.0, 1.0]
+
+
+def test_straggler_is_asked_again_since_it_may_be_fast_now():
+    collector = make_collector(2, stretches=True)
+    ask(collector)
+    collector.arrived(0, fragment(0, 0), 0.1)
+    collector.arrived(1, fragment(1, 0), 9.0)
+    collector.take()
+    assert ask(collector, 9.0) == [0, 1]
+    assert [collector.share_to_ask_for(index) for index in (0, 1)] == [2.0, 1.0]
+    collector.arrived(1, fragment(1, 1), 9.1)
+    collector.arrived(0, fragment(0, 1, steps=8), 9.2)
+    collector.take()
+    assert ask(collector, 9.2) == [0, 1]
+    assert [collector.share_to_ask_for(index) for index in (0, 1)] == [1.0, 1.0]
+
+
 def test_fragment_too_far_behind_is_dropped_and_counted():
     collector = make_collector(max_lag=1)
     ask(collector)
@@ -389,10 +443,13 @@ def test_lag_is_no_less_than_none_where_versions_were_lost():
         [("completion", 0), ("completion", 3), ("completion", None), ("deterministic", 0), ("deterministic", 1)]
     ),
     size=st.sampled_from([{"steps": 10}, {"fragments": 3}, {"episodes": 2}]),
+    stretches=st.booleans(),
 )
-def test_each_fragment_is_used_once_or_dropped_and_none_is_stale_in_random_histories(chance, count, mode, size):
+def test_each_fragment_is_used_once_or_dropped_and_none_is_stale_in_random_histories(
+    chance, count, mode, size, stretches
+):
     order, max_lag = mode
-    collector = FragmentCollector(count, **size, max_lag=max_lag, order=order)
+    collector = FragmentCollector(count, **size, max_lag=max_lag, order=order, stretches=stretches)
     now, made, used, put_in = 0.0, [0] * count, [], 0
     lives, under_way = [1] * count, {}
     for _ in range(80):

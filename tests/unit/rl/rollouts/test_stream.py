@@ -148,6 +148,20 @@ def test_first_failure_of_an_environment_is_logged_and_all_are_counted(caplog):
     assert record.getMessage().startswith("simulator 0, incarnation 1, failure 1; the environment is made anew")
 
 
+def test_longer_fragments_are_requested_in_place_of_a_stragglers():
+    simulator, straggler, clock = FakeRef(), FakeRef(), Clock()
+    batches = make_stream(simulator, straggler, clock=clock, max_lag=0, fragments=2, stretches=True)
+    batches._take()
+    for asked, seconds in ((simulator, 0.1), (straggler, 9.0)):
+        clock.now += seconds
+        asked.open[-1].set_value(fragment(0 if asked is simulator else 1))
+        batches._receive([asked.open[-1]])
+    assert len(next(batches).fragments) == 2
+    batches._take()
+    assert simulator.calls == [("rollout", 0), ("rollout", 0, {"share": 2.0})]
+    assert straggler.calls == [("rollout", 0)] * 2
+
+
 def test_simulator_whose_fragments_come_too_late_is_named_once_with_what_to_do(caplog):
     slow = FakeRef()
     batches = make_stream(slow, FakeRef(), max_lag=1, fragments=1)
