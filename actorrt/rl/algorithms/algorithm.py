@@ -26,6 +26,7 @@ from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
 from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of, with_kwargs
 from actorrt.rl.rollouts.environment_checks import require_maker
+from actorrt.rl.rollouts.evaluation import require_fit
 from actorrt.rl.runs import live
 from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
 from actorrt.rl.runs.continuation import fitted, require_resumable
@@ -93,6 +94,8 @@ class Algorithm:
         self.environment, self.policy = env, self._describe(env)
         if self._first is not None:
             require_same(self._first, self.policy, name_of(env))
+        if self.settings.evaluation_env is not None:
+            self._require_evaluable(self.settings.evaluation_env)
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -121,6 +124,15 @@ class Algorithm:
         if learns_in_torch or network != "mlp":
             require("torch")
         return spec
+
+    def _require_evaluable(self, env: EnvMaker) -> None:
+        """Make sure that the policy can act in the environment of evaluations.
+
+        Raises:
+            ValueError: it can't, or there is no such environment.
+        """
+        spec = describe(env)
+        require_fit(self.policy, spec.observation, spec.action, f"evaluation_env={name_of(env)}")
 
     @classmethod
     def resume(
@@ -225,12 +237,17 @@ class Algorithm:
 
         Raises:
             FileNotFoundError: the run is resumed, and its checkpoint is gone.
-            ValueError: `steps` is less than 1, or less than the resumed run already has; or the directory holds an
-                earlier run, or can't be written to.
+            ValueError: `steps` is less than 1, or less than the resumed run already has; or `stop_return` is given, and
+                nothing is evaluated; or the directory holds an earlier run, or can't be written to.
             TypeError: a callback is not callable, or a number is not a number.
         """
         if stop_return is not None:
             require_number("stop_return", stop_return)
+            if self.settings.evaluate_every is None:
+                raise ValueError(
+                    f"evaluate_every=None evaluates nothing, so that no policy can reach stop_return={stop_return:g}: "
+                    "give a number of steps as evaluate_every=, or leave out stop_return"
+                )
         if self._checkpoint is not None and self.directory is not None:
             self._checkpoint = checkpoint.load(self.directory)  # another run may have continued from it since
         self.require_startable(steps)

@@ -208,7 +208,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
     training.value()
     with ThreadPoolExecutor(1, "shutdown") as executor:
         ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report does not need the node
-        result = None if is_interrupted else _result(training, line)
+        result = None if is_interrupted or training.best_score is None else _result(training, line)
         line.end(training.progress)
         _report(training, result)
         ending.result()
@@ -222,11 +222,26 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
 def _result(training: Run, line: ProgressLine) -> Evaluation | None:
     """Evaluate the best policy on new seeds; None if an interrupt ends the evaluation, since all else is saved."""
     line.wait("playing the best policy on fresh seeds ...")
-    episodes, seed = training.plan.settings.evaluation_episodes, episode_seed(training.plan.seed, FRESH_KEY)
+    plan, settings = training.plan, training.plan.settings
     try:
-        return evaluate(training.best, episodes=episodes, seed=seed)
+        return evaluate(
+            training.best,
+            plan.evaluation_environment,
+            settings.evaluation_episodes,
+            episode_seed(plan.seed, FRESH_KEY),
+            steps=settings.evaluation_steps,
+            deterministic=settings.evaluation_deterministic,
+        )
     except KeyboardInterrupt:
         return None
+
+
+def _worth(training: Run, result: Evaluation | None) -> str:
+    if result is not None:
+        return f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
+    if training.best_score is not None:
+        return f"{training.best_score:.1f} by the evaluator"
+    return "the newest one, since none was evaluated"
 
 
 def _report(training: Run, result: Evaluation | None) -> None:
@@ -243,13 +258,12 @@ def _report(training: Run, result: Evaluation | None) -> None:
         sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
     columns = shutil.get_terminal_size((80, 24)).columns
     sys.stdout.write(f"{curve.draw_text(returns, width=min(64, max(16, columns - 12)))}\n\n")
-    if training.best_score is None:
+    try:
+        version = training.best.version
+    except LookupError:
         sys.stdout.write("best policy: none was evaluated yet\n")
     else:
-        worth = f"{training.best_score:.1f} by the evaluator"
-        if result is not None:
-            worth = f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
-        sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {paths[BEST_FILE]}\n")
+        sys.stdout.write(f"best policy: version {version}, {_worth(training, result)}\n  policy   {paths[BEST_FILE]}\n")
     if returns:
         sys.stdout.write(f"  curve    {paths[CURVE_FILE]}\n  metrics  {paths[METRICS_FILE]}\n")
     sys.stdout.flush()

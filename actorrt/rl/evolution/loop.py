@@ -20,7 +20,6 @@ from actorrt.rl.evolution.aggregation import weighted_sum
 from actorrt.rl.evolution.explorer import Episode, Explorer
 from actorrt.rl.evolution.explorer_pool import ExplorerPool
 from actorrt.rl.policies.weights import Weights
-from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act
 from actorrt.rl.spaces.finite import require_finite
@@ -56,17 +55,7 @@ class EvolutionLoop(RunLoop):
         plan = self._plan
         self._supervisor = supervisor
         self._server = await supervisor.child("parameters")
-        evaluator = await supervisor.child("evaluator")
-        episodes = plan.settings.evaluation_episodes
-        evaluations = Evaluations(
-            evaluator,
-            self._selection,
-            self._record,
-            self._callbacks,
-            episodes,
-            newest=lambda: self._weights,
-            raises_limit=plan.settings.raises_limit,
-        )
+        await self._prepare_evaluations(supervisor, newest=lambda: self._weights)
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.resume(plan.checkpoint["learner"])
@@ -74,11 +63,11 @@ class EvolutionLoop(RunLoop):
         try:
             while not self._is_over():
                 await self._improve()
-                await evaluations.look()
+                await self._evaluations.look()
                 if self._is_checkpoint_due():
                     await self._save()
             await self._save()
-            await self._finish(evaluations)
+            await self._finish()
         except Exception:
             await self._save()  # the loop has the whole state, whichever role failed
             raise
@@ -158,6 +147,7 @@ class EvolutionLoop(RunLoop):
 
     async def _save(self) -> None:
         self._saved_at = time.monotonic()
+        self._note_newest(self._weights)
         tree = {
             "origin": self._plan.origin(),
             "record": self._record.state(self._seconds),

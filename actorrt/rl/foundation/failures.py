@@ -40,7 +40,9 @@ async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
 
 def died_for_good(role: str, count: int, error: Exception) -> art.ActorDiedError:
     """Return the error for a role that died `count` times in a row without any result."""
-    return art.ActorDiedError(f"{role} died {count} times in a row: {error}")
+    final = art.ActorDiedError(f"{role} died {count} times in a row: {error}")
+    final.__cause__ = error
+    return final
 
 
 def is_from_user_code(error: Exception) -> bool:

@@ -12,8 +12,8 @@ MEMBERS = ("reset", "step", "observation_space", "action_space")
 MAKE_ONE = "give its Gymnasium id, or a function that makes one, since each simulator makes environments of its own"
 
 
-def require_maker(env: Any) -> None:
-    """Make sure that `env` is an id or a function that makes an environment.
+def require_maker(env: Any, name: str = "env") -> None:
+    """Make sure that the argument of this name is an id or a function that makes an environment.
 
     Raises:
         TypeError: it is neither; it may be an environment itself.
@@ -23,8 +23,8 @@ def require_maker(env: Any) -> None:
     if all(hasattr(env, member) for member in MEMBERS):
         env_id = getattr(getattr(env, "spec", None), "id", None)
         example = f" (here {env_id!r})" if env_id else ""
-        raise TypeError(f"env is an environment that was made already, {env}: {MAKE_ONE}{example}")
-    raise TypeError(f"env={env!r} makes no environment: {MAKE_ONE}")
+        raise TypeError(f"{name} is an environment that was made already, {env}: {MAKE_ONE}{example}")
+    raise TypeError(f"{name}={env!r} makes no environment: {MAKE_ONE}")
 
 
 def made_by(maker: Any) -> Any:

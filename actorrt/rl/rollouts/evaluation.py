@@ -111,7 +111,7 @@ def evaluate(
     return evaluation
 
 
-def _require_fit(spec: PolicySpec, observation: Space, action: Space, env: str) -> None:
+def require_fit(spec: PolicySpec, observation: Space, action: Space, env: str) -> None:
     """Make sure that a policy can act in an environment.
 
     Raises:
@@ -326,7 +326,7 @@ class Player:
 
     def _episodes(self, policy: Evaluable, seeds: list[int], failures: EnvFailures) -> _Episodes:
         observation, action = spaces_of(self._environments[0])
-        _require_fit(policy.spec, observation, action, name_of(self._env))
+        require_fit(policy.spec, observation, action, name_of(self._env))
         limit = None if self._steps is None else self._steps // len(seeds)
         return _Episodes(self._environments, seeds, limit, failures)
 

@@ -42,8 +42,8 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
     If nothing changed, all parts stay, and the run continues exactly. Simulators that step other environments, or
     another number of them, begin new episodes in a new life. Fragments that were collected ahead are dropped if
-    batches are made in another way. In another environment, the best policy is forgotten, since its score was reached
-    in the earlier one.
+    batches are made in another way. In another environment, or if evaluations measure something else, the best policy
+    is forgotten, since its score can't be compared with later ones.
     """
     origin = checkpoint["origin"]
     functions = {name: getattr(plan.settings, name) for name in plan.settings.functions_of(origin["settings"])}
@@ -53,7 +53,7 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
     )
     kept = {**checkpoint, "selection": _next_evaluation_by(checkpoint, plan)}
     is_elsewhere = _place(origin) != _place(plan.origin())
-    if is_elsewhere:
+    if is_elsewhere or _measure(before.settings) != _measure(plan.settings):
         kept["selection"]["best"] = None
     if "simulators" not in checkpoint:  # an evolutionary algorithm's, whose simulators have no state
         return kept
@@ -71,6 +71,12 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
 def _place(origin: dict[str, Any]) -> tuple[Any, ...]:
     """Return what says which environment a run is in; a function that makes one is taken for the same as before."""
     return origin["env_id"], origin.get("env_kwargs", {})
+
+
+def _measure(settings: Any) -> tuple[Any, ...]:
+    """Return what says what a score means; the number of episodes does not."""
+    limit = settings.evaluation_steps and settings.evaluation_steps // settings.evaluation_episodes
+    return settings.evaluation_env, limit, settings.evaluation_deterministic
 
 
 def _sampling(plan: Plan) -> tuple[Any, ...]:
@@ -93,4 +99,4 @@ def _padded(checkpoint: dict[str, Any]) -> list[Any]:
 def _next_evaluation_by(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Return the state of the selection of policies; the next evaluation is due within the plan's period."""
     selection, steps = checkpoint["selection"], checkpoint["record"]["steps"]
-    return {**selection, "next_at": min(selection["next_at"], steps + plan.settings.evaluate_every)}
+    return {**selection, "next_at": min(selection["next_at"], steps + (plan.settings.evaluate_every or 0))}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ class Evaluations:
     """The evaluations of one run.
 
     Args:
-        evaluator: the run's `Evaluator`.
+        evaluator: the run's `Evaluator`; None evaluates nothing.
         selection: decides on evaluations and keeps the best policy.
         record: the run's history, to which results are added.
         callbacks: told of the results.
@@ -48,25 +49,56 @@ class Evaluations:
         # The steps and the reply of the evaluation under way, and its weights unless they are the newest.
         self._under_way: tuple[int, Any, Weights | None] | None = None
         self._failed_count = self._death_count = 0
+        self._has_cut_off = False  # whether it was told that episodes are cut off
+        self._give_up_at: float | None = None  # when `finish` waits no longer
+        self._wait: asyncio.Timeout | None = None  # of `finish`, while it waits
 
     async def look(self) -> None:
-        """Record an evaluation that has ended, and begin the next one if it is due; waits for neither."""
+        """Record an evaluation that has ended, and begin the next one if it is due; waits for neither.
+
+        Raises:
+            ActorDiedError: the evaluator died too often in a row.
+            Exception: an environment's own error, after several in a row.
+        """
         if self._under_way is not None and self._under_way[1].done():
-            await self._end()
+            error = await self._end()
+            if error is not None:
+                raise error
         if self._under_way is None and self._selection.is_due(self._record.steps):
             self._begin()
 
-    async def finish(self) -> None:
-        """Evaluate the last policy, and confirm a policy that is in doubt."""
-        if self._under_way is not None:
-            await self._end()
-        last, evaluations = self._record.steps, self._record.evaluations
-        while not self._selection.is_reached:
-            is_last_known = bool(evaluations) and evaluations[-1][0] >= last
-            if is_last_known and self._selection.in_doubt is None:
+    async def finish(self, wait_s: float | None) -> None:
+        """Evaluate the last policy, and confirm a policy that is in doubt.
+
+        The run is trained already, so an evaluator that fails does not fail it. Evaluations that fail too often, or do
+        not end within `wait_s` seconds, are given up with a warning. None waits for ever.
+        """
+        self._give_up_at = None if wait_s is None else asyncio.get_running_loop().time() + wait_s
+        while self._under_way is not None or self._is_last_wanted():
+            if self._under_way is None:
+                self._begin()
+            why: Any = "it did not end in time"
+            if await self._has_ended_in_time():
+                why = await self._end()
+            if why is not None:
+                self._give_up(why)
                 return
-            self._begin()
-            await self._end()
+
+    def hurry(self, wait_s: float) -> None:
+        """Let `finish` wait for at most `wait_s` seconds from now."""
+        sooner_at = asyncio.get_running_loop().time() + wait_s
+        if self._give_up_at is None or sooner_at < self._give_up_at:
+            self._give_up_at = sooner_at
+            if self._wait is not None:
+                self._wait.reschedule(sooner_at)
+
+    def _is_last_wanted(self) -> bool:
+        """Whether `finish` has to begin another evaluation."""
+        if self._evaluator is None or self._selection.is_reached:
+            return False
+        evaluations = self._record.evaluations
+        is_last_known = bool(evaluations) and evaluations[-1][0] >= self._record.steps
+        return not is_last_known or self._selection.in_doubt is not None
 
     def _begin(self) -> None:
         candidate = self._selection.in_doubt
@@ -79,28 +111,59 @@ class Evaluations:
         reply = evaluator.evaluate(number, episodes) if weights is None else evaluator.play(number, weights, episodes)
         self._under_way = self._record.steps, reply, weights
 
-    async def _end(self) -> None:
+    async def _has_ended_in_time(self) -> bool:
+        """Wait for the evaluation under way, at most until it is given up."""
+        assert self._under_way is not None
+        try:
+            async with asyncio.timeout_at(self._give_up_at) as self._wait:
+                await art.wait([self._under_way[1]])
+        except TimeoutError:
+            return False
+        finally:
+            self._wait = None
+        return True
+
+    async def _end(self) -> Exception | None:
+        """Record the evaluation that has ended. Return its error if that makes further evaluations pointless."""
         assert self._under_way is not None
         (steps, reply, weights), self._under_way = self._under_way, None
-        try:
-            result = await reply
-        except art.ActorUnavailableError as error:  # the evaluator is being restarted; the next evaluation is due soon
-            self._death_count += 1
-            if self._death_count >= DEATHS_LIMIT:
-                raise died_for_good("the evaluator", DEATHS_LIMIT, error) from error
-            return
-        except Exception as error:  # the evaluation ends here, by an error of the environment or of the runtime
-            self._failed(error)
-            return
+        error = reply.error()
+        if error is not None:
+            return self._failed(error)
         self._failed_count = self._death_count = 0
+        result = reply.value()
         evaluation, played = result if weights is None else (result, weights)
+        if evaluation.unfinished and not self._has_cut_off:
+            self._has_cut_off = True
+            logger.warning(
+                "evaluation_steps cut off %d of %d episodes of an evaluation: their returns are those of the steps "
+                "that were played, and do not show that a policy reaches stop_return",
+                evaluation.unfinished,
+                len(evaluation.returns),
+            )
         self._record.evaluations.append((steps, evaluation.mean))
         self._selection.evaluated(evaluation, played)
         await self._callbacks.tell("on_evaluation", steps, evaluation)
+        return None
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> Exception | None:
+        """Count an evaluation that failed. Return an error if the failure is final; None lets the next one be due."""
+        if isinstance(error, art.ActorUnavailableError):  # the evaluator is being restarted
+            self._death_count += 1
+            return died_for_good("the evaluator", DEATHS_LIMIT, error) if self._death_count >= DEATHS_LIMIT else None
         self._failed_count += 1
         if not is_from_user_code(error) or self._failed_count >= self._raises_limit:
-            raise error
+            return error
         notes = getattr(error, "__notes__", None) or ["an evaluation"]
         logger.warning("%s: %s: %s; the evaluation is skipped", notes[0], type(error).__name__, error)
+        return None
+
+    def _give_up(self, why: Any) -> None:
+        """Called when `finish` gives up an evaluation, for an error or another reason."""
+        if self._under_way is not None:
+            self._under_way[1].cancel()
+            self._under_way = None
+        has_best = self._selection.best is not None or self._selection.in_doubt is not None
+        best = "the best one is that of an earlier evaluation" if has_best else "it counts as the best one"
+        reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+        logger.warning("the evaluation of the last policy was given up: %s; %s", reason, best)

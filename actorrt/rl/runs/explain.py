@@ -94,7 +94,7 @@ def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: Any) -> str:
-    return value.__name__ if callable(value) else f"{value:g}" if isinstance(value, float) else str(value)
+    return name_of(value) if callable(value) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -123,8 +123,19 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
         )
     if getattr(settings, "inference_actor", False):
         yield "inference", "a process of its own; acts for all simulators, in batches"
-    episodes = f"{settings.evaluation_episodes} episodes every {settings.evaluate_every:,} steps"
-    yield "evaluator", f"a process of its own; {episodes}"
+    yield "evaluator", _evaluator(plan)
+
+
+def _evaluator(plan: Plan) -> str:
+    settings = plan.settings
+    if settings.evaluate_every is None:
+        return "none: the newest policy counts as the best one"
+    text = f"a process of its own; {settings.evaluation_episodes} episodes every {settings.evaluate_every:,} steps"
+    if settings.evaluation_env is not None:
+        text += f", on {name_of(settings.evaluation_env)}"
+    if settings.evaluation_steps is not None:
+        text += f", at most {settings.evaluation_steps:,} steps each time"
+    return text if settings.evaluation_deterministic else f"{text}, with sampled actions"
 
 
 def _counted(role: str, count: int) -> str:

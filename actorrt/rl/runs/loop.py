@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.foundation.failures import cause_of
+from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress, Times
 from actorrt.rl.records.run_record import RunRecord
@@ -23,6 +24,7 @@ from actorrt.rl.runs.plan import Plan
 
 RATE_WINDOW_S = 3.0
 CHECKPOINT_PERIOD_S = 30.0
+PAUSE_WAIT_S = 5.0  # longest wait for evaluations when a run pauses, since the user waits for the pause
 
 
 class RunLoop:
@@ -51,6 +53,8 @@ class RunLoop:
         self._directory = directory
         self._callbacks = callbacks
         self._times = Times()
+        self._newest: Weights | None = None  # of the last checkpoint
+        self._evaluations = self._evaluations_by(None)
 
     async def run(self, should_end: Callable[[], bool]) -> None:
         """Train. Afterwards all actors of the run are gone, and there is a checkpoint.
@@ -87,18 +91,44 @@ class RunLoop:
             f"{self._plan.settings.algorithm} can't change the number of its simulators during a run; ARS and ES can"
         )
 
+    def hurry(self) -> None:
+        """Called when the run was told to end: do not wait long for its last evaluations, if it waits for them."""
+        self._evaluations.hurry(PAUSE_WAIT_S)
+
     async def _train(self, supervisor: Any) -> None:
         raise NotImplementedError
+
+    async def _prepare_evaluations(self, supervisor: Any, newest: Callable[[], Weights] | None = None) -> None:
+        """Find the evaluator; see `Evaluations` for `newest`."""
+        if self._plan.settings.evaluate_every is not None:
+            self._evaluations = self._evaluations_by(await supervisor.child("evaluator"), newest)
+        self._note_newest(self._plan.weights)
+
+    def _evaluations_by(self, evaluator: Any, newest: Callable[[], Weights] | None = None) -> Evaluations:
+        episodes = self._plan.settings.evaluation_episodes
+        arguments = (self._selection, self._record, self._callbacks, episodes, newest)
+        return Evaluations(evaluator, *arguments, raises_limit=self._plan.settings.raises_limit)
 
     def _begin_work(self) -> None:
         """Called when all roles have started: `Times` counts from now on."""
         self._works_since = time.monotonic()
 
-    async def _finish(self, evaluations: Evaluations) -> None:
+    def _note_newest(self, weights: Weights) -> None:
+        """Called with the newest policy, at least at every checkpoint; without evaluations it is the best one."""
+        self._newest = weights
+        if self._plan.settings.evaluate_every is None:
+            self._selection.stand_in = weights
+
+    async def _finish(self) -> None:
         """Evaluate the last policy, unless the run is paused and has a best one, since the user waits for the pause."""
         is_paused = self._record.steps < self._plan.steps and not self._selection.is_reached
-        if not (is_paused and self._selection.best is not None):
-            await evaluations.finish()
+        if not (is_paused and self._selection.chosen is not None):
+            wait_s = self._plan.settings.evaluation_wait_s
+            if self._should_end():
+                wait_s = PAUSE_WAIT_S if wait_s is None else min(wait_s, PAUSE_WAIT_S)
+            await self._evaluations.finish(wait_s)
+        if self._selection.chosen is None:
+            self._selection.give_up(self._newest)
 
     @property
     def _simulator_count(self) -> int:

@@ -43,6 +43,12 @@ class Plan:
     checkpoint: dict[str, Any] | None = None
 
     @property
+    def evaluation_environment(self) -> EnvMaker:
+        """Gymnasium id of the environment of evaluations, or a function that makes it."""
+        other: EnvMaker | None = self.settings.evaluation_env
+        return self.environment if other is None else other
+
+    @property
     def environments_each(self) -> int:
         """Number of environments of each simulator."""
         environments: int = self.settings.environments

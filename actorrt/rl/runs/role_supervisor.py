@@ -69,15 +69,22 @@ class RoleSupervisor(art.Supervisor):
         self._server = f"{plan.name}/parameters"
 
     def children(self) -> Iterator[art.Child]:
-        """Yield the roles: the parameter server, the algorithm's own, the evaluator."""
+        """Yield the roles: the parameter server, the algorithm's own, and the evaluator if the run evaluates."""
         yield self._parameter_server()
         yield from self._own_roles()
-        plan = self._plan
-        arguments = (plan.policy, self._server, plan.seed, plan.environment)
-        options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": plan.settings.hang_timeout_s}
+        if self._plan.settings.evaluate_every is not None:
+            yield self._evaluator()
+
+    def _evaluator(self) -> art.Child:
+        plan, settings = self._plan, self._plan.settings
+        arguments = (plan.policy, self._server, plan.seed, plan.evaluation_environment, settings.evaluation_steps)
+        options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": settings.hang_timeout_s}
         options |= {"preload": imported_to_act(plan.policy)}
-        on_env_error = plan.settings.on_env_error
-        yield art.Child(Evaluator, *arguments, on_env_error=on_env_error, id="evaluator", **options)
+        how: dict[str, Any] = {
+            "deterministic": settings.evaluation_deterministic,
+            "on_env_error": settings.on_env_error,
+        }
+        return art.Child(Evaluator, *arguments, **how, id="evaluator", **options)
 
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights

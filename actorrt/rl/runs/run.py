@@ -169,7 +169,7 @@ class Run:
         except asyncio.CancelledError:
             if not self._is_killed:
                 raise
-        if self._selection.best is not None:
+        if self._selection.chosen is not None:
             save_policy(StoredPolicy(self.plan.policy, *self._best_weights()), self._path(None, BEST_FILE))
 
     def _should_end(self) -> bool:
@@ -257,18 +257,24 @@ class Run:
     def stop(self) -> None:
         """Pause the run after the current update, with a checkpoint. Idempotent; wait for the run afterwards.
 
-        The best policy so far stays the best; if no policy was evaluated yet, the newest one is.
+        The best policy so far stays the best. If no policy was evaluated yet, the newest one is evaluated, which the
+        pause waits for at most 5 seconds; the newest one is the best in any case then.
         """
         self._is_stopping = True
+        self._call_soon(self._loop.hurry)
 
     def kill(self) -> None:
         """End the run at once; the steps since its last checkpoint are lost. Idempotent; wait for it afterwards."""
         is_first, self._is_stopping, self._is_killed = not self._is_killed, True, True
         # Only the first call cancels: a second cancellation would interrupt the clean-up.
-        if is_first and self._task is not None and not self.done():
-            loop, task = self._task
+        if is_first and self._task is not None:
+            self._call_soon(self._task[1].cancel)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function in the run's thread; without effect before the run and after it."""
+        if self._task is not None and not self.done():
             with contextlib.suppress(RuntimeError):  # the run has just ended and closed its loop
-                loop.call_soon_threadsafe(task.cancel)
+                self._task[0].call_soon_threadsafe(function)
 
     def resize(self, simulators: int) -> None:
         """Change the number of simulators, also in the middle of an update; the results stay the same.
@@ -341,16 +347,18 @@ class Run:
     def best(self) -> FlatPolicy:
         """The policy that the evaluator found best so far.
 
+        Without evaluations, or if none ended before the run did, it is the newest policy, as of the last checkpoint.
+
         Raises:
             LookupError: no evaluation has ended yet.
         """
         return make_policy(self.plan.policy, *self._best_weights())
 
     def _best_weights(self) -> tuple[Array, int, Normaliser | None]:
-        best = self._selection.best
+        best = self._selection.chosen
         if best is None:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
-        version, parameters, normaliser = best.weights
+        version, parameters, normaliser = best
         return parameters, version, normaliser
 
     def video(self, path: str | None = None, *, seed: int = 1) -> Video:
@@ -422,7 +430,7 @@ class Run:
 
     @property
     def best_score(self) -> float | None:
-        """Score of the best policy so far; None before the first evaluation."""
+        """Score of the best policy so far; None if none was evaluated."""
         best = self._selection.best
         return None if best is None else best.score
 

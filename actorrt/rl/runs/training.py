@@ -20,7 +20,6 @@ from actorrt.rl.roles.parameters import RETRIES
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.stream import Stream, stream
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
-from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act, imported_to_learn
@@ -143,11 +142,7 @@ class TrainingLoop(RunLoop):
         self._server = await training.child("parameters")
         self._learners = await self._find_learners(training)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
-        evaluator, episodes = await training.child("evaluator"), plan.settings.evaluation_episodes
-        limit = plan.settings.raises_limit
-        self._evaluations = Evaluations(
-            evaluator, self._selection, self._record, self._callbacks, episodes, raises_limit=limit
-        )
+        await self._prepare_evaluations(training)
         batches = self._batches()
         await self._resume_roles(batches)
         self._begin_work()
@@ -158,7 +153,7 @@ class TrainingLoop(RunLoop):
                 if self._is_checkpoint_due():
                     await self._save(batches)
             await self._save(batches)  # before evaluations, which may take long: a second interrupt then loses nothing
-            await self._finish(self._evaluations)
+            await self._finish()
             await self._save(batches)
         except Exception as error:
             if (
@@ -241,6 +236,7 @@ class TrainingLoop(RunLoop):
         if failure is not None:
             logger.warning("no checkpoint was made after %d steps: %s", self._record.steps, failure)
             return
+        self._note_newest(weights)
         states = [None if isinstance(state, BaseException) else state for state in simulators]
         for index, state in enumerate(states):  # a simulator that is being restarted starts new episodes
             self._lives[index] = self._lives[index] + 1 if state is None else state["life"]

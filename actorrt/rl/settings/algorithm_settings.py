@@ -24,12 +24,19 @@ from actorrt.rl.networks.network import Backend
 from actorrt.rl.networks.optimiser import OptimiserKind
 from actorrt.rl.networks.policy_spec import NetworkKind
 from actorrt.rl.rollouts.env_failures import OnEnvError
+from actorrt.rl.rollouts.environment import EnvMaker
+from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.settings.foreign_names import hint
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule
 
-FUNCTIONS = ("network", "learning_rate_schedule", "clip_schedule")
-"""Settings that may be functions, which no checkpoint holds."""
+FUNCTIONS: Mapping[str, str | None] = {
+    "network": None,
+    "learning_rate_schedule": None,
+    "clip_schedule": None,
+    "evaluation_env": "",
+}
+"""Settings that may be functions, which no checkpoint holds, and what stands in for such a function."""
 
 S = TypeVar("S", bound="AlgorithmSettings")
 
@@ -52,8 +59,15 @@ class AlgorithmSettings:
         on_env_error: what an environment costs that raises, or returns NaN or values outside its space. `"truncate"`:
             its episode; the environment is made anew, and only one that fails several times in a row ends the run.
             `"fail"`: the run, at the first failure.
-        evaluate_every: smallest number of steps between two evaluations.
+        evaluate_every: smallest number of steps between two evaluations; None evaluates nothing, so that the newest
+            policy is the best one.
         evaluation_episodes: episodes of an evaluation; with fewer, the estimate is less certain.
+        evaluation_env: Gymnasium id of the environment of evaluations, or a function that makes it; None takes the
+            environment of the training.
+        evaluation_steps: largest number of steps of an evaluation; None sets no limit. Each episode gets an equal
+            share. A longer episode is cut off, and its return is that of the steps which were played.
+        evaluation_deterministic: whether evaluations take the most likely actions; otherwise they sample actions.
+        evaluation_wait_s: longest time that a run waits for evaluations after its last step; None waits for ever.
         normalise_observations: whether to scale them to mean 0 and standard deviation 1 over all simulators so far.
         normalise_rewards: whether to divide them by the standard deviation of the discounted returns so far.
     """
@@ -69,8 +83,12 @@ class AlgorithmSettings:
     log_std: float = 0.0
     hang_timeout_s: float | None = 60.0
     on_env_error: OnEnvError = "truncate"
-    evaluate_every: int = 2_000
+    evaluate_every: int | None = 2_000
     evaluation_episodes: int = 20
+    evaluation_env: EnvMaker | None = None
+    evaluation_steps: int | None = None
+    evaluation_deterministic: bool = True
+    evaluation_wait_s: float | None = 30.0
     normalise_observations: bool = False
     normalise_rewards: bool = False
 
@@ -95,14 +113,16 @@ class AlgorithmSettings:
         return cls(**values)
 
     def to_data(self) -> dict[str, Any]:
-        """Return plain values for `from_data`; None in place of a function, see `FUNCTIONS`."""
+        """Return plain values for `from_data`, with a stand-in for each function, see `FUNCTIONS`."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: None if name in FUNCTIONS and callable(value) else value for name, value in values.items()}
+        return {
+            name: FUNCTIONS[name] if name in FUNCTIONS and callable(value) else value for name, value in values.items()
+        }
 
     @staticmethod
     def functions_of(data: Mapping[str, Any]) -> list[str]:
-        """Return the settings that were functions, for which the result of `to_data` has None."""
-        return [name for name in FUNCTIONS if name in data and data[name] is None]
+        """Return the settings that were functions, for which the result of `to_data` has stand-ins."""
+        return [name for name, stand_in in FUNCTIONS.items() if name in data and data[name] == stand_in]
 
     @property
     def raises_limit(self) -> int:
@@ -110,7 +130,8 @@ class AlgorithmSettings:
         return RAISES_LIMIT if self.on_env_error == "truncate" else 1
 
     def __post_init__(self) -> None:
-        self._require_at_least_1("steps", "evaluate_every", "evaluation_episodes")
+        self._require_at_least_1("steps", "evaluation_episodes")
+        self._require_evaluations()
         if self.hang_timeout_s is not None:
             self._require_positive("hang_timeout_s")
         require_one_of("on_env_error", self.on_env_error, get_args(OnEnvError))
@@ -129,6 +150,29 @@ class AlgorithmSettings:
         if any(units < 1 for units in layers):
             raise ValueError(f"hidden layers have at least 1 unit: {name}={layers}")
         object.__setattr__(self, name, tuple(layers))
+
+    def _require_evaluations(self) -> None:
+        """Make sure that the settings of evaluations make sense."""
+        if self.evaluate_every is not None:
+            self._require_at_least_1("evaluate_every")
+        if self.evaluation_env is not None:
+            require_maker(self.evaluation_env, "evaluation_env")
+            if self.evaluation_env == "":
+                raise ValueError("evaluation_env is a Gymnasium id, or a function that makes one: evaluation_env=''")
+        if self.evaluation_steps is not None:
+            self._require_at_least_1("evaluation_steps")
+            if self.evaluation_steps < self.evaluation_episodes:
+                raise ValueError(
+                    f"evaluation_steps is at least 1 for each of evaluation_episodes={self.evaluation_episodes}: "
+                    f"evaluation_steps={self.evaluation_steps}"
+                )
+        self._require_flags("evaluation_deterministic")
+        if not (self.evaluation_deterministic or self.hidden or callable(self.network)):
+            raise ValueError("evaluation_deterministic=False samples actions, and a linear policy (hidden=()) has none")
+        if self.evaluation_wait_s is not None:
+            require_number("evaluation_wait_s", self.evaluation_wait_s)
+            if self.evaluation_wait_s < 0:
+                raise ValueError(f"evaluation_wait_s is at least 0: evaluation_wait_s={self.evaluation_wait_s}")
 
     def _require_at_least_1(self, *names: str) -> None:
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -165,7 +166,40 @@ def test_start_refuses_wrong_arguments(arguments, error):
         rl.A2C("CartPole-v1").start(**arguments)
 
 
+def test_return_to_stop_at_needs_evaluations():
+    message = (
+        r"^evaluate_every=None evaluates nothing, so that no policy can reach stop_return=475: "
+        r"give a number of steps as evaluate_every=, or leave out stop_return$"
+    )
+    with pytest.raises(ValueError, match=message):
+        rl.A2C("CartPole-v1", evaluate_every=None).start(stop_return=475)
+
+
+def make_cartpole():
+    return gymnasium.make("CartPole-v1")
+
+
+def test_evaluations_have_an_environment_that_the_policy_can_act_in():
+    plan = rl.A2C("CartPole-v1", evaluation_env=make_cartpole).start().plan
+    assert (plan.environment, plan.evaluation_environment) == ("CartPole-v1", make_cartpole)
+    message = "the policy is for CartPole-v1, with .*; evaluation_env=Pendulum-v1 has observations of 3 values"
+    with pytest.raises(ValueError, match=message):
+        rl.A2C("CartPole-v1", evaluation_env="Pendulum-v1")
+    with pytest.raises(TypeError, match="evaluation_env is an environment that was made already"):
+        rl.A2C("CartPole-v1", evaluation_env=make_cartpole())
+
+
 # Resuming
+
+
+def test_environment_of_evaluations_that_a_function_made_is_asked_for(tmp_path):
+    algorithm = rl.A2C("CartPole-v1", evaluation_env=make_cartpole, hidden=(8,))
+    save(tmp_path, algorithm)
+    with pytest.raises(ValueError, match=r"a function made the evaluation_env of the run in .*: give it as evaluat"):
+        rl.A2C.resume(str(tmp_path))
+    resumed = rl.A2C.resume(str(tmp_path), evaluation_env=make_cartpole)
+    assert resumed.settings.evaluation_env is make_cartpole
+    assert algorithm._plan(64).resumption("run", 64) == "rl.A2C.resume('run', evaluation_env=...).start(steps=64)"
 
 
 def test_resumed_algorithm_has_the_settings_and_the_weights_of_the_run(tmp_path):

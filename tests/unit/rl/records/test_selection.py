@@ -80,3 +80,55 @@ def test_without_threshold_nothing_is_ever_in_doubt():
     take(selection, 500.0, 1)
     assert selection.in_doubt is None
     assert not selection.is_reached
+
+
+def test_nothing_is_ever_due_without_evaluations():
+    selection = Selection(None, None)
+    assert [selection.is_due(steps) for steps in (0, 1, 10**9)] == [False, False, False]
+
+
+def test_stand_in_is_chosen_only_while_there_is_no_best_policy():
+    selection, newest = Selection(100, None), Weights(7, np.zeros(2, np.float32))
+    assert selection.chosen is None
+    selection.give_up(newest)
+    assert selection.chosen is newest
+    take(selection, 5.0, 1)
+    assert selection.chosen is selection.best.weights
+
+
+def test_policy_in_doubt_is_the_best_if_it_can_not_be_confirmed_any_more():
+    selection = Selection(100, 475.0)
+    take(selection, 480.0, 1)
+    selection.give_up(Weights(7, np.zeros(2, np.float32)))
+    assert (selection.chosen.version, selection.best.score, selection.is_reached) == (1, 480.0, False)
+
+
+def test_better_policy_is_not_replaced_by_one_in_doubt():
+    selection = Selection(100, 475.0)
+    take(selection, 470.0, 1)
+    take(selection, 480.0, 2)
+    selection.give_up(None)
+    assert selection.chosen.version == 1
+
+
+def test_best_policy_of_a_checkpoint_counts_only_in_a_run_with_evaluations():
+    selection = Selection(100, None)
+    take(selection, 5.0, 1)
+    restored = {}
+    for every in (100, None):
+        restored[every] = Selection(every, None)
+        restored[every].restore(selection.state())
+    assert restored[100].chosen.version == 1
+    assert restored[None].chosen is None
+
+
+def test_evaluation_with_episodes_that_were_cut_off_never_reaches_the_threshold():
+    selection = Selection(100, -110.0)
+    cut, whole = Evaluation(np.array([-50.0, -50.0]), 1, unfinished=1), Evaluation(np.array([-50.0, -50.0]), 1)
+    weights = Weights(1, np.zeros(2, np.float32))
+    selection.evaluated(cut, weights)
+    assert (selection.in_doubt, selection.best.score) == (None, -50.0)
+    selection.evaluated(whole, weights)
+    assert selection.in_doubt is not None
+    selection.evaluated(cut, weights)
+    assert not selection.is_reached

@@ -45,6 +45,7 @@ def changed(plan: Plan, *, simulators: int | None = None, **settings: Any) -> Pl
         {"learning_rate": 1e-5, "epochs": 1, "clip_range": 0.1},
         {"entropy_coefficient": 0.1, "evaluation_episodes": 3},
         {"evaluate_every": 5_000},
+        {"evaluation_wait_s": None},
         {"environments": 3},  # 2 for each of 2 simulators, as before
         {"order": "deterministic"},  # the default with this lag
     ],
@@ -52,6 +53,17 @@ def changed(plan: Plan, *, simulators: int | None = None, **settings: Any) -> Pl
 def test_everything_stays_if_simulators_and_batches_do(settings: dict[str, Any]) -> None:
     plan = make_plan(settings=BEFORE)
     assert fitted(saved(plan), changed(plan, **settings)) == saved(plan)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"evaluation_env": "Other-v0"}, {"evaluation_steps": 400}, {"evaluation_deterministic": False}],
+)
+def test_best_policy_is_forgotten_if_evaluations_measure_something_else(settings: dict[str, Any]) -> None:
+    plan = make_plan(settings=BEFORE)
+    kept = fitted(saved(plan), changed(plan, **settings))
+    assert kept["selection"]["best"] is None
+    assert {**kept, "selection": saved(plan)["selection"]} == saved(plan)
 
 
 @pytest.mark.parametrize(

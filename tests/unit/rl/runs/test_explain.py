@@ -56,6 +56,10 @@ def test_explanation_names_the_backends_that_act_and_learn(make, end):
         (rl.ES, {}, "2 simulators", "a process and a CPU each; whole episodes, directions as work items"),
         (rl.APPO, {}, "learner", "a process of its own; a CPU"),
         (rl.PPO, {"evaluation_episodes": 5}, "evaluator", "a process of its own; 5 episodes every 2,000 steps"),
+        (rl.ARS, {"evaluate_every": None}, "evaluator", "none: the newest policy counts as the best one"),
+        (rl.PPO, {"evaluation_env": "CartPole-v1", "evaluation_steps": 4_000, "evaluation_deterministic": False},
+         "evaluator", "a process of its own; 20 episodes every 2,000 steps, on CartPole-v1, at most 4,000 steps each "
+         "time, with sampled actions"),
     ],
 )  # fmt: skip
 def test_explanation_describes_each_role(kind, more, name, expected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from types import SimpleNamespace
 
@@ -9,11 +10,12 @@ import pytest
 
 import actorrt as art
 from actorrt.reasons import ExitKind
+from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.records import checkpoint
 from actorrt.rl.runs import loop as loop_module
 from actorrt.rl.runs.loop import RunLoop
 from tests.unit.rl.fakes import Clock, FakeRef, FakeReply
-from tests.unit.rl.runs.running import FakeSupervisor, make_loop, make_plan
+from tests.unit.rl.runs.running import WEIGHTS, FakeSupervisor, make_loop, make_plan
 
 COUNTS = {"simulators_alive": 2, "simulators_restarted": 0}
 
@@ -180,20 +182,77 @@ async def test_checkpoint_is_written_and_told(down, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "best", "is_reached", "is_finished"),
-    [(8, None, False, True), (8, "best", False, False), (16, "best", False, True), (8, "best", True, True)],
+    ("steps", "best", "is_reached", "is_told", "waits"),
+    [
+        (8, None, False, True, [("finish", 5.0)]),
+        (8, "best", False, True, []),
+        (16, "best", False, False, [("finish", 30.0)]),
+        (16, "best", False, True, [("finish", 5.0)]),
+        (8, "best", True, True, [("finish", 5.0)]),
+    ],
 )
-async def test_paused_run_with_a_best_policy_is_not_evaluated(down, tmp_path, steps, best, is_reached, is_finished):
+async def test_paused_run_with_a_best_policy_is_not_evaluated(down, tmp_path, steps, best, is_reached, is_told, waits):
     evaluations = FakeRef(finish=None)
 
     async def train(loop, supervisor):
         loop._record.steps = steps
-        loop._selection = SimpleNamespace(best=best, is_reached=is_reached)
-        await loop._finish(evaluations)
+        loop._selection = SimpleNamespace(chosen=best, is_reached=is_reached, give_up=lambda newest: None)
+        loop._evaluations = evaluations
+        await loop._finish()
 
     _, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: is_told)
+    assert evaluations.calls == waits
+
+
+@pytest.mark.parametrize(("wait_s", "waits"), [(None, 5.0), (1.0, 1.0)])
+async def test_run_that_is_told_to_end_waits_for_evaluations_no_longer_than_else(down, tmp_path, wait_s, waits):
+    evaluations = FakeRef(finish=None)
+
+    async def train(loop, supervisor):
+        loop._evaluations = evaluations
+        await loop._finish()
+
+    _, loop, _ = make(train, tmp_path, settings=A2CSettings(evaluation_wait_s=wait_s))
     await loop.run(lambda: True)
-    assert evaluations.calls == [("finish",)] * is_finished
+    assert evaluations.calls == [("finish", waits)]
+
+
+async def test_newest_policy_is_the_best_if_none_was_evaluated_by_the_end(down, tmp_path):
+    async def train(loop, supervisor):
+        loop._note_newest(WEIGHTS)
+        assert loop._selection.chosen is None
+        loop._evaluations = FakeRef(finish=None)
+        await loop._finish()
+
+    _, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert loop._selection.chosen is WEIGHTS
+    assert loop._selection.state()["best"] is None  # a resumed run evaluates
+
+
+async def test_newest_policy_is_the_best_at_once_without_evaluations(down, tmp_path):
+    later, chosen = WEIGHTS._replace(version=4), []
+
+    async def train(loop, supervisor):
+        await loop._prepare_evaluations(supervisor)
+        chosen.append(loop._selection.chosen)
+        loop._note_newest(later)
+        chosen.append(loop._selection.chosen)
+        await loop._finish()
+
+    supervisor, loop, _ = make(train, tmp_path, settings=A2CSettings(evaluate_every=None))
+    await loop.run(lambda: False)
+    assert chosen == [WEIGHTS, later]
+    assert supervisor.ref.calls == [("stop",)]  # no evaluator was asked for
+
+
+def test_run_that_is_told_to_end_before_its_evaluator_is_known_goes_on(tmp_path):
+    async def told():
+        _, loop, _ = make(None, tmp_path)
+        loop.hurry()
+
+    asyncio.run(told())
 
 
 def test_loop_keeps_its_simulators_unless_it_says_otherwise(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.evolution.loop import Evolution
 from actorrt.rl.foundation import failures
 from actorrt.rl.foundation.failures import GroupLostError
 from actorrt.rl.policies.weights import Weights
@@ -248,6 +249,23 @@ def test_run_has_a_parameter_server_learners_simulators_and_an_evaluator():
         "simulator-1": Simulator,
         "evaluator": Evaluator,
     }
+
+
+@pytest.mark.parametrize("supervisor_class", [Training, Evolution])
+def test_run_without_evaluations_has_no_evaluator(supervisor_class):
+    assert "evaluator" in children(supervisor_class)
+    assert "evaluator" not in children(supervisor_class, settings=A2CSettings(evaluate_every=None))
+
+
+def test_evaluator_has_the_settings_of_evaluations():
+    evaluator = children(Training, environment="Own-v0")["evaluator"]
+    default = {"deterministic": True, "on_env_error": "truncate"}
+    assert (evaluator.args[3:], evaluator.kwargs) == (("Own-v0", None), default)
+    more = {"evaluation_deterministic": False, "on_env_error": "fail"}
+    settings = A2CSettings(evaluation_env="Other-v0", evaluation_steps=99, **more)
+    evaluator = children(Training, settings=settings)["evaluator"]
+    expected = {"deterministic": False, "on_env_error": "fail"}
+    assert (evaluator.args[3:], evaluator.kwargs) == (("Other-v0", 99), expected)
 
 
 def test_inference_actor_serves_all_simulators_at_once():

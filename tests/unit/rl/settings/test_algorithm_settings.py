@@ -89,6 +89,13 @@ def test_unknown_setting_is_named_with_close_matches():
     [
         ({"epochs": 0}, "epochs is at least 1: epochs=0"),
         ({"evaluation_episodes": 0}, "evaluation_episodes is at least 1: evaluation_episodes=0"),
+        ({"evaluate_every": 0}, "evaluate_every is at least 1: evaluate_every=0"),
+        (
+            {"evaluation_steps": 19},
+            "evaluation_steps is at least 1 for each of evaluation_episodes=20: evaluation_steps=19",
+        ),
+        ({"evaluation_env": ""}, "evaluation_env is a Gymnasium id, or a function that makes one: evaluation_env=''"),
+        ({"evaluation_wait_s": -1}, "evaluation_wait_s is at least 0: evaluation_wait_s=-1"),
         ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5"),
         ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
         ({"learning_rate": -1}, "learning_rate is larger than 0: learning_rate=-1"),
@@ -138,7 +145,11 @@ def test_limits_may_be_infinite():
         ({"learning_rate": None}, "learning_rate is a number: learning_rate=None"),
         ({"steps": "100"}, "steps is a whole number: steps='100'"),
         ({"horizon": 32.5}, "horizon is a whole number: horizon=32.5"),
-        ({"evaluate_every": None}, "evaluate_every is a whole number: evaluate_every=None"),
+        ({"evaluate_every": 2.5}, "evaluate_every is a whole number: evaluate_every=2.5"),
+        ({"evaluation_env": 3}, "evaluation_env=3 makes no environment: give its Gymnasium id, or a function"),
+        ({"evaluation_steps": 2.5}, "evaluation_steps is a whole number: evaluation_steps=2.5"),
+        ({"evaluation_deterministic": 1}, "evaluation_deterministic is True or False: evaluation_deterministic=1"),
+        ({"evaluation_wait_s": "long"}, "evaluation_wait_s is a number: evaluation_wait_s='long'"),
         ({"hidden": 64}, r"hidden has the units of each hidden layer, as in hidden=\(64, 64\): hidden=64"),
         ({"hidden": (True,)}, r"hidden has the units of each hidden layer, .*: hidden=\(True,\)"),
         ({"value_hidden": 64}, r"value_hidden has the units .* value_hidden=\(64, 64\): value_hidden=64"),
@@ -174,3 +185,19 @@ def test_functions_are_left_out_of_the_data_and_named():
     given = {name: getattr(settings, name) for name in PPOSettings.functions_of(data)}
     assert PPOSettings.from_data(data | given) == settings
     assert PPOSettings.functions_of(PPOSettings().to_data()) == []
+
+
+def test_linear_policy_can_not_be_evaluated_with_sampled_actions():
+    message = r"evaluation_deterministic=False samples actions, and a linear policy \(hidden=\(\)\) has none"
+    with pytest.raises(ValueError, match=message):
+        ARSSettings(evaluation_deterministic=False)
+    assert not ARSSettings(evaluation_deterministic=False, hidden=(8,)).evaluation_deterministic
+
+
+@pytest.mark.parametrize(("env", "stored"), [(None, None), ("CartPole-v1", "CartPole-v1"), (lambda: None, "")])
+def test_environment_of_evaluations_is_stored_without_code(env, stored):
+    data = PPOSettings(evaluation_env=env).to_data()
+    assert data["evaluation_env"] == stored
+    assert PPOSettings.functions_of(data) == (["evaluation_env"] if callable(env) else [])
+    given = {"evaluation_env": env} if callable(env) else {}
+    assert PPOSettings.from_data(json.loads(json.dumps(data)) | given).evaluation_env == env
