@@ -26,6 +26,7 @@ class A3CSettings(A2CSettings):
     """Settings of asynchronous advantage actor-critic: those of A2C, with a gradient for each fragment."""
 
     algorithm: ClassVar[str] = "A3C"
+    allows_lag: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     max_lag: int | None = None

@@ -6,6 +6,7 @@ Algorithms differ in their settings, and in the loop that feeds the learner.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 import time
@@ -37,6 +38,8 @@ from actorrt.rl.runs.training import TrainingLoop
 from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
 from actorrt.rl.spaces.normaliser import Normaliser
 from actorrt.rl.spaces.parts import has_image
+
+logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound="Algorithm")
 
@@ -101,6 +104,8 @@ class Algorithm:
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.directory = None if directory is None else os.fspath(directory)
         self._checkpoint: dict[str, Any] | None = None
+        for caution in self.settings.cautions(simulators):
+            logger.warning("%s", caution)
 
     def _describe(self, env: EnvMaker) -> PolicySpec:
         """Return the spec of the policy.

@@ -32,6 +32,8 @@ class CorrectedSettings(RolloutSettings):
         c_limit: bound on the importance weights along the trace.
     """
 
+    allows_lag: ClassVar[bool] = True
+
     horizon: int = 32
     batch_steps: int | None = 512
     max_lag: int | None = 8

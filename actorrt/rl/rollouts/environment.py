@@ -129,7 +129,13 @@ def make_environment(env: EnvMaker, **options: Any) -> Any:
 def _suggestion(env_id: str) -> str:
     import gymnasium
 
-    matches = difflib.get_close_matches(env_id, list(gymnasium.registry), n=3, cutoff=0.6)
+    known = list(gymnasium.registry)
+    namespace, slash, _ = env_id.partition("/")
+    if (namespace == "ALE" or "NoFrameskip" in env_id) and not any(each.startswith("ALE/") for each in known):
+        return f"ale-py has Atari's games: pip install ale-py, and give {'ale_py:' + env_id!r}, which imports it"
+    if slash and not any(each.startswith(f"{namespace}/") for each in known):
+        return f"nothing that was imported has names of {namespace}/: give the module too, as in 'module:{env_id}'"
+    matches = difflib.get_close_matches(env_id, known, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(matches)}?" if matches else "`gymnasium.pprint_registry()` lists them"
 
 

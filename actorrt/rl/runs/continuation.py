@@ -81,7 +81,7 @@ def _measure(settings: Any) -> tuple[Any, ...]:
 
 def _sampling(plan: Plan) -> tuple[Any, ...]:
     """Return what the states of simulators depend on."""
-    return plan.simulators, plan.environments_each, plan.native
+    return plan.environment_counts, plan.native
 
 
 def _batching(plan: Plan) -> tuple[Any, ...]:

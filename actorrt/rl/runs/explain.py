@@ -101,15 +101,11 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
     settings, count = plan.settings, plan.simulators
     many = f"{count} simulator{'s' if count > 1 else ''}"
     if isinstance(settings, RolloutSettings):
-        steps = plan.environments_each * plan.horizon
-        yield (
-            many,
-            (
-                f"a process and a CPU each; {plan.environments_each} environments each, "
-                f"fragments of {plan.horizon} x {plan.environments_each} = {steps} steps"
-            ),
-        )
-        batch = settings.batch_steps or steps * count
+        counts = sorted(set(plan.environment_counts), reverse=True)
+        fragments = " or ".join(f"{plan.horizon} x {each} = {plan.horizon * each}" for each in counts)
+        each = " or ".join(map(str, counts))
+        yield many, f"a process and a CPU each; {each} environments each, fragments of {fragments} steps"
+        batch = settings.batch_steps or plan.horizon * sum(plan.environment_counts)
         yield "batches", f"at least {batch:,} steps, {_order(settings)}"
     else:
         yield many, "a process and a CPU each; whole episodes, directions as work items"

@@ -49,10 +49,10 @@ class Plan:
         return self.environment if other is None else other
 
     @property
-    def environments_each(self) -> int:
-        """Number of environments of each simulator."""
-        environments: int = self.settings.environments
-        return -(-environments // self.simulators)
+    def environment_counts(self) -> tuple[int, ...]:
+        """Number of environments of each simulator: as equal as can be, and at least 1."""
+        each, more = divmod(self.settings.environments, self.simulators)
+        return tuple(max(1, each + (index < more)) for index in range(self.simulators))
 
     @property
     def horizon(self) -> int:

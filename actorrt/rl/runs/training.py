@@ -104,7 +104,7 @@ class Training(RoleSupervisor):
                 self.simulator_class,
                 plan.environment,
                 self._server,
-                envs=plan.environments_each,
+                envs=plan.environment_counts[index],
                 horizon=plan.horizon,
                 seed=plan.seed,
                 index=index,

@@ -142,6 +142,10 @@ class AlgorithmSettings:
         self._require_flags("orthogonal", "normalise_observations", "normalise_rewards")
         self._require_layers("hidden")
 
+    def cautions(self, simulators: int) -> list[str]:
+        """Return sentences on what a user may not expect of these settings."""
+        return []
+
     def _require_layers(self, name: str) -> None:
         """Make sure that a setting has the units of hidden layers; a list becomes a tuple."""
         layers = getattr(self, name)
@@ -238,6 +242,9 @@ class RolloutSettings(AlgorithmSettings):
         max_grad_norm: gradients with a larger norm are scaled down to it; infinity means no limit.
     """
 
+    allows_lag: ClassVar[bool] = False
+    """Whether the algorithm is meant to learn from fragments of older policies."""
+
     value_hidden: tuple[int, ...] | None = None
     backend: Backend = "auto"
     environments: int = 8
@@ -300,6 +307,23 @@ class RolloutSettings(AlgorithmSettings):
                 "order='deterministic' is for fragments that a seed determines, and their length in seconds is not: "
                 f"leave out order, or horizon_s={self.horizon_s}"
             )
+
+    def cautions(self, simulators: int) -> list[str]:
+        """Return sentences on what a user may not expect of these settings."""
+        texts = super().cautions(simulators)
+        if self.environments < simulators:
+            steps = -(-self.horizon * self.environments // simulators)
+            texts.append(
+                f"environments={self.environments} is less than simulators={simulators}: each simulator steps one "
+                f"environment, for {steps} steps a fragment in place of horizon={self.horizon}, so that batches stay "
+                f"as large; simulators={self.environments} leaves both as they are"
+            )
+        if not self.allows_lag and (self.max_lag is None or self.max_lag > 1):
+            texts.append(
+                f"{self.algorithm} has no correction for policies that are up to max_lag={self.max_lag} versions old: "
+                "rl.APPO and rl.IMPALA have one; max_lag=1 overlaps collecting and learning, with little need of it"
+            )
+        return texts
 
     @property
     def stream_order(self) -> Order:

@@ -288,6 +288,22 @@ def test_setting_that_the_checkpoint_depends_on_is_kept(name, value, tmp_path):
         rl.PPO.resume(str(tmp_path), **{name: value})
 
 
+def test_cautions_are_logged_where_the_settings_are_given(caplog):
+    rl.PPO("CartPole-v1", max_lag=20, environments=1)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "environments=1 is less than simulators=2" in caplog.text
+    assert "PPO has no correction for policies that are up to max_lag=20 versions old: rl.APPO" in caplog.text
+    caplog.clear()
+    rl.APPO("CartPole-v1", max_lag=20)
+    assert not caplog.records
+
+
+def test_explanation_has_every_number_of_environments():
+    text = rl.PPO("CartPole-v1", simulators=3).explain()
+    assert "3 or 2 environments each, fragments of 32 x 3 = 96 or 32 x 2 = 64 steps" in text
+    assert "at least 256 steps" in text
+
+
 def test_value_hidden_shapes_the_policy():
     algorithm = rl.PPO("CartPole-v1", hidden=(8,), value_hidden=(16, 16))
     assert (algorithm.policy.hidden, algorithm.policy.value_hidden) == ((8,), (16, 16))

@@ -103,3 +103,18 @@ def test_without_gymnasium_it_is_said_how_it_is_installed(monkeypatch):
         MissingPackageError, match=r'gymnasium is needed and not installed: pip install "actorrt\[rl\]"'
     ):
         rl.PPO("CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "why"),
+    [
+        ("ALE/Pong-v5", "ale-py has Atari's games: pip install ale-py, and give 'ale_py:ALE/Pong-v5', which imports"),
+        ("PongNoFrameskip-v4", "ale-py has Atari's games: .* 'ale_py:PongNoFrameskip-v4', which imports it"),
+        ("nowhere/Maze-v0", "nothing that was imported has names of nowhere/: .*, as in 'module:nowhere/Maze-v0'"),
+    ],
+)
+def test_id_of_a_package_that_is_not_imported_leads_to_it(env_id, why, monkeypatch):
+    kept = {name: spec for name, spec in gymnasium.registry.items() if "Pong" not in name and "ALE/" not in name}
+    monkeypatch.setattr(gymnasium, "registry", kept)
+    with pytest.raises(ValueError, match=f"there is no environment '{env_id}'; {why}"):
+        rl.PPO(env_id)

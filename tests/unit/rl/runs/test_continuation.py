@@ -46,7 +46,6 @@ def changed(plan: Plan, *, simulators: int | None = None, **settings: Any) -> Pl
         {"entropy_coefficient": 0.1, "evaluation_episodes": 3},
         {"evaluate_every": 5_000},
         {"evaluation_wait_s": None},
-        {"environments": 3},  # 2 for each of 2 simulators, as before
         {"order": "deterministic"},  # the default with this lag
     ],
 )
@@ -81,6 +80,7 @@ def test_other_batches_drop_the_fragments_ahead_and_keep_the_simulators(settings
         ({"simulators": 4}, [2, 3, 1, 1], 4),
         ({"simulators": 1}, [2, 3], 1),
         ({"environments": 8}, [2, 3], 2),
+        ({"environments": 3}, [2, 3], 2),  # 2 and 1 in place of 2 and 2
     ],
 )
 def test_other_environments_begin_episodes_in_a_new_life(change: dict[str, Any], lives: list[int], count: int) -> None:

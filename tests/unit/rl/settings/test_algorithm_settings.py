@@ -66,12 +66,31 @@ def test_every_preset_makes_sense(kind):
 
 
 @pytest.mark.parametrize(
-    ("environments", "simulators", "each"), [(8, 2, (4, 32)), (8, 3, (3, 32)), (1, 2, (1, 16)), (2, 3, (1, 22))]
+    ("environments", "simulators", "counts", "horizon"),
+    [(8, 2, (4, 4), 32), (8, 3, (3, 3, 2), 32), (7, 4, (2, 2, 2, 1), 32), (1, 2, (1, 1), 16), (2, 3, (1, 1, 1), 22)],
 )
-def test_environments_are_shared_out_and_batches_stay_as_large(environments, simulators, each):
+def test_environments_are_shared_out_and_batches_stay_as_large(environments, simulators, counts, horizon):
     settings = PPOSettings.preset("", environments=environments, horizon=32)
     plan = Plan("", "", SPEC, Weights(0, np.zeros(1)), settings, simulators, 1, 0)
-    assert (plan.environments_each, plan.horizon) == each
+    assert (plan.environment_counts, plan.horizon) == (counts, horizon)
+
+
+@pytest.mark.parametrize("settings_class", [PPOSettings, A2CSettings])
+@pytest.mark.parametrize("max_lag", [2, None])
+def test_lag_without_a_correction_has_a_caution(settings_class, max_lag):
+    (caution,) = settings_class(max_lag=max_lag).cautions(2)
+    assert f"has no correction for policies that are up to max_lag={max_lag} versions old" in caution
+
+
+def test_environments_that_are_fewer_than_simulators_have_a_caution():
+    (caution,) = PPOSettings(environments=1, horizon=512).cautions(2)
+    assert caution.startswith("environments=1 is less than simulators=2: each simulator steps one environment, for 256")
+    assert PPOSettings(environments=3, max_lag=1).cautions(2) == []
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS.values())
+def test_defaults_have_no_cautions(kind):
+    assert kind.settings_class().cautions(2) == []
 
 
 def test_overrides_win_over_the_preset():
