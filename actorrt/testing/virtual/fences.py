@@ -1,5 +1,5 @@
-"""Inside a run, the time and the chance of Python's own modules are the simulation's, and what can't be repeated is
-refused.
+"""Inside a run, time, chance and process ids of Python's own modules are the simulation's, and what can't be repeated
+is refused.
 
 Only the thread of the simulation is concerned; other threads, such as a test runner's watchdog, see the real functions.
 Not covered: `datetime.now()`, which no module can replace, and names that were imported from `time` before.
@@ -59,6 +59,7 @@ def fenced(loop: VirtualLoop, seed: int) -> Iterator[None]:
         for owner, name, call in _REFUSED:
             fences.replace(owner, name, _refusal(call))
         _replace_time(fences.replace, loop)
+        fences.replace(os, "getpid", lambda: loop.present.number)
         _refuse_unseeded(fences.replace)
         yield
 
