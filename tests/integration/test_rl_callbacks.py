@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.views import curve
 
 SETTINGS: dict[str, Any] = {"hidden": (8, 8), "epochs": 1, "evaluate_every": 512}
 
@@ -62,6 +63,39 @@ async def test_callbacks_are_called_for_every_event_in_order(tmp_path: Path) -> 
         *(("evaluation", 512, 20), "checkpoint", "end"),
     ]
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.A3C])
+async def test_fragments_are_told_before_the_update_that_they_led_to(kind: Any, tmp_path: Path) -> None:
+    heard: list[Any] = []
+
+    class Counting(rl.Callback):
+        async def on_fragment(self, run: rl.Run, fragment: rl.Fragment) -> None:
+            heard.append((fragment.simulator, fragment.step_count))
+
+        def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+            heard.append(progress.steps)
+
+    async with art.Runtime(mode="local", cpus=4):
+        algorithm = kind("CartPole-v1", directory=str(tmp_path), environments=4, horizon=16, hidden=(8, 8))
+        await algorithm.start(steps=128, callbacks=[Counting()])
+    told = [each for each in heard if isinstance(each, tuple)]
+    assert len(told) == 4
+    assert {steps for _, steps in told} == {32}
+    if kind is rl.PPO:
+        assert heard == [(0, 32), (1, 32), 64, (0, 32), (1, 32), 128]
+
+
+async def test_run_leaves_its_metrics_and_its_curve(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        run = await rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=512)
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[0].split(",") == list(run.rows[-1])
+    left = {entry.name for entry in tmp_path.iterdir()}
+    assert left - {"curve.png"} == {"best.policy", "checkpoint", "metrics.csv"}
+    if curve.can_draw_png():
+        assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 async def test_run_whose_evaluations_stop_improving_is_stopped(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_curve_and_metrics_are_saved_in_the_directory_of_the_run_or_at_a_given_p
     points = [(row["steps"], row["return_mean"]) for row in run.rows]
     title = "PPO on CartPole-v1, seed 0"
     assert drawn == [
+        (f"{run.directory}/curve.png", title, points, run.evaluations, None),  # at the end of the run
         (f"{run.directory}/curve.png", title, points, run.evaluations, None),
         (str(tmp_path / "plots" / "run.svg"), title, points, run.evaluations, None),
     ]

@@ -32,6 +32,7 @@ from actorrt.rl.runs import live
 from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
 from actorrt.rl.runs.continuation import fitted, require_resumable
 from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.logs import files_of_the_run
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
@@ -259,8 +260,9 @@ class Algorithm:
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
         view = live.view_to_show(show)
-        every: list[CallbackLike] = [*([] if view is None else [view]), *([] if on_progress is None else [on_progress])]
-        every += callbacks
+        own = list(callbacks)
+        every: list[CallbackLike] = [*([] if view is None else [view]), *files_of_the_run(own)]
+        every += [*([] if on_progress is None else [on_progress]), *own]
         return Run(plan, directory, self.loop_class, lambda run: Callbacks(run, every), keep_going, view).start()
 
     def require_startable(self, steps: int | None = None) -> None:

@@ -7,7 +7,6 @@ import difflib
 import os
 import shutil
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +21,7 @@ from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.rollouts.environment import episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.runs import interrupts, picture
-from actorrt.rl.runs.logs import CsvLog, TensorBoardLog
+from actorrt.rl.runs.logs import TensorBoardLog
 from actorrt.rl.runs.run import PAUSING, Run
 from actorrt.rl.views import curve
 from actorrt.rl.views.progress_line import ProgressLine
@@ -173,11 +172,8 @@ def _env_kwargs(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLine) -> int:
     chaos = Chaos(line.note) if arguments.chaos else None
-    preparing = threading.Thread(target=curve.preload, daemon=True)
 
     def on_progress(progress: Progress) -> None:
-        if preparing.ident is None:
-            preparing.start()  # every CPU is busy while the roles start; now this process is idle
         line.show(progress)
         if chaos is not None:
             chaos.on_progress(progress)
@@ -186,7 +182,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         arguments.steps,
         arguments.stop_return,
         on_progress=on_progress,
-        callbacks=[CsvLog(), *([TensorBoardLog()] if arguments.tensorboard else [])],
+        callbacks=[TensorBoardLog()] if arguments.tensorboard else [],
         show=False,
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
@@ -250,9 +246,7 @@ def _report(training: Run, result: Evaluation | None) -> None:
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     os.makedirs(training.directory, exist_ok=True)
     paths = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
-    if returns and curve.can_draw_png():
-        training.save_curve()
-    else:
+    if not os.path.exists(paths[CURVE_FILE]):
         paths[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
     if threshold is not None and not training.is_reached:
         sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")

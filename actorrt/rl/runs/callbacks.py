@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.runs.run import Run
 
 
@@ -21,6 +22,12 @@ class Callback:
 
     def on_start(self, run: Run) -> Any:
         """Called when the run begins or is resumed."""
+
+    def on_fragment(self, run: Run, fragment: Fragment) -> Any:
+        """Called with each fragment of a batch when the batch was learnt from, before `on_update`.
+
+        A3C's simulators learn themselves: their fragments have counts, returns and metrics only. ARS and ES have none.
+        """
 
     def on_update(self, run: Run, progress: Progress) -> Any:
         """Called after an update."""
@@ -85,11 +92,22 @@ class Callbacks:
             if not isinstance(callback, Callback) and not callable(callback):
                 raise TypeError(f"a callback is an rl.Callback or a function of rl.Progress, not {callback!r}")
             self._callbacks.append(callback if isinstance(callback, Callback) else _OnUpdate(callback))
+        # Most callbacks leave fragments alone, and there may be thousands of them in a second.
+        self._takers = [each for each in self._callbacks if type(each).on_fragment is not Callback.on_fragment]
         self._restart_count = 0
 
     async def tell(self, event: str, *arguments: Any) -> None:
         """Call this method of every callback, and wait for those that are async."""
-        for callback in self._callbacks:
+        await self._tell(self._callbacks, event, arguments)
+
+    async def learnt(self, fragments: Iterable[Fragment]) -> None:
+        """Tell of the fragments of a batch that was learnt from."""
+        if self._takers:
+            for fragment in fragments:
+                await self._tell(self._takers, "on_fragment", (fragment,))
+
+    async def _tell(self, callbacks: Iterable[Callback], event: str, arguments: tuple[Any, ...]) -> None:
+        for callback in callbacks:
             result = getattr(callback, event)(self._run, *arguments)
             if inspect.isawaitable(result):
                 await result

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import os
+import threading
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import METRICS_FILE
 from actorrt.rl.rollouts.evaluation import Evaluation
-from actorrt.rl.runs.callbacks import Callback
+from actorrt.rl.runs.callbacks import Callback, CallbackLike
 from actorrt.rl.runs.run import Run
+from actorrt.rl.views import curve
 from actorrt.rl.views.csv_file import csv_writer
 from actorrt.rl.views.event_file import EventFile
+
+logger = logging.getLogger(__name__)
 
 
 class CsvLog(Callback):
@@ -27,6 +33,11 @@ class CsvLog(Callback):
     def __init__(self, path: str | None = None) -> None:
         self._path = path
         self._file: TextIO | None = None
+
+    @property
+    def is_of_the_run(self) -> bool:
+        """Whether it writes the file in the run's directory."""
+        return self._path is None
 
     def on_update(self, run: Run, progress: Progress) -> None:
         """Write a line. The first line has the names of columns; a resumed run writes its earlier rows first."""
@@ -45,6 +56,43 @@ class CsvLog(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class CurveFile(Callback):
+    """Draws `curve.png` in the run's directory when the run has ended, if matplotlib is installed.
+
+    Matplotlib's import takes longer than drawing. It is imported in a thread when the first update has ended, since
+    this process is idle then.
+    """
+
+    def __init__(self) -> None:
+        self._preparing: threading.Thread | None = None
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        """Begin to import matplotlib, once."""
+        if self._preparing is None:
+            self._preparing = threading.Thread(target=curve.preload, name="import of matplotlib", daemon=True)
+            self._preparing.start()
+
+    def on_end(self, run: Run) -> None:
+        """Draw the curve, unless nothing was measured. A run does not fail because its curve can't be written."""
+        if self._preparing is None:
+            return
+        self._preparing.join()
+        self._preparing = None
+        if curve.can_draw_png():
+            try:
+                run.save_curve()
+            except OSError as error:
+                logger.warning("the learning curve of %s was not drawn: %s", run.plan.name, error)
+            finally:
+                curve.release_fonts()  # the run's thread ends
+
+
+def files_of_the_run(callbacks: Iterable[CallbackLike]) -> list[Callback]:
+    """Return the callbacks that write `metrics.csv` and `curve.png`, beside the ones of a user."""
+    is_logged = any(isinstance(each, CsvLog) and each.is_of_the_run for each in callbacks)
+    return [CurveFile()] if is_logged else [CsvLog(), CurveFile()]
 
 
 class TensorBoardLog(Callback):

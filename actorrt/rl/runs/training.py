@@ -197,6 +197,7 @@ class TrainingLoop(RunLoop):
         record.steps += batch.step_count
         for fragment in batch.fragments:
             record.episode_returns.extend(fragment.episode_return.tolist())
+        await self._callbacks.learnt(batch.fragments)
         sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
         lag = sum(batch.policy_lag) / len(batch.policy_lag)
         await self._report(metrics, batches.statistics(), sources, lag, batches.trained_shares())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 
 Points = Sequence[tuple[float, float]]
@@ -137,6 +138,14 @@ def preload() -> None:
     if can_draw_png():
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
+
+
+def release_fonts() -> None:
+    """Close the files of fonts. Matplotlib keeps them open for every thread that has drawn, also when it has ended."""
+    manager = sys.modules.get("matplotlib.font_manager")
+    opened = getattr(manager, "_get_font", None)  # a cache; matplotlib has no public way to empty it
+    if opened is not None:
+        opened.cache_clear()
 
 
 def draw_png(path: str, title: str, training: Points, evaluations: Points, threshold: float | None) -> None:

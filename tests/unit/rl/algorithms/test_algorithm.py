@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -16,6 +17,7 @@ from actorrt.rl.records import checkpoint
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs import live
+from actorrt.rl.runs.logs import CurveFile
 from tests.unit.rl.counting import CountingEnv
 
 
@@ -26,6 +28,9 @@ class FakeRun:
         self.plan, self.directory, self.loop_class = plan, directory, loop_class
         self.callbacks, self.keep_going, self.view = make_callbacks(self), keep_going, view
         self.is_started = False
+
+    def save_curve(self):
+        raise OSError("there is no room")
 
     def start(self):
         self.is_started = True
@@ -104,9 +109,29 @@ def test_callbacks_are_called_in_order_with_on_progress_first_and_the_runs_progr
         callbacks=(each for each in (Second(), third)),
         show=False,
     )
-    asyncio.run(run.callbacks.tell("on_update", "progress"))
-    assert told == [("first", "progress"), ("second", "progress"), ("third", "progress")]
+    run.rows = [{"steps": 64}]
+    progress = SimpleNamespace(row=lambda: run.rows[-1])
+    for event, arguments in (("on_update", [progress]), ("on_end", [])):
+        asyncio.run(run.callbacks.tell(event, *arguments))
+    assert told == [("first", progress), ("second", progress), ("third", progress)]
     assert (run.keep_going, run.view) == (None, None)
+
+
+def test_run_writes_its_metrics_and_an_unwritable_curve_does_not_end_it(tmp_path, caplog):
+    run = rl.A2C("CartPole-v1", directory=tmp_path).start()
+    run.rows = [{"steps": 64, "return_mean": 2.5}]
+    for event, arguments in (("on_update", [SimpleNamespace(row=lambda: run.rows[-1])]), ("on_end", [])):
+        asyncio.run(run.callbacks.tell(event, *arguments))
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == ["steps,return_mean", "64,2.5"]
+    assert "was not drawn: there is no room" in caplog.text
+
+
+def test_metrics_are_written_once_and_where_the_user_says_too():
+    kinds = [
+        [type(each) for each in rl.A2C("CartPole-v1").start(callbacks=own).callbacks._callbacks[1:]]
+        for own in ([], [rl.CsvLog()], [rl.CsvLog("mine.csv")])
+    ]
+    assert kinds == [[rl.CsvLog, CurveFile], [CurveFile, rl.CsvLog], [rl.CsvLog, CurveFile, rl.CsvLog]]
 
 
 def test_view_is_told_before_the_callbacks_of_users():
