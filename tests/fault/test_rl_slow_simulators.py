@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -72,6 +74,69 @@ def test_one_of_eight_simulators_that_is_ten_times_slower_does_not_delay_the_oth
         if ratios[-1] <= 1.3:
             return
     pytest.fail(f"with one slow simulator, updates took {ratios} of the time without")
+
+
+def slow_share(kind: Any, folder: Path, **settings: Any) -> tuple[float, rl.Run]:
+    """Return the share of a slow simulator's fragments that a run trains on, beside three fast ones; and the run."""
+    os.environ[SLOW] = str(folder)
+    art.init(cpus=6)
+    try:
+        algorithm = kind(
+            "tests.integration.slow_environments:OneIsSlow-v0",
+            simulators=4,
+            environments=4,
+            horizon=64,
+            hidden=(8, 8),
+            directory=str(folder / "run"),
+            **settings,
+        )
+        run: rl.Run = algorithm.start(steps=1_000_000)
+
+        def has_slow_come() -> bool:
+            return run.done() or (run.progress is not None and not np.isnan(run.progress.trained_shares).any())
+
+        wait_until(has_slow_come, "a fragment of the slow simulator", within_s=20.0)
+        update = 0 if run.progress is None else run.progress.update
+        wait_until(lambda: run.done() or run.rows[-1]["update"] >= update + 60, "further updates", within_s=30.0)
+        (folder / OVER).touch()
+        run.stop()
+        run.wait()
+    finally:
+        art.shutdown()
+        del os.environ[SLOW]
+    assert run.progress is not None
+    assert len(run.progress.trained_shares) == 4
+    slow = int(np.argmin(run.progress.trained_shares))
+    assert run.rows[-1][f"trained_share_{slow}"] == run.progress.trained_shares[slow]
+    return run.progress.trained_shares[slow], run
+
+
+def test_slow_simulator_is_named_in_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    share, run = slow_share(rl.APPO, tmp_path, batch_steps=64, max_lag=2)
+    assert share < 0.5
+    assert run.rows[-1]["fragments_dropped"] > 0
+    assert run.progress is not None
+    slow = run.progress.trained_shares.index(share)
+    warnings = [text for text in caplog.messages if text.startswith(f"simulator {slow}: ")]
+    assert len(warnings) == 1
+    assert re.match(r"simulator \d: \d+ of \d+ fragments came too late and were dropped, so .*horizon_s", warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (rl.APPO, {"batch_steps": 64, "max_lag": None}),
+        (rl.APPO, {"batch_steps": 64, "max_lag": 8, "horizon_s": 0.1}),
+        (rl.PPO, {"horizon_s": 0.1}),
+    ],
+)
+def test_slow_simulator_is_trained_on_with_late_fragments_or_with_shorter_ones(
+    kind: Any, settings: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    share, run = slow_share(kind, tmp_path, **settings)
+    assert share == 1.0
+    assert run.rows[-1]["fragments_dropped"] == 0
+    assert not [text for text in caplog.messages if "fragments came too late" in text]
 
 
 @pytest.mark.learning_long

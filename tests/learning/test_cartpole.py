@@ -7,13 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+pytest.importorskip("gymnasium")
 pytest.importorskip("torch")
+
+import gymnasium
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.presets.ppo import PRESETS
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +36,34 @@ def test_cartpole_is_solved_within_50000_steps() -> None:
     assert run.is_reached
     assert run.steps <= 50_000
     assert rl.evaluate(run.best, episodes=20, seed=1).mean >= 460
+
+
+class SometimesRaising(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """CartPole-v1, each step of which raises with a probability of 0.001."""
+
+    def __init__(self) -> None:
+        super().__init__(gymnasium.make("CartPole-v1", disable_env_checker=True))
+        self._chance = random.Random()
+
+    def step(self, action: Any) -> Any:
+        if self._chance.random() < 0.001:
+            raise OSError("the connection to the simulator broke")
+        return self.env.step(action)
+
+
+@pytest.mark.parametrize("horizon", [32, 256])
+def test_cartpole_is_solved_although_its_environments_raise_now_and_then(horizon: int) -> None:
+    settings = {**PRESETS["CartPole-v1"], "steps": 300_000, "horizon": horizon}
+    art.init(cpus=4)
+    try:
+        run = rl.PPO(SometimesRaising, simulators=2, seed=4, **settings).start(stop_return=475).wait()
+    finally:
+        art.shutdown()
+    assert run.is_reached
+    assert run.steps <= 100_000
+    assert run.progress is not None
+    assert run.progress.counters["environment_failures"] > 0
+    assert run.progress.simulators_restarted == 0
 
 
 @pytest.mark.learning_long
