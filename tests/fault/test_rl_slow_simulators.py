@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from tests.integration.slow_environments import HANGS, OVER, SLOW
+from tests.integration.slow_environments import DRIVER, HANGS, OVER, SLOW
 from tests.running import wait_until
 
 
@@ -43,7 +43,7 @@ def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
     folder.mkdir()
     if not is_slow:
         (folder / "taken").touch()
-    os.environ[SLOW] = str(folder)
+    os.environ[SLOW], os.environ[DRIVER] = str(folder), str(os.getpid())
     times: list[float] = []
     art.init(cpus=10)
     try:
@@ -58,7 +58,7 @@ def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
         run.wait()
     finally:
         art.shutdown()
-        del os.environ[SLOW]
+        del os.environ[SLOW], os.environ[DRIVER]
     return times[count + 4] - times[4]  # the first updates wait for the import of torch
 
 
@@ -78,7 +78,7 @@ def test_one_of_eight_simulators_that_is_ten_times_slower_does_not_delay_the_oth
 
 def slow_share(kind: Any, folder: Path, **settings: Any) -> tuple[float, rl.Run]:
     """Return the share of a slow simulator's fragments that a run trains on, beside three fast ones; and the run."""
-    os.environ[SLOW] = str(folder)
+    os.environ[SLOW], os.environ[DRIVER] = str(folder), str(os.getpid())
     art.init(cpus=6)
     try:
         algorithm = kind(
@@ -103,7 +103,7 @@ def slow_share(kind: Any, folder: Path, **settings: Any) -> tuple[float, rl.Run]
         run.wait()
     finally:
         art.shutdown()
-        del os.environ[SLOW]
+        del os.environ[SLOW], os.environ[DRIVER]
     assert run.progress is not None
     assert len(run.progress.trained_shares) == 4
     slow = int(np.argmin(run.progress.trained_shares))
