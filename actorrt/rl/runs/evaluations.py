@@ -72,6 +72,9 @@ class Evaluations:
 
         The run is trained already, so an evaluator that fails does not fail it. Evaluations that fail too often, or do
         not end within `wait_s` seconds, are given up with a warning. None waits for ever.
+
+        Raises:
+            Exception: an environment's own error, if the first one is to end the run.
         """
         self._give_up_at = None if wait_s is None else asyncio.get_running_loop().time() + wait_s
         while self._under_way is not None or self._is_last_wanted():
@@ -80,6 +83,8 @@ class Evaluations:
             why: Any = "it did not end in time"
             if await self._has_ended_in_time():
                 why = await self._end()
+            if isinstance(why, Exception) and is_from_user_code(why) and self._raises_limit == 1:
+                raise why
             if why is not None:
                 self._give_up(why)
                 return

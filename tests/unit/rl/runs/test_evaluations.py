@@ -215,6 +215,14 @@ async def test_evaluator_that_fails_does_not_fail_a_run_that_is_trained(caplog, 
     assert line.endswith("; it counts as the best one")
 
 
+async def test_first_error_of_an_environment_ends_even_a_trained_run_where_that_is_wanted():
+    error = ZeroDivisionError("in step")
+    record, evaluator = RunRecord(steps=4), FakeRef("evaluator", evaluate=error)
+    evaluations = Evaluations(evaluator, Selection(10, None), record, Callbacks(RUN, []), 3, raises_limit=1)
+    with pytest.raises(ZeroDivisionError):
+        await evaluations.finish(60.0)
+
+
 async def test_error_of_a_callback_is_no_failed_evaluation():
     evaluations, record, _, heard = make(FakeRef("evaluator", evaluate=(result(7.0), WEIGHTS)))
     record.steps = 4
