@@ -115,8 +115,11 @@ def test_environment_that_ends_its_process_every_time_ends_the_run(
     runtime: art.Runtime, tmp_path: Path, kind: Any
 ) -> None:
     died = r"simulator \d died 6 times in a row: .* died during \w+\(\) .*: crashed \(exit status 3\)"
-    with pytest.raises(art.ActorDiedError, match=died):
+    with pytest.raises(art.ActorDiedError, match=died) as failure:
         start(kind, Misbehaving("exit_process", os.getpid()), tmp_path).wait()
+    assert failure.value.reason is not None
+    assert failure.value.reason.kind is art.ExitKind.INTENSITY
+    assert re.search(r"resumes from its checkpoint of \d+ steps$", failure.value.__notes__[-1])
 
 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])

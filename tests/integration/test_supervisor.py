@@ -65,6 +65,10 @@ class Impatient(Trio):
     max_restarts, period_s = 2, 30
 
 
+class Patient(Trio):
+    max_restarts = None
+
+
 class Empty(art.Supervisor):
     pass
 
@@ -176,6 +180,14 @@ async def test_intensity_exceeded_ends_the_supervisor_and_its_children(runtime):
     with pytest.raises(art.ActorDiedError):
         await trio.child("a")
     assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
+
+
+async def test_supervisor_without_max_restarts_never_gives_up(runtime):
+    trio = await Patient.spawn(await Recorder.spawn())
+    child = await trio.child("b")
+    for _ in range(art.Supervisor.max_restarts + 1):
+        await exits(child)
+    assert await child.incarnation() == art.Supervisor.max_restarts + 2
 
 
 async def test_intensity_exceeded_by_an_unsupervised_actor_ends_it_with_that_reason(runtime):

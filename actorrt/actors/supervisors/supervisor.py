@@ -51,14 +51,14 @@ class Supervisor(Actor):
         strategy: `"one_for_one"`, `"one_for_all"`, `"rest_for_one"` or `"quorum"`.
         quorum: how many children must run; with fewer it gives up. For `strategy = "quorum"` only.
         max_restarts: the most failures within `period_s`; with one more the supervisor gives up (with a quorum: the
-            next restarts wait for `backoff.max_s`).
+            next restarts wait for `backoff.max_s`). With None it never gives up.
         period_s: the window, in seconds.
         auto_shutdown: whether the end of significant children ends the supervisor.
     """
 
     strategy: ClassVar[str] = "one_for_one"
     quorum: ClassVar[int | None] = None
-    max_restarts: ClassVar[int] = config.DEFAULT_MAX_RESTARTS
+    max_restarts: ClassVar[int | None] = config.DEFAULT_MAX_RESTARTS
     period_s: ClassVar[float] = config.DEFAULT_PERIOD_S
     auto_shutdown: ClassVar[str] = "never"
     _is_supervisor: ClassVar[bool] = True

@@ -67,7 +67,9 @@ class ExplorerPool:
         self._asked: dict[Any, WorkShare] = {}
         self._starting: dict[Any, int] = {}
         self._stopping: dict[Any, int] = {}
-        self._raises, self._raises_limit = 0, raises_limit
+        self._raises_limit = raises_limit
+        # By simulator, since its last completed share.
+        self._raises: collections.Counter[int] = collections.Counter()
         self._deaths: collections.Counter[int] = collections.Counter()
 
     def __len__(self) -> int:
@@ -153,7 +155,7 @@ class ExplorerPool:
     def _completed(
         self, share: WorkShare, outcome: ShareResult, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
     ) -> None:
-        self._raises = self._deaths[share.member] = 0
+        self._raises[share.member] = self._deaths[share.member] = 0
         self._incarnations[share.member] = outcome.source[1]
         counting = self._schedule.completed(share, self._now())
         for number, result in zip(share.numbers, outcome.results, strict=True):
@@ -170,7 +172,7 @@ class ExplorerPool:
                 raise error
             return
         if not isinstance(error, art.ActorUnavailableError):
-            self._raised(error)
+            self._raised(share.member, error)
         self._schedule.failed(share, self._now())
         member = self._schedule.members.get(share.member)
         if member is not None and not member.shares:  # all of its shares failed with it
@@ -178,9 +180,9 @@ class ExplorerPool:
             if self._deaths[share.member] >= DEATHS_LIMIT:
                 raise died_for_good(f"simulator {share.member}", DEATHS_LIMIT, error)
 
-    def _raised(self, error: Exception) -> None:
-        self._raises += 1
-        if not is_from_user_code(error) or self._raises >= self._raises_limit:
+    def _raised(self, index: int, error: Exception) -> None:
+        self._raises[index] += 1
+        if not is_from_user_code(error) or self._raises[index] >= self._raises_limit:
             raise error
         notes = getattr(error, "__notes__", None) or ["a simulator"]
         logger.warning("%s: %s: %s; the simulator is restarted", notes[0], type(error).__name__, error)

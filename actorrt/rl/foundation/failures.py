@@ -8,7 +8,7 @@ from typing import Any
 import actorrt as art
 
 RAISES_LIMIT = 3  # so many rollouts of one simulator in a row may raise before the error is final
-DEATHS_LIMIT = 6  # in a row; the supervisor itself never gives up, since it backs off between restarts
+DEATHS_LIMIT = 6  # so many deaths of one role in a row, without any result between, end the run
 GRACE_S = 2.0  # a supervisor's death is known at most this long after its consequences
 
 
@@ -34,15 +34,23 @@ async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
     except art.ActorRtError as end:  # nothing is left that could tell how the supervisor ended
         is_node_lost = isinstance(end, art.ActorDiedError) and end.reason is not None and end.reason.kind == "node_lost"
         return end if is_node_lost else error
-    why = "roles failed again and again" if reason.kind == "intensity" else "its roles ended with it"
-    return art.ActorDiedError(f"the supervisor of the run is gone: {reason}; {why}", reason=reason)
+    return art.ActorDiedError(f"the supervisor of the run is gone: {reason}; its roles ended with it", reason=reason)
 
 
 def died_for_good(role: str, count: int, error: Exception) -> art.ActorDiedError:
-    """Return the error for a role that died `count` times in a row without any result."""
-    final = art.ActorDiedError(f"{role} died {count} times in a row: {error}")
+    """Return the error for a role that died `count` times in a row without any result; its reason is `intensity`."""
+    text = f"{role} died {count} times in a row"
+    reason = art.ExitReason(art.ExitKind.INTENSITY, f"{text}, without any result between")
+    final = art.ActorDiedError(f"{text}: {error}", reason=reason)
     final.__cause__ = error
     return final
+
+
+def leaves_state(error: Exception) -> bool:
+    """Whether the roles that hold the state of a run still live after this error, so that they can be asked for it."""
+    if isinstance(error, art.ActorDiedError):
+        return error.reason is not None and error.reason.kind is art.ExitKind.INTENSITY
+    return is_from_user_code(error)
 
 
 def is_from_user_code(error: Exception) -> bool:

@@ -57,12 +57,15 @@ def imported_apart(plan: Plan) -> tuple[str, ...]:
 class RoleSupervisor(art.Supervisor):
     """Supervises the roles of one run, and restarts those that die.
 
+    It never gives up. The loop of the run does, since only the loop knows whether a role had a result between two
+    failures: many simulators that fail now and then are no reason to end a run.
+
     Args:
         plan: of the run.
     """
 
     strategy = "one_for_one"
-    max_restarts, period_s = 30, 30
+    max_restarts = None
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

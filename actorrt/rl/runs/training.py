@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.foundation.failures import GroupLostError, is_from_user_code
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, GroupLostError, died_for_good, is_from_user_code, leaves_state
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -26,12 +26,13 @@ from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act, imp
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts new episodes when the run is resumed
+FAILED_TIMEOUT_S = 10.0  # after a failure, roles that do not answer in this time will never do
 
 logger = logging.getLogger(__name__)
 
 
 class Learners(art.Supervisor):
-    """Supervises the learners of one run, which can't continue without each other.
+    """Supervises the learners of one run, which can't continue without each other. It never gives up; the loop does.
 
     Args:
         plan: of the run.
@@ -39,7 +40,7 @@ class Learners(art.Supervisor):
     """
 
     strategy = "one_for_all"
-    max_restarts, period_s = 30, 30
+    max_restarts = None
 
     def __init__(self, plan: Plan, server: str) -> None:
         self._plan, self._server = plan, server
@@ -135,6 +136,7 @@ class TrainingLoop(RunLoop):
 
     supervisor_class = Training
     _is_learning = False
+    _lost_count = 0  # batches in a row that were lost with a learner
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
@@ -156,9 +158,7 @@ class TrainingLoop(RunLoop):
             await self._finish()
             await self._save(batches)
         except Exception as error:
-            if (
-                is_from_user_code(error) and not self._is_learning
-            ):  # after an interrupted update the state is not consistent
+            if leaves_state(error) and not self._is_learning:  # after an interrupted update the state is not consistent
                 await self._save(batches, failed=True)
             raise
         finally:
@@ -203,17 +203,25 @@ class TrainingLoop(RunLoop):
         await self._report(metrics, batches.statistics(), sources, lag, batches.trained_shares())
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
-        """Let the learners learn from a batch; return the metrics, or None if the batch was lost with a learner."""
+        """Let the learners learn from a batch; return the metrics, or None if the batch was lost with a learner.
+
+        Raises:
+            ActorDiedError: too many batches in a row were lost.
+        """
         asked = [learner.update(batch, self._record.steps) for learner in self._learners]
         try:
             metrics: dict[str, Any] = (await art.gather(*asked))[0]
         except art.ActorUnavailableError as error:
             logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+            self._lost_count += 1
+            if self._lost_count >= DEATHS_LIMIT:
+                raise died_for_good("the learner", DEATHS_LIMIT, error) from error
             return None
         finally:
             # A request that waits for its learner's next incarnation would make that one wait for the others.
             for each in asked:
                 each.cancel()
+        self._lost_count = 0
         return metrics
 
     # Checkpoints
@@ -227,9 +235,10 @@ class TrainingLoop(RunLoop):
         """
         self._saved_at = time.monotonic()
         ahead = [] if failed else await batches.ahead()
+        patience: dict[str, Any] = {"retries": RETRIES, **({"timeout_s": FAILED_TIMEOUT_S} if failed else {})}
         weights, learner, *simulators = await art.gather(
-            self._server.latest.options(retries=RETRIES)(),
-            self._learners[0].state.options(retries=RETRIES)(),
+            self._server.latest.options(**patience)(),
+            self._learners[0].state.options(**patience)(),
             *self._states(failed),
             return_exceptions=True,
         )

@@ -141,6 +141,15 @@ def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(caplog)
     assert [record.getMessage() for record in caplog.records] == [line] * 2
 
 
+def test_errors_of_several_simulators_are_counted_apart():
+    def raising_twice(index):
+        first = in_turn(*[ZeroDivisionError("in step")] * (RAISES_LIMIT - 1), None)
+        return lambda numbers: first() if len(staff.simulators[index].calls) < RAISES_LIMIT else squares(index)(numbers)
+
+    staff = Staff(3, **{f"simulator_{index}": raising_twice(index) for index in range(3)})
+    assert staff.do(3)[0] == [0, 1, 4]
+
+
 def test_error_of_the_runtime_is_raised_at_once():
     staff = Staff(1, simulator_0=art.CallTimeoutError("too late", executed="maybe"))
     with pytest.raises(art.CallTimeoutError):

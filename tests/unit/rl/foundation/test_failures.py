@@ -7,7 +7,7 @@ import pytest
 import actorrt as art
 from actorrt.reasons import ExitKind
 from actorrt.rl.foundation import failures
-from actorrt.rl.foundation.failures import cause_of, died_for_good, is_from_user_code
+from actorrt.rl.foundation.failures import cause_of, died_for_good, is_from_user_code, leaves_state
 from tests.unit.rl.fakes import FakeRef, FakeReply
 
 STUMBLED = art.ActorDiedError("simulator 0 is gone")
@@ -17,13 +17,11 @@ def down(kind):
     return FakeReply.of(art.Down(FakeRef(), art.ExitReason(ExitKind(kind)), incarnation=1))
 
 
-@pytest.mark.parametrize(
-    ("kind", "why"), [("intensity", "roles failed again and again"), ("killed", "its roles ended with it")]
-)
-async def test_end_of_the_supervisor_is_the_cause(kind, why):
+@pytest.mark.parametrize("kind", ["crashed", "killed"])
+async def test_end_of_the_supervisor_is_the_cause(kind):
     reason = (await down(kind)).reason
     cause = await cause_of(STUMBLED, down(kind))
-    assert str(cause) == f"the supervisor of the run is gone: {reason}; {why}"
+    assert str(cause) == f"the supervisor of the run is gone: {reason}; its roles ended with it"
     assert cause.reason == reason
 
 
@@ -45,6 +43,20 @@ def test_role_that_died_for_good_is_named_with_its_last_error():
     error = died_for_good("simulator 3", 6, ValueError("killed"))
     assert isinstance(error, art.ActorDiedError)
     assert str(error).startswith("simulator 3 died 6 times in a row: killed")
+    assert str(error.reason) == "intensity: simulator 3 died 6 times in a row, without any result between"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ZeroDivisionError(), True),
+        (died_for_good("simulator 3", 6, ValueError("killed")), True),
+        (art.ActorDiedError("gone", reason=art.ExitReason(ExitKind.NODE_LOST)), False),
+        (art.ActorDiedError("gone"), False),
+    ],
+)
+def test_roles_have_their_state_unless_they_are_lost_with_the_runtime(error, expected):
+    assert leaves_state(error) is expected
 
 
 @pytest.mark.parametrize(

@@ -72,13 +72,13 @@ async def test_supervisor_is_stopped_when_training_raises(down, tmp_path):
 
 async def test_end_of_the_supervisor_is_raised_in_place_of_its_consequences(down, tmp_path):
     consequence = art.ActorDiedError("simulator 0 is gone")
-    down.set_value(art.Down(FakeRef(), art.ExitReason(ExitKind.INTENSITY), incarnation=1))
+    down.set_value(art.Down(FakeRef(), art.ExitReason(ExitKind.CRASHED), incarnation=1))
 
     async def train(loop, supervisor):
         raise consequence
 
     _, loop, _ = make(train, tmp_path)
-    with pytest.raises(art.ActorDiedError, match="roles failed again and again") as raised:
+    with pytest.raises(art.ActorDiedError, match="the supervisor of the run is gone: crashed") as raised:
         await loop.run(lambda: False)
     assert raised.value.__cause__ is consequence
 

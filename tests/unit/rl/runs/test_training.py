@@ -12,7 +12,7 @@ import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.evolution.loop import Evolution
 from actorrt.rl.foundation import failures
-from actorrt.rl.foundation.failures import GroupLostError
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, GroupLostError
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.roles.evaluator import Evaluator
@@ -107,6 +107,21 @@ async def test_batch_that_is_lost_with_its_learner_is_not_counted(tmp_path, capl
     assert line.startswith("a batch of 8 steps was lost with its learner: killed")
 
 
+async def test_learner_that_dies_again_and_again_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "GRACE_S", 0.0)
+    world = World(tmp_path, steps=1_000)
+    outcomes = in_turn(*lost(DEATHS_LIMIT - 1), {"policy_version": 1}, *lost(DEATHS_LIMIT))
+    world.learner._answers["update"] = outcomes
+    with pytest.raises(art.ActorDiedError, match="the learner died 6 times in a row: killed") as raised:
+        await world.run()
+    assert raised.value.reason.kind is art.ExitKind.INTENSITY
+    assert [progress.steps for progress in world.told.progress] == [8]
+
+
+def lost(count):
+    return [unavailable("killed")] * count
+
+
 async def test_batch_that_one_learner_has_lost_is_withdrawn_from_those_that_still_wait_for_it(tmp_path):
     """Else the next incarnation of a learner would wait there for gradients of others, which have not got the batch."""
     world, second = World(tmp_path, steps=8), FakeRef("learner-1")
@@ -143,6 +158,40 @@ async def test_error_of_an_environment_ends_the_run_with_a_checkpoint(tmp_path):
         await world.run()
     assert world.told.events == ["update", "checkpoint"]
     assert world.saved()["record"]["steps"] == 8
+
+
+async def test_simulator_that_dies_again_and_again_ends_the_run_with_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "GRACE_S", 0.0)
+    world = World(tmp_path, steps=100)
+    world.simulators[1]._answers["rollout"] = in_turn(fragment(1), *lost(DEATHS_LIMIT))
+    world.loop._batches = lambda batches=world.loop._batches: without_pauses(batches())
+    with pytest.raises(art.ActorDiedError, match="simulator 1 died 6 times in a row: killed") as raised:
+        await world.run()
+    assert raised.value.reason.kind is art.ExitKind.INTENSITY
+    assert world.told.events == ["update", "checkpoint"]
+    assert world.saved()["record"]["steps"] == 8
+
+
+async def test_evaluator_that_dies_again_and_again_ends_the_run_with_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "GRACE_S", 0.0)
+    world = World(tmp_path, steps=10_000, settings=A2CSettings(environments=2, horizon=4, evaluate_every=8))
+    world.evaluator._answers["evaluate"] = unavailable("killed")
+    with pytest.raises(art.ActorDiedError, match="the evaluator died 6 times in a row: killed"):
+        await world.run()
+    assert world.told.events[-1] == "checkpoint"
+    assert world.saved()["record"]["steps"] == world.told.progress[-1].steps
+
+
+async def test_lost_runtime_ends_the_run_without_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "GRACE_S", 0.0)
+    world = World(tmp_path, steps=100)
+    gone = art.ActorDiedError("the node is gone", reason=art.ExitReason(art.ExitKind.NODE_LOST))
+    for simulator in world.simulators:
+        simulator._answers["rollout"] = gone
+    with pytest.raises(art.ActorDiedError, match="the node is gone"):
+        await world.run()
+    assert world.told.events == []
+    assert calls(world.learner, "state") == []
 
 
 def without_pauses(batches):
@@ -282,6 +331,11 @@ def test_learner_reserves_a_cpu_only_where_it_works_while_simulators_do(max_lag,
     (learner,) = children(Learners, settings=settings).values()
     assert learner.actor_class is Learner
     assert learner.options.cpus == cpus
+
+
+@pytest.mark.parametrize("supervisor_class", [Training, Evolution, Learners])
+def test_supervisors_of_a_run_leave_it_to_the_loop_to_give_up(supervisor_class):
+    assert supervisor_class.max_restarts is None
 
 
 def test_learner_that_has_lost_its_group_ends():
