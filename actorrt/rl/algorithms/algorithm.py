@@ -103,6 +103,8 @@ class Algorithm:
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        if directory is not None and not isinstance(directory, str | os.PathLike):
+            raise TypeError(f"directory is the path of a directory: directory={directory!r}")
         self.directory = None if directory is None else os.fspath(directory)
         self._checkpoint: dict[str, Any] | None = None
         for caution in self.settings.cautions(simulators):

@@ -77,7 +77,11 @@ class ESUpdate:
         return moved
 
     def _adam(self, gradient: Array) -> Array:
-        """Return Adam's step (Kingma and Ba 2015) for a gradient and a learning rate of 1."""
+        """Return Adam's step (Kingma and Ba 2015) for a gradient and a learning rate of 1.
+
+        Not `FlatAdam`: sums of directions are float64, and so are the moments, since the sum of many noisy returns is
+        small beside its parts; and no gradient is clipped.
+        """
         if self._step_count == 0:
             self._first_moment, self._second_moment = np.zeros(gradient.shape), np.zeros(gradient.shape)
         self._step_count += 1

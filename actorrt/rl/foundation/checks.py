@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -61,11 +62,13 @@ def require_one_of(name: str, value: Any, words: Sequence[str]) -> None:
     """Make sure that a value is one of these strings.
 
     Raises:
-        ValueError: it is another value.
+        ValueError: it is another value; the message suggests the nearest string.
     """
     if value not in words:
         *most, last = map(repr, words)
-        raise ValueError(f"{name} is {', '.join(most)} or {last}: {name}={value!r}")
+        near = difflib.get_close_matches(value.lower(), words, n=1) if isinstance(value, str) else ()
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name} is {', '.join(most)} or {last}: {name}={value!r}{hint}")
 
 
 def require_flag(name: str, value: Any) -> None:

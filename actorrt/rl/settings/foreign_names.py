@@ -37,6 +37,8 @@ OURS: Mapping[str, Collection[str]] = {
     "max_lag": ("max_policy_lag", "broadcast_interval", "learner_queue_size"),
     "on_env_error": ("restart_failed_sub_environments",),
     "evaluate_every": ("eval_freq", "evaluation_interval"),
+    "evaluation_env": ("eval_env", "evaluation_config"),
+    "evaluation_deterministic": ("eval_deterministic", "deterministic_eval"),
     "evaluation_episodes": ("n_eval_episodes", "eval_episodes", "evaluation_duration"),
     "rho_limit": ("vtrace_clip_rho_threshold",),
     "c_limit": ("vtrace_clip_pg_rho_threshold",),

@@ -159,6 +159,7 @@ def test_function_that_makes_an_environment_is_the_plans_environment():
         ({"simulators": 1.5}, TypeError, "simulators"),
         ({"seed": -1}, ValueError, "seed"),
         ({"native": "yes"}, TypeError, "native"),
+        ({"directory": 3}, TypeError, "directory is the path of a directory: directory=3"),
         ({"n_envs": 4}, ValueError, "A2C has no setting 'n_envs'; it is called environments here"),
     ],
 )

@@ -122,6 +122,8 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'constant', 'linear', or a .*='cosine'"),
         ({"learning_rate_schedule": None}, "learning_rate_schedule is 'constant', 'linear', or a .*=None"),
         ({"clip_schedule": "Linear"}, "clip_schedule is 'constant', 'linear', or a .*: clip_schedule='Linear'"),
+        ({"activation": "ReLU"}, r"activation is .* or 'silu': activation='ReLU'; did you mean 'relu'\?"),
+        ({"optimiser": "AdamW"}, r"optimiser is .*: optimiser='AdamW'; did you mean 'adamw'\?"),
         ({"optimiser": "lion"}, "optimiser is 'adam', 'adamw', 'rmsprop' or 'sgd': optimiser='lion'"),
         ({"weight_decay": 0.1}, "weight_decay=0.1 is for optimiser='adamw': leave it out for optimiser='adam'"),
         ({"optimiser": "adamw", "weight_decay": -0.1}, "weight_decay is at least 0: weight_decay=-0.1"),
