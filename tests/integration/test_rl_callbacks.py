@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -84,6 +85,35 @@ async def test_fragments_are_told_before_the_update_that_they_led_to(kind: Any, 
     assert {steps for _, steps in told} == {32}
     if kind is rl.PPO:
         assert heard == [(0, 32), (1, 32), 64, (0, 32), (1, 32), 128]
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ES])
+async def test_newest_policy_of_a_run_is_there_at_any_time(kind: Any, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async with art.Runtime(mode="local", cpus=4):
+        algorithm = kind("CartPole-v1", directory=str(tmp_path), hidden=(8, 8), evaluate_every=None)
+        run = algorithm.start(
+            steps=512, on_progress=lambda progress: seen.append((progress.update, run.policy.version))
+        )
+        await run
+    assert seen
+    assert all(update == version for update, version in seen)
+    assert run.policy.version == seen[-1][1]
+    assert run.policy(np.zeros((3, 4))).shape == (3,)
+    assert (run.policy.parameters == run.best.parameters).all()
+
+
+def test_newest_policy_can_be_read_beside_a_run_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
+    run = rl.PPO("CartPole-v1", directory=str(tmp_path), hidden=(8, 8)).start(steps=100_000)
+    assert (run.policy.parameters == run.plan.weights.parameters).all() or run.policy.version > 0
+    versions = [run.policy.version]
+    while versions[-1] < 3:
+        versions.append(run.policy.version)
+    run.kill()
+    run.wait()
+    assert versions == sorted(versions)
+    assert run.policy.version == 0  # there was no checkpoint
 
 
 async def test_run_leaves_its_metrics_and_its_curve(tmp_path: Path) -> None:

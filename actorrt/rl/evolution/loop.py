@@ -50,13 +50,18 @@ class EvolutionLoop(RunLoop):
         limit = self._plan.settings.raises_limit
         self._pool = ExplorerPool(self._plan.simulators, self._start, self._stop, raises_limit=limit)
         self._env_failure_count = 0
+        self._weights = self._plan.weights
+
+    def newest(self) -> Weights:
+        """Return the newest weights, which this loop makes itself."""
+        return self._weights
 
     async def _train(self, supervisor: Any) -> None:
         plan = self._plan
         self._supervisor = supervisor
         self._server = await supervisor.child("parameters")
         await self._prepare_evaluations(supervisor, newest=lambda: self._weights)
-        self._weights, self._rule = plan.weights, plan.settings.update_rule()
+        self._rule = plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.resume(plan.checkpoint["learner"])
         self._begin_work()

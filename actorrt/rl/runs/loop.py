@@ -119,6 +119,10 @@ class RunLoop:
         if self._plan.settings.evaluate_every is None:
             self._selection.stand_in = weights
 
+    def newest(self) -> Weights:
+        """Return the newest weights. Any thread may call this, at any time of the run."""
+        return self._newest or self._plan.weights
+
     async def _finish(self) -> None:
         """Evaluate the last policy, unless the run is paused and has a best one, since the user waits for the pause."""
         is_paused = self._record.steps < self._plan.steps and not self._selection.is_reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,16 @@ class Plan:
             "seed": self.seed,
             "native": self.native,
         }
+
+    def resuming_command(self, directory: str, saved_steps: int) -> str | None:
+        """Return the command line that resumes a run; None if a function makes its environment."""
+        if not self.policy.env_id:
+            return None
+        flags = f"--steps {max(self.steps, saved_steps)}"
+        if self.stop_return is not None:
+            flags += f" --stop-return {self.stop_return:g}"
+        command = f"actorrt train {self.settings.algorithm.lower()} {self.policy.env_id}"
+        return f"{command} --resume {shlex.quote(directory)} {flags}"
 
     def resumption(self, directory: str, saved_steps: int) -> str:
         """Return the code that resumes a run from its checkpoint of so many steps in `directory`."""

@@ -11,7 +11,6 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-import shlex
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
@@ -292,13 +291,8 @@ class Run:
             return f"ended after {self.steps:,} steps, before the first checkpoint"
         plan, directory, saved_steps = self.plan, self.directory, self.saved_steps
         pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} resumes it"
-        if not plan.policy.env_id:
-            return pause
-        flags = f"--steps {max(plan.steps, saved_steps)}"
-        if plan.stop_return is not None:
-            flags += f" --stop-return {plan.stop_return:g}"
-        command = f"actorrt train {plan.settings.algorithm.lower()} {plan.policy.env_id}"
-        return f"{pause}, and so does {command} --resume {shlex.quote(directory)} {flags}"
+        command = plan.resuming_command(directory, saved_steps)
+        return pause if command is None else f"{pause}, and so does {command}"
 
     def _describe_failure(self) -> str:
         """Say in one line what is left of a failed run."""
@@ -360,6 +354,16 @@ class Run:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
         version, parameters, normaliser = best
         return parameters, version, normaliser
+
+    @property
+    def policy(self) -> FlatPolicy:
+        """The newest policy, from the first moment on. If the run was killed, it is that of the last checkpoint.
+
+        Raises:
+            RuntimeStateError: in local mode, on the loop that does the run's work: read it in a callback or a thread.
+        """
+        version, parameters, normaliser = self._loop.newest()
+        return make_policy(self.plan.policy, parameters, version, normaliser)
 
     def video(self, path: str | None = None, *, seed: int = 1) -> Video:
         """Film an episode of the best policy; a notebook shows it.

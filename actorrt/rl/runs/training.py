@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, GroupLostError, died_for_good, is_from_user_code, leaves_state
+from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -137,6 +138,7 @@ class TrainingLoop(RunLoop):
     supervisor_class = Training
     _is_learning = False
     _lost_count = 0  # batches in a row that were lost with a learner
+    _server: Any = None  # the parameter server, while the run works
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
@@ -162,7 +164,23 @@ class TrainingLoop(RunLoop):
                 await self._save(batches, failed=True)
             raise
         finally:
+            self._server = None
             batches.close()
+
+    def newest(self) -> Weights:
+        """Return the newest weights: those of the parameter server while the run works.
+
+        Raises:
+            RuntimeStateError: in local mode, if the calling thread does the run's work.
+        """
+        server = self._server
+        if server is None:
+            return super().newest()
+        try:
+            weights: Weights = server.latest.options(retries=RETRIES)().result()
+        except art.ActorDiedError:  # the run has just ended
+            return super().newest()
+        return weights
 
     async def _find_learners(self, training: Any) -> list[Any]:
         """Return the roles that have the optimiser's state; the first one publishes."""
