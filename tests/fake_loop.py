@@ -7,6 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 
+class LoopClock:
+    """The time of a loop, as a clock.
+
+    Args:
+        loop: the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now = loop.time
+
+
 class FakeTimer:
     """The timer that `call_later` of a `FakeLoop` returns."""
 

@@ -25,7 +25,7 @@ from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgemen
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
 from actorrt.transport.links.peer_lanes import connection_name
-from tests.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop, LoopClock
 
 HERE = PeerId(b"h" * 16)
 GOOD = PeerId(b"g" * 16)
@@ -57,7 +57,7 @@ class Fuzz:
             self,
             self._statistics,
             Hellos(HERE, lambda _: None, lambda _: None),
-            Acknowledgements(self._loop, lambda *_: None, self._statistics),
+            Acknowledgements(self._loop, LoopClock(self._loop), lambda *_: None, self._statistics),
             answer=lambda *_: None,
             on_failed=self._failed,
             on_renewed=lambda _: None,

@@ -29,6 +29,7 @@ from actorrt.config import GIB, MIB
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.server import StoreServer
+from actorrt.surroundings import Surroundings
 
 REPEATS_COUNT = 9
 
@@ -109,7 +110,7 @@ def main() -> None:
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(path, theirs))
         server.start()
         ours.recv()
-        client = StoreClient.connect(path, IdSource().peer())
+        client = StoreClient.connect(path, IdSource().peer(), Surroundings.of_process())
         with listening(client):
             report(client, options)
         client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
 from actorrt.transport.unix.transport import UnixTransport
 from actorrt.transport.zeromq.transport import ZmqTransport
@@ -51,11 +52,11 @@ def test_malformed_address_is_refused_and_leaves_nothing(run: Run, kind: str) ->
 def test_address_beyond_loopback_is_refused_without_keys() -> None:
     for address in ("tcp://0.0.0.0:0", "tcp://*:5000", "tcp://192.168.1.7:5000", "tcp://[::]:1"):
         with pytest.raises(ValueError, match="without keys this transport neither authenticates nor encrypts"):
-            ZmqTransport(IdSource().peer(), address)
+            ZmqTransport(IdSource().peer(), address, clock=MonotonicClock())
 
 
 def test_socket_path_longer_than_the_system_takes_is_refused() -> None:
     with pytest.raises(ValueError, match="longer than the 107 bytes"):
-        ZmqTransport(IdSource().peer(), "ipc:///" + "d" * 107)
+        ZmqTransport(IdSource().peer(), "ipc:///" + "d" * 107, clock=MonotonicClock())
     with pytest.raises(ValueError, match="longer than the 107 bytes"):
-        UnixTransport(IdSource().peer(), "unix:///" + "d" * 107)
+        UnixTransport(IdSource().peer(), "unix:///" + "d" * 107, clock=MonotonicClock())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import zmq
 
+from actorrt.clock import MonotonicClock
 from actorrt.errors import AuthenticationError
 from actorrt.ids import IdSource
 from actorrt.transport.frames.codec import Hello, pack_hello
@@ -28,7 +29,9 @@ class Side(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self.security = Security(make_keys())
-        self.transport = ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0", security=self.security, connect_timeout_s=WAIT_S)
+        self.transport = ZmqTransport(
+            IDS.peer(), "tcp://127.0.0.1:0", security=self.security, connect_timeout_s=WAIT_S, clock=MonotonicClock()
+        )
 
     def accept(self, other: Side) -> None:
         self.security.accepted.add(other.security.keys.public)
@@ -107,7 +110,7 @@ async def test_peer_with_another_key_can_not_use_the_name_of_a_peer(sides: list[
 
 async def test_link_without_keys_is_not_let_in(sides: list[Side]) -> None:
     a, b, _ = sides
-    plain = ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5)
+    plain = ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5, clock=MonotonicClock())
     await plain.start(a)
     plain.link(b.transport.peer, split_address(b.transport.address)[0]).send((0, "plain"))
     await a.until(lambda: bool(a.failed))
@@ -116,6 +119,6 @@ async def test_link_without_keys_is_not_let_in(sides: list[Side]) -> None:
 
 
 def test_addresses_beyond_loopback_are_taken_with_keys() -> None:
-    transport = ZmqTransport(IDS.peer(), "tcp://0.0.0.0:0", security=Security(make_keys()))
+    transport = ZmqTransport(IDS.peer(), "tcp://0.0.0.0:0", security=Security(make_keys()), clock=MonotonicClock())
     assert transport.address == "tcp://0.0.0.0:0"
     assert join_address(transport.address, bytes(32)).endswith("#" + "00" * 32)

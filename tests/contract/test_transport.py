@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import MailboxFullError, PeerUnreachableError, SerializationError
 from actorrt.ids import IdSource
@@ -22,8 +23,11 @@ from tests.contract.world import CONNECT_TIMEOUT_S, Run, Side, World
 
 def test_transports_satisfy_the_protocol() -> None:
     peer = IdSource().peer()
-    transports: list[Transport] = [MemoryTransport(MemoryNetwork(), peer), UnixTransport(peer, "unix:///x")]
-    transports.append(ZmqTransport(peer, "tcp://127.0.0.1:0"))
+    transports: list[Transport] = [
+        MemoryTransport(MemoryNetwork(), peer, clock=MonotonicClock()),
+        UnixTransport(peer, "unix:///x", clock=MonotonicClock()),
+    ]
+    transports.append(ZmqTransport(peer, "tcp://127.0.0.1:0", clock=MonotonicClock()))
     assert [transport.address for transport in transports] == [
         f"memory://{peer.hex()}",
         "unix:///x",

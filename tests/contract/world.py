@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.base_transport import BaseTransport
@@ -47,7 +48,7 @@ class World:
         return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
 
     def make(self, address: str | None = None, **options: Any) -> BaseTransport:
-        options = {"connect_timeout_s": CONNECT_TIMEOUT_S, **options}
+        options = {"clock": MonotonicClock(), "connect_timeout_s": CONNECT_TIMEOUT_S, **options}
         peer = self.ids.peer()
         address = address or self.address(peer.hex()[:8])
         if self.kind == "memory":

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import actorrt as art
+from actorrt.clock import MonotonicClock
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
 from actorrt.transport.frames.codec import pack_hello
@@ -31,6 +32,7 @@ WAIT_S = 60.0
 
 ECHO = """
 import asyncio, sys, time
+from actorrt.clock import MonotonicClock
 from actorrt.ids import PeerId
 from actorrt.transport.zeromq.transport import ZmqTransport
 
@@ -47,7 +49,7 @@ class Echo:
 
 async def main():
     echo = Echo()
-    echo.transport = ZmqTransport(PeerId(bytes.fromhex(sys.argv[1])), "tcp://127.0.0.1:0")
+    echo.transport = ZmqTransport(PeerId(bytes.fromhex(sys.argv[1])), "tcp://127.0.0.1:0", clock=MonotonicClock())
     await echo.transport.start(echo)
     print(echo.transport.address, flush=True)
     lines = asyncio.StreamReader()
@@ -116,7 +118,11 @@ class Pair:
 @asynccontextmanager
 async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
     ids, random = IdSource(), Random(seed)
-    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), KeepingReceiver(), ids.peer())
+    us = Pair(
+        ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0, clock=MonotonicClock()),
+        KeepingReceiver(),
+        ids.peer(),
+    )
     await us.transport.start(us.recorder)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, us.echo.hex(), stdin=PIPE, stdout=PIPE)
     us.pid = process.pid
@@ -221,7 +227,7 @@ async def test_messages_in_transit_when_the_connection_broke_arrive() -> None:
 
 async def test_peer_that_does_not_reconnect_fails_with_the_typed_error() -> None:
     recorder = KeepingReceiver()
-    transport = ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5)
+    transport = ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5, clock=MonotonicClock())
     await transport.start(recorder)
     ghost = IdSource().peer()
     server = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
@@ -270,7 +276,9 @@ async def test_busy_peer_is_silent_but_not_failed_and_answers_later() -> None:
 
 async def test_link_reports_the_end_of_a_process_of_another_node_at_once_and_waits_for_one_of_its_own(tmp_path: Path):
     async def started(name: str, node: bytes) -> tuple[UnixTransport, KeepingReceiver]:
-        transport = UnixTransport(IdSource().peer(), f"unix://{tmp_path}/{name}", node=node, connect_timeout_s=60.0)
+        transport = UnixTransport(
+            IdSource().peer(), f"unix://{tmp_path}/{name}", node=node, connect_timeout_s=60.0, clock=MonotonicClock()
+        )
         heard = KeepingReceiver()
         await transport.start(heard)
         return transport, heard

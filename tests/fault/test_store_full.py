@@ -17,6 +17,7 @@ from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 from tests.integration.store_serving import Serving, hear, serving
 
 IDS = IdSource()
@@ -33,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[LocalStore]:
 @pytest.fixture
 def client(store: LocalStore) -> Iterator[StoreClient]:
     peer = IDS.peer()
-    client = StoreClient(store.open_channel(peer), peer)
+    client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     yield client
     client.close()
 

@@ -176,7 +176,7 @@ for number in range(COUNT):
     seed = chance.random()
     pid = os.fork()
     if pid == 0:
-        do_anything(StoreClient.connect(sys.argv[1], IdSource().peer()), seed)
+        do_anything(StoreClient.connect(sys.argv[1], IdSource().peer(), Surroundings.of_process()), seed)
     time.sleep(chance.random() * 0.01)  # a random moment
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -19,6 +19,7 @@ from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.envelopes import NOTICE, REQUEST
 from actorrt.scopes import Scope
 from actorrt.store.server.server import StoreServer
+from actorrt.threads import OsThreads
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 from actorrt.transport.zeromq.link import ZERO_COPY_BYTES
 from tests.unit.protocol.fitting import check_fits
@@ -59,7 +60,9 @@ class StoreNode:
         self.scope = Scope("store node", self.crashes.append)
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
-        self.transfers = Transfers(self.transport, self.control, self.server.exchange, self.scope, MonotonicClock())
+        self.transfers = Transfers(
+            self.transport, self.control, self.server.exchange, self.scope, MonotonicClock(), OsThreads()
+        )
 
     async def close(self) -> None:
         await self.scope.close()

@@ -22,6 +22,7 @@ from actorrt.config import MIB
 from actorrt.ids import IdSource, PeerId
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.server import StoreServer
+from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 
@@ -33,7 +34,8 @@ import sys
 import numpy as np
 from actorrt.ids import IdSource, ObjectId
 from actorrt.store.client.client import StoreClient
-client = StoreClient.connect(sys.argv[1], IdSource().peer())
+from actorrt.surroundings import Surroundings
+client = StoreClient.connect(sys.argv[1], IdSource().peer(), Surroundings.of_process())
 def say(what): print(what, flush=True)
 def hear(): return sys.stdin.readline().strip()
 def hear_id(): return ObjectId(bytes.fromhex(hear()))
@@ -52,7 +54,7 @@ class Serving:
     closed_pids: list[int] = field(default_factory=list)
 
     def connect(self) -> StoreClient:
-        return StoreClient.connect(self.path, IDS.peer())
+        return StoreClient.connect(self.path, IDS.peer(), Surroundings.of_process())
 
     def on_close(self, _: PeerId, pid: int) -> None:
         with self.closed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import actorrt as art
 from actorrt.actors.cells import saved
+from actorrt.disk import OsDisk
 from tests.running import own_directory, runtime_directory
 
 
@@ -35,7 +38,7 @@ def kept_in(folder, **options):
 
 
 def values_in(folder):
-    return [saved.load(path)["array"][0] for path in saved.find(str(folder), "default", "weights")]
+    return [saved.load(OsDisk(), path)["array"][0] for path in saved.find(OsDisk(), str(folder), "default", "weights")]
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "process"}], ids=["light", "process"])
@@ -60,12 +63,12 @@ async def test_state_outlives_its_node(tmp_path):
 
 async def test_damaged_snapshot_file_falls_back_to_the_previous_file(runtime, tmp_path):
     weights = await kept_in(tmp_path).spawn()
-    while len(saved.find(str(tmp_path), "default", "weights")) < 2:
+    while len(saved.find(OsDisk(), str(tmp_path), "default", "weights")) < 2:
         await weights.add()
     await weights.stop()
-    newest, before = saved.find(str(tmp_path), "default", "weights")
-    newest.write_bytes(newest.read_bytes()[:-100])
-    expected = saved.load(before)["array"][0] + 1
+    newest, before = saved.find(OsDisk(), str(tmp_path), "default", "weights")
+    Path(newest).write_bytes(Path(newest).read_bytes()[:-100])
+    expected = saved.load(OsDisk(), before)["array"][0] + 1
     again = await kept_in(tmp_path).spawn()
     assert await again.add() == expected
 
@@ -73,8 +76,8 @@ async def test_damaged_snapshot_file_falls_back_to_the_previous_file(runtime, tm
 async def test_restart_prefers_the_state_in_the_store(runtime, tmp_path):
     weights = await kept_in(tmp_path, restart="permanent").spawn()
     assert await weights.add() == 1
-    for path in saved.find(str(tmp_path), "default", "weights"):
-        path.unlink()
+    for path in saved.find(OsDisk(), str(tmp_path), "default", "weights"):
+        Path(path).unlink()
     with pytest.raises(art.ActorUnavailableError):
         await weights.exit()
     assert await weights.add() == 2

@@ -30,6 +30,7 @@ from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.pickling import dumps, loads
 from actorrt.store.wire.protocol import Op
+from actorrt.surroundings import Surroundings
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
 from tests.running import wait_until
 
@@ -202,7 +203,7 @@ def test_hello_with_the_id_of_another_process_is_refused_and_that_process_is_not
     store: Serving, client: StoreClient
 ) -> None:
     with pytest.raises(PeerUnreachableError):
-        StoreClient.connect(store.path, client.peer)
+        StoreClient.connect(store.path, client.peer, Surroundings.of_process())
     assert client.put(np.ones(1000)).get().sum() == 1000
     assert store.closed_pids == []
 
@@ -347,7 +348,7 @@ def test_interrupted_request_leaves_nothing(
     store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[bytes]], object]
 ) -> None:
     channel = SocketChannel(store.path, peer := IDS.peer(), MonotonicClock())
-    client = StoreClient(channel, peer)
+    client = StoreClient(channel, peer, Surroundings.of_process())
     ref = client.put(b"there")
     client.flush()
 
@@ -405,7 +406,7 @@ def test_bad_packet_closes_its_connection_and_affects_no_other_process(
 
 def test_connection_without_a_listener_is_an_error_that_names_the_path(store: Serving) -> None:
     with pytest.raises(PeerUnreachableError, match=r"no object store answers at /nowhere/store"):
-        StoreClient.connect("/nowhere/store", IDS.peer())
+        StoreClient.connect("/nowhere/store", IDS.peer(), Surroundings.of_process())
 
 
 @pytest.mark.parametrize("make_value", [lambda: np.zeros(3 * MIB), lambda: b"x" * MIB, lambda: list(range(1000))])

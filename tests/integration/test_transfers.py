@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId
@@ -27,6 +28,7 @@ from actorrt.node.objects.transfers import PULLS_COUNT
 from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.client.client import StoreClient
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Landing, Transport
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
@@ -43,7 +45,7 @@ MakeTransport = Callable[[], Transport]
 @pytest.fixture
 def memory() -> MakeTransport:
     network = MemoryNetwork()
-    return lambda: MemoryTransport(network, IDS.peer())
+    return lambda: MemoryTransport(network, IDS.peer(), clock=MonotonicClock())
 
 
 @pytest.fixture(params=["memory", "tcp", "ipc", "unix"])
@@ -51,15 +53,15 @@ def make_transport(request: pytest.FixtureRequest, memory: MakeTransport, tmp_pa
     if request.param == "memory":
         return memory
     if request.param == "tcp":
-        return lambda: ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0")
+        return lambda: ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0", clock=MonotonicClock())
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
     if request.param == "unix":
         return lambda: unix_transport(directory)
-    return lambda: ZmqTransport(peer := IDS.peer(), f"ipc://{directory}/{peer.hex()[:8]}")
+    return lambda: ZmqTransport(peer := IDS.peer(), f"ipc://{directory}/{peer.hex()[:8]}", clock=MonotonicClock())
 
 
 def unix_transport(directory: str) -> UnixTransport:
-    return UnixTransport(peer := IDS.peer(), f"unix://{directory}/{peer.hex()[:8]}")
+    return UnixTransport(peer := IDS.peer(), f"unix://{directory}/{peer.hex()[:8]}", clock=MonotonicClock())
 
 
 @pytest.mark.parametrize("length_bytes", [1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * MIB + 77])
@@ -323,7 +325,9 @@ async def test_pulls_of_objects_that_are_not_made_yet_do_not_delay_other_pulls(
 
 async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
     daemons = [Node("--cpus=1", "--store-bytes=268435456") for _ in range(2)]
-    clients = [StoreClient.connect(daemon.descriptor.store, IDS.peer()) for daemon in daemons]
+    clients = [
+        StoreClient.connect(daemon.descriptor.store, IDS.peer(), Surroundings.of_process()) for daemon in daemons
+    ]
     try:
         (here, there), (ours, theirs) = clients, [daemon.descriptor for daemon in daemons]
         array = np.random.default_rng(0).integers(0, 255, 50 * MIB, dtype=np.uint8)

@@ -18,6 +18,7 @@ from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.node_directory import NodeDescriptor, find_nodes
 from actorrt.protocol.nodes import LookUp
 from actorrt.store.client.client import StoreClient
+from actorrt.surroundings import Surroundings
 from tests.running import Node, wait_until
 
 LARGE = 3 << 20
@@ -103,7 +104,7 @@ async def here_and_there() -> AsyncIterator[tuple[Node, Node, art.ActorRef[Keepe
 
 
 async def until_store(node: Node, is_true: Callable[[StoreClient], bool], what: str) -> None:
-    client = StoreClient.connect(node.descriptor.store, IdSource().peer())
+    client = StoreClient.connect(node.descriptor.store, IdSource().peer(), Surroundings.of_process())
     try:
         await asyncio.to_thread(wait_until, lambda: is_true(client), f"{what} at {node.url}")
     finally:

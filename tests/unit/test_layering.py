@@ -21,7 +21,7 @@ MODULES = {
 }
 FOUNDATION = {
     *("errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks", "texts", "interrupts"),
-    *("invariants", "background"),
+    *("invariants", "background", "threads", "disk", "surroundings"),
 }
 MAY_IMPORT = {
     "foundation": {"foundation"},
@@ -59,7 +59,10 @@ IMPURE = {
     *("os", "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3"),
     *("subprocess", "sys", "tempfile", "threading", "time", "uuid", "uvloop", "zmq"),
 }
-IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.defects", "actorrt.forks"}
+IMPURE_FOUNDATION = {
+    *("actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.defects", "actorrt.forks", "actorrt.threads"),
+    *("actorrt.disk", "actorrt.surroundings"),
+}
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
 DAEMONS_STORE_PACKAGES = ("wire", "memory", "table", "server")
 """The packages of the store that the daemon imports; they lie below `values`."""

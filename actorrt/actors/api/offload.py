@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from actorrt.actors.refs import current
 from actorrt.actors.wire.interface import MethodKind, kind_of
 from actorrt.completion import Completion
+from actorrt.threads import OsThreads
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -36,7 +37,9 @@ def offload(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     async def offloaded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         outcome: Completion[T] = Completion()
         call = functools.partial(copy_context().run, method, self, *args, **kwargs)
-        threading.Thread(target=_run, args=(call, outcome), name=method.__qualname__, daemon=True).start()
+        here = current.surroundings()
+        threads = OsThreads() if here is None else here.threads  # a class can be tested without a runtime
+        threads.start(method.__qualname__, functools.partial(_run, call, outcome))
         return await outcome
 
     return offloaded

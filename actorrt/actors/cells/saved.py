@@ -8,12 +8,12 @@ a pickle: a user who can write to the directory can make an actor run code, so t
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import zlib
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
+
+from actorrt.disk import Disk, NewFile
 
 KEPT_COUNT: Final = 2
 SUFFIX: Final = ".snapshot"
@@ -21,44 +21,46 @@ _CHECKSUM_BYTES: Final = 4
 _NUMBER_DIGITS: Final = 12
 
 
-def find(directory: str, namespace: str, name: str) -> list[Path]:
-    """Return the files of an actor, newest first. Copies under other names are left out."""
+def find(disk: Disk, directory: str, namespace: str, name: str) -> list[str]:
+    """Return the paths of an actor's files, newest first. Copies under other names are left out."""
     prefix = _prefix(namespace, name)
-    found = [(_number_of(path, prefix), path) for path in Path(directory).glob(f"{prefix}*{SUFFIX}")]
+    found = [(_number_of(file, prefix), f"{directory}/{file}") for file in disk.names(directory)]
     return [path for number, path in sorted(found, reverse=True) if number]
 
 
-def save(directory: str, namespace: str, name: str, state: Any) -> Path:
+def save(disk: Disk, directory: str, namespace: str, name: str, state: Any) -> str:
     """Write a state, and remove the files that are no longer kept; the state is on disk when this returns.
 
     Raises:
         OSError: the directory can't be written to, or the disk is full; the earlier files are still there.
         Exception: whatever pickling the state raises.
     """
-    Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = find(directory, namespace, name)
+    disk.make_directory(directory)
+    known = find(disk, directory, namespace, name)
     prefix = _prefix(namespace, name)
-    number = _number_of(known[0], prefix) + 1 if known else 1
-    path = Path(directory) / f"{prefix}{number:0{_NUMBER_DIGITS}d}{SUFFIX}"
-    partial = path.with_suffix(".partial")
+    number = _number_of(known[0].rpartition("/")[2], prefix) + 1 if known else 1
+    path = f"{directory}/{prefix}{number:0{_NUMBER_DIGITS}d}{SUFFIX}"
+    partial = path.removesuffix(SUFFIX) + ".partial"
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file = disk.create(partial)
+        try:
             sink = _Summing(file)
             pickle.Pickler(sink, protocol=5).dump(state)
             file.write(sink.checksum.to_bytes(_CHECKSUM_BYTES, "little"))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
+            file.sync()
+        finally:
+            file.close()
+        disk.rename(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        disk.remove(partial)
         raise
-    _sync_directory(directory)
+    disk.sync_directory(directory)
     for old in known[KEPT_COUNT - 1 :]:
-        old.unlink(missing_ok=True)
+        disk.remove(old)
     return path
 
 
-def load(path: Path) -> Any:
+def load(disk: Disk, path: str) -> Any:
     """Return the state that a file holds, its arrays writable.
 
     Raises:
@@ -66,7 +68,7 @@ def load(path: Path) -> Any:
         OSError: it can't be read.
         Exception: whatever unpickling raises.
     """
-    data = bytearray(path.read_bytes())
+    data = disk.read(path)
     checksum = int.from_bytes(data[-_CHECKSUM_BYTES:], "little")
     body = memoryview(data)[:-_CHECKSUM_BYTES]
     if len(data) <= _CHECKSUM_BYTES or zlib.crc32(body) != checksum:
@@ -79,24 +81,17 @@ def _prefix(namespace: str, name: str) -> str:
     return "".join(f"{quote(part, safe='').replace('.', '%2E')}." for part in (namespace, name))
 
 
-def _number_of(path: Path, prefix: str) -> int:
+def _number_of(file: str, prefix: str) -> int:
     """Return the number of a file that `save` wrote, counted from 1; 0 for a file of any other name."""
-    number = path.name.removeprefix(prefix).removesuffix(SUFFIX)
-    return int(number) if len(number) == _NUMBER_DIGITS and number.isascii() and number.isdigit() else 0
-
-
-def _sync_directory(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    number = file.removeprefix(prefix).removesuffix(SUFFIX)
+    is_saved = file == f"{prefix}{number}{SUFFIX}" and len(number) == _NUMBER_DIGITS
+    return int(number) if is_saved and number.isascii() and number.isdigit() else 0
 
 
 class _Summing:
     """A file for writing that computes the checksum of its data."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: NewFile) -> None:
         self._file = file
         self.checksum = 0
 

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.policy.options import ActorOptions
     from actorrt.actors.wire.control import Control
+    from actorrt.disk import Disk
     from actorrt.store.client.client import StoreClient
     from actorrt.store.client.ref import ObjectRef
+    from actorrt.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +48,14 @@ class SnapshotKeeper:
     Args:
         store: the object store's client; None in a process without.
         control: reaches the authorities.
+        threads, disk: write and read the snapshots that are files.
     """
 
-    def __init__(self, store: StoreClient | None, control: Control) -> None:
+    def __init__(self, store: StoreClient | None, control: Control, threads: Threads, disk: Disk) -> None:
         self._store = store
         self._control = control
+        self._threads = threads
+        self._disk = disk
 
     def put(self, snapshot: Callable[[], Any]) -> ObjectRef[Any]:
         """Put what `snapshot` returns into the store.
@@ -82,6 +87,15 @@ class SnapshotKeeper:
         async with asyncio.timeout(READ_TIMEOUT_S):
             state = await self._required().ref(object_id)
         return copy.deepcopy(state)  # arrays are read-only views of the store until then
+
+    async def save(self, directory: str, namespace: str, name: str, state: Any) -> None:
+        """Write a state to disk, in a thread; raises as `saved.save`."""
+        await self._threads.run(save, self._disk, directory, namespace, name, state)
+
+    def files(self, directory: str, namespace: str, name: str) -> list[Callable[[], Awaitable[Any]]]:
+        """Return readers of the states that are on disk, newest first; each reads in a thread, as `saved.load`."""
+        found = find(self._disk, directory, namespace, name)
+        return [partial(self._threads.run, load, self._disk, path) for path in found]
 
     def _required(self) -> StoreClient:
         if self._store is None:
@@ -165,13 +179,13 @@ class Snapshots:
 
     async def _save(self) -> None:
         """Write the newest snapshot in a thread, and then the newest of those that were taken meanwhile."""
-        cell, options = self._cell, self._cell.options
+        cell, options, keeper = self._cell, self._cell.options, self._cell.host.snapshots
         assert options.snapshot_dir is not None
         assert options.name is not None
         while self._to_save is not None:
             ref, self._to_save = self._to_save, None
             try:
-                await asyncio.to_thread(save, options.snapshot_dir, cell.blueprint.namespace, options.name, ref.value())
+                await keeper.save(options.snapshot_dir, cell.blueprint.namespace, options.name, ref.value())
             except BaseException as error:  # a full disk, or what can't be pickled, ends this one file
                 if cell.host.scope.is_closed:
                     raise
@@ -184,8 +198,7 @@ def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awa
     keeper, options = cell.host.snapshots, cell.options
     found: list[Callable[[], Awaitable[Any]]] = [partial(keeper.restored, object_id) for object_id in object_ids]
     if options.snapshot_dir is not None and options.name is not None:
-        files = find(options.snapshot_dir, cell.blueprint.namespace, options.name)
-        found += [partial(asyncio.to_thread, load, file) for file in files]
+        found += keeper.files(options.snapshot_dir, cell.blueprint.namespace, options.name)
     return found
 
 

@@ -57,14 +57,14 @@ from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.transits import Transits
-from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.ids import ActorId, JobId, PeerAddress, PeerId, short
 from actorrt.protocol.authorities import CheckInvariants
 from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, SETTLE, TELL
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer, Transport
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ActorEndpoint:
     Args:
         transport: reaches other endpoints; `start` starts it.
         store: takes large values; None: everything travels in messages.
-        clock, ids, random: time, identities and chance.
+        surroundings: time, identities, chance, threads and disk.
         node: the node daemon, which is the authority of all actors but light children.
         job: the job that this endpoint works for.
         namespace: where the names live that code outside of actors gives and looks up.
@@ -93,21 +93,18 @@ class ActorEndpoint:
         transport: Transport,
         *,
         store: StoreClient | None,
-        clock: Clock,
-        ids: IdSource,
-        random: Callable[[], float],
+        surroundings: Surroundings,
         node: PeerAddress,
         job: JobId,
         namespace: str,
     ) -> None:
         self.transport = transport
         self.store = store
-        self.clock = clock
-        self.ids = ids
+        self.surroundings = surroundings
+        self.clock = surroundings.clock
         self.node = node
         self.job = job
         self.namespace = namespace
-        self.random = random
         self.crash_notes: CrashNotes | None = None
         self.origins: Origins | None = None  # where methods raised their exceptions, in local mode
         self.threads = LoopThread()
@@ -148,7 +145,7 @@ class ActorEndpoint:
         self.pending = pending = CallTable(threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add)
         self.arrivals = Arrivals(pending, routes, self.payloads, self.scope)
         self.streams = Streams(pending, routes, self.payloads, threads, clock)
-        captures = Captures(pending, self.payloads, clock, self.store, self.ids)
+        captures = Captures(pending, self.payloads, clock, self.store, self.surroundings.ids)
         self.calls = Calls(captures, pending, routes, self.streams, threads, clock)
         self.losses = Losses(pending, routes, peers, control, self.transits, self.loop)
         self.slow_calls = SlowCalls(pending, self.streams, routes, control, peers, self.scope)
@@ -160,7 +157,7 @@ class ActorEndpoint:
         threads, control, peers = self.threads, self.control, self.peers
         self.refs = RefFactory(self, peers, self._known)
         self.spawning = Spawning(
-            threads, control, self.ids, self.refs, self.store, peers, JobScope(self.job, self.namespace)
+            threads, control, self.surroundings.ids, self.refs, self.store, peers, JobScope(self.job, self.namespace)
         )
         self.lookups = Lookups(threads, control, peers, self.refs, self.namespace)
 
@@ -198,7 +195,7 @@ class ActorEndpoint:
             mailboxes=population,
             deadlocks=Deadlocks(probes, outcomes, clock, scope),
             serving=self.serving,
-            snapshots=SnapshotKeeper(self.store, control),
+            snapshots=SnapshotKeeper(self.store, control, self.surroundings.threads, self.surroundings.disk),
             crash_notes=self.crash_notes,
             watches=ActorLinks(self.monitors.watch, control, self.store, self, population.cell),
             ref_to=self.refs.to_cell,
@@ -207,7 +204,7 @@ class ActorEndpoint:
         )
         binding = SpecBinding(self.store, self, own_peer)
         hosting = LocalHosting(binding, population, self.store, control, peers)
-        self.registry = registry = Registry(hosting, control, clock, self.random, scope)
+        self.registry = registry = Registry(hosting, control, clock, self.surroundings.random, scope)
         reports, planned = Reports(registry, peers, control, self.loop.call_soon), PlannedStarts()
         hosting.host = host = Host(cell_host, population, registry, reports, outcomes, planned, routes)
         Batches(host, planned, registry, reports, control, scope)
@@ -220,7 +217,7 @@ class ActorEndpoint:
 
     def _remote_caller(self, peer: PeerId) -> RemoteCaller:
         return RemoteCaller(
-            peer, self.peers, self.control, self.payloads, self.transits, self.scope.after, self.origins
+            peer, self.peers, self.control, self.payloads, self.transits, self.surroundings.pid, self.origins
         )
 
     def refusal(self) -> errors.RuntimeStateError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -98,7 +97,7 @@ class RemoteCaller:
         control: carries credit to it.
         payloads: captures outcomes.
         transits: of the objects that outcomes take along.
-        after: calls a function in so many seconds.
+        pid: the number of this process, which errors name.
         origins: keeps exceptions, to show where they were raised; None: nothing is kept.
     """
 
@@ -109,7 +108,7 @@ class RemoteCaller:
         control: Control,
         payloads: Payloads,
         transits: Transits,
-        after: Callable[[float, Callable[[], None]], object],
+        pid: int,
         origins: Origins | None = None,
     ) -> None:
         self.peer = peer
@@ -117,7 +116,8 @@ class RemoteCaller:
         self._control = control
         self._payloads = payloads
         self._transits = transits
-        self._after = after
+        self._after = control.after
+        self._pid = pid
         self._origins = origins
         self._link: Link | None = None
         self._unsent: deque[tuple[tuple[Any, ...], Sequence[bytes]]] = deque()  # while the link is at its bound
@@ -135,7 +135,7 @@ class RemoteCaller:
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._origins is not None:
             self._origins.keep(self.peer, call_id, error)
-        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), executed), ())
+        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {self._pid}"), executed), ())
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._send((ERROR, call_id, errors.to_data(error), error.executed), ())

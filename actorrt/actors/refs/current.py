@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actorrt.actors.wire.payload import Payloads
     from actorrt.actors.wire.peers import Peers
     from actorrt.ids import ActorId
+    from actorrt.surroundings import Surroundings
 
 
 class Sending(Protocol):
@@ -109,6 +110,9 @@ class BoundEndpoint(Protocol):
     @property
     def threads(self) -> LoopThread: ...
 
+    @property
+    def surroundings(self) -> Surroundings: ...
+
     def refusal(self) -> RuntimeStateError:
         """Return the error of everything that is asked after the end."""
 
@@ -143,6 +147,13 @@ def endpoint() -> BoundEndpoint:
     if found.is_closed:
         raise found.refusal()
     return found
+
+
+def surroundings() -> Surroundings | None:
+    """Return the surroundings of the calling code; None if no runtime runs in this process."""
+    in_hand = message.get()
+    found: BoundEndpoint | None = _process_endpoint if in_hand is None else in_hand.cell.host.endpoint
+    return None if found is None else found.surroundings
 
 
 def deadline() -> float | None:

@@ -85,7 +85,7 @@ class Supervisor(Actor):
         cell, endpoint = self.context._cell, current_endpoint()
         children = identify(_given(type(self).__name__, self.children()))
         supervision = Supervision(
-            endpoint.random,
+            endpoint.surroundings.random,
             strategy=Strategy(self.strategy),
             max_restarts=self.max_restarts,
             period_s=self.period_s,
@@ -97,7 +97,13 @@ class Supervisor(Actor):
             endpoint.peers.node, endpoint.control, soon, endpoint.spawning, endpoint.refs, cell.actor_id
         )
         shell = cell.shell = Shell(
-            cell, supervision, children, authority, endpoint.ids.actor, endpoint.clock, endpoint.scope.after
+            cell,
+            supervision,
+            children,
+            authority,
+            endpoint.surroundings.ids.actor,
+            endpoint.clock,
+            endpoint.scope.after,
         )
         shell.begin()
         await shell.ready

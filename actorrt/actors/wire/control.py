@@ -57,9 +57,13 @@ class Control:
     Args:
         transport: carries the envelopes; it must be started before the first request.
         scope: owns the handlers that wait.
+
+    Attributes:
+        after: calls a function in so many seconds; see `Scope.after`.
     """
 
     def __init__(self, transport: Transport, scope: Scope) -> None:
+        self.after = scope.after
         self._transport = transport
         self._scope = scope
         self._handlers: dict[str, Handler] = {}

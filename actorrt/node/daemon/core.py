@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from actorrt import errors
@@ -21,10 +19,9 @@ from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control
-from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import IdSource, PeerAddress, PeerId, short
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
@@ -58,6 +55,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)
@@ -74,9 +72,13 @@ class NodeCore:
         transport: the node's endpoint; `start` starts it.
         factory: makes and ends workers.
         resources: what can be reserved.
-        clock, ids: time and identities.
+        surroundings: time, identities, chance and threads.
         retention: keeps the objects that the specs of actors refer to.
         exchange: the object store's interface to other nodes; None: the node exchanges no objects.
+
+    Attributes:
+        on_crash: called with a defect of the node itself.
+        on_driver_gone: called with the endpoint of a driver whose connection to the store has ended.
     """
 
     def __init__(
@@ -84,31 +86,30 @@ class NodeCore:
         transport: Transport,
         factory: WorkerFactory,
         resources: Resources,
-        clock: Clock,
-        ids: IdSource,
+        surroundings: Surroundings,
         retention: Retention,
         exchange: Exchange | None = None,
     ) -> None:
         self.transport = transport
         self.resources = resources
         self._factory = factory
-        self._clock = clock
-        self._ids = ids
+        self._surroundings = surroundings
         self._retention = retention
         self._exchange = exchange
         self._transfers: Transfers | None = None
         self._is_closing = False
         self.jobs = JobTable()
         self.on_crash: Callable[[BaseException], None] | None = None
+        self.on_driver_gone: Callable[[PeerAddress], None] | None = None
 
     async def start(self) -> None:
         """Bind the transport and begin to serve."""
-        self.scope = Scope("node", self._crashed)
+        self.scope, clock = Scope("node", self._crashed), self._surroundings.clock
         self._stop_reporting_defects = report_defects(self.scope.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
         self.peer_address = PeerAddress(self.transport.peer, self.transport.address)
-        self.workers = Workers(self._factory, self.control, self.scope, self._ids)
+        self.workers = Workers(self._factory, self.control, self.scope, self._surroundings.ids)
         self.placement = Placement(
             WorkerChoice(self.workers, self.resources, self.jobs.job),
             self.workers,
@@ -118,17 +119,17 @@ class NodeCore:
             self._retention,
             self.transport.silent_s,
         )
-        self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
+        self.registry = Registry(self.placement, self.control, clock, self._surroundings.random, self.scope)
         self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope)
         self.end_job = self._job_ends.end
         self.status = NodeStatus(self.peer_address.address, self.jobs, self.workers, self.registry, self.resources)
-        self._hang_detector = HangDetector(
-            self.transport, self._clock, self.scope, self.workers.all, self._factory.kill
-        )
+        self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.all, self._factory.kill)
         self._hang_detector.start()
         self._serve()
         if self._exchange is not None:
-            self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
+            self._transfers = Transfers(
+                self.transport, self.control, self._exchange, self.scope, clock, self._surroundings.threads
+            )
 
     def _serve(self) -> None:
         """Register the handlers of requests."""
@@ -254,8 +255,8 @@ class NodeCore:
 
     def _forget_driver(self, driver: PeerAddress) -> None:
         self._lose(driver.peer)
-        if driver.address.startswith("unix://"):
-            Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # a killed driver leaves its socket
+        if self.on_driver_gone is not None:
+            self.on_driver_gone(driver)
 
     def _goodbye(self, peer: PeerId, _: Goodbye) -> None:
         worker = self.workers.find(peer)

@@ -16,11 +16,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from actorrt import config, errors
-from actorrt.clock import MonotonicClock
-from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.ids import JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.node_setting import NodeSetting
@@ -33,6 +33,7 @@ from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import spill_directory
 from actorrt.store.server.server import StoreServer
+from actorrt.surroundings import Surroundings
 from actorrt.transport.unix.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
@@ -52,12 +53,12 @@ class Daemon:
     def __init__(self, setting: NodeSetting, forker: Forker) -> None:
         self._setting = setting
         self._forker = forker
-        self._ids = IdSource()
+        self._surroundings = Surroundings.of_process()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until a signal or the driver's end stops the node; leave nothing behind."""
-        peer = self._ids.peer()
+        peer = self._surroundings.ids.peer()
         directory = NodeDirectory(short(peer))
         try:
             await self._serve(asyncio.get_running_loop(), peer, directory)
@@ -67,12 +68,11 @@ class Daemon:
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, peer: PeerId, directory: NodeDirectory) -> None:
         setting = self._setting
-        clock = MonotonicClock()
         capacity = store_capacity_bytes(setting.store_bytes)
         store = StoreServer(
             f"{directory.path}/store",
             capacity,
-            clock,
+            self._surroundings.clock,
             spill_directory=spill_directory(),
             on_close=lambda gone, _: self._core.peer_gone(gone),
         )
@@ -91,9 +91,10 @@ class Daemon:
             may_exceed=setting.embedded_fd is not None,
         )
         address = f"unix://{directory.path}/node"
-        transport = UnixTransport(peer, address, node=PeerAddress(peer, address).packed())
-        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.retention, store.exchange)
-        self._core.on_crash = _leave
+        node = PeerAddress(peer, address).packed()
+        transport = UnixTransport(peer, address, clock=self._surroundings.clock, node=node)
+        self._core = NodeCore(transport, factory, resources, self._surroundings, store.retention, store.exchange)
+        self._core.on_crash, self._core.on_driver_gone = _leave, _remove_socket
         await self._core.start()
         factory.node = self._core.peer_address
         descriptor = NodeDescriptor(
@@ -101,7 +102,7 @@ class Daemon:
             address=transport.address,
             store=f"{directory.path}/store",
             url=f"unix://{directory.path}",
-            pid=os.getpid(),
+            pid=self._surroundings.pid,
             is_embedded=setting.embedded_fd is not None,
             owner_pid=0 if setting.embedded_fd is None else os.getppid(),
         )
@@ -164,6 +165,11 @@ class Daemon:
                 continue
             for line in part:  # the driver is gone, or does not read: the output goes to the log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
+
+
+def _remove_socket(driver: PeerAddress) -> None:
+    """Remove what a killed driver leaves."""
+    Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)
 
 
 def _leave(error: BaseException) -> None:

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.origins import Origins
-from actorrt.clock import Clock
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.jobs import Job, Worker
@@ -23,6 +20,7 @@ from actorrt.scopes import Scope
 from actorrt.store.client.client import StoreClient
 from actorrt.store.memory.disk import spill_directory
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 
@@ -33,27 +31,27 @@ class LocalNode:
     Args:
         resources: the resources that actors can reserve.
         store_bytes: the bound on the store's memory.
-        clock, ids: time and identities.
+        surroundings: of this process.
 
     Attributes:
         network: the network that connects the endpoints of the node.
     """
 
-    def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, resources: Resources, store_bytes: int, surroundings: Surroundings) -> None:
         self.network = MemoryNetwork()
-        self._store = LocalStore(store_bytes, clock, spill_directory=spill_directory())
+        self._store = LocalStore(store_bytes, surroundings.clock, spill_directory=spill_directory())
         self._origins = Origins()
-        self._clock = clock
-        self._ids = ids
+        self._surroundings = surroundings
         self._resources = resources
         self._endpoints: WeakSet[ActorEndpoint] = WeakSet()
 
     async def start(self) -> None:
         """Start the core and begin to serve."""
-        peer = self._ids.peer()
-        factory = _LocalWorkers(self.endpoint, lambda: self.core.scope)
-        transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
-        self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.retention)
+        around = self._surroundings
+        peer = around.ids.peer()
+        factory = _LocalWorkers(self.endpoint, lambda: self.core.scope, around.pid)
+        transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}", clock=around.clock)
+        self.core = NodeCore(transport, factory, self._resources, around, self._store.retention)
         factory.on_exit = self.core.worker_ended
         self.core.on_crash = self._crashed
         await self.core.start()
@@ -68,14 +66,12 @@ class LocalNode:
 
     def endpoint(self, peer: PeerId, address: str, job: JobId, namespace: str) -> ActorEndpoint:
         """Make an endpoint of this node; the caller starts it."""
-        store = StoreClient(self._store.open_channel(peer), peer)
+        store = StoreClient(self._store.open_channel(peer, self._surroundings.pid), peer, self._surroundings)
         store.attach(self.core.scope.loop)
         endpoint = ActorEndpoint(
-            MemoryTransport(self.network, peer, address),
+            MemoryTransport(self.network, peer, address, clock=self._surroundings.clock),
             store=store,
-            clock=self._clock,
-            ids=self._ids,
-            random=random.random,
+            surroundings=self._surroundings,
             node=self.peer_address,
             job=job,
             namespace=namespace,
@@ -98,13 +94,18 @@ class _LocalWorkers:
     Args:
         new_endpoint: makes the endpoint of a worker, from its id, address, job and namespace.
         scope_of_node: returns the scope that owns the ends of workers; there is none before the node has started.
+        pid: the number of this process.
     """
 
     def __init__(
-        self, new_endpoint: Callable[[PeerId, str, JobId, str], ActorEndpoint], scope_of_node: Callable[[], Scope]
+        self,
+        new_endpoint: Callable[[PeerId, str, JobId, str], ActorEndpoint],
+        scope_of_node: Callable[[], Scope],
+        pid: int,
     ) -> None:
         self._new_endpoint = new_endpoint
         self._scope_of_node = scope_of_node
+        self._pid = pid
         self._endpoints: dict[PeerId, ActorEndpoint] = {}
         self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
 
@@ -122,7 +123,7 @@ class _LocalWorkers:
         endpoint.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
         await endpoint.start()
         endpoint.control.handle(Leave.by(lambda *_: self._end(worker, SHUTDOWN)))
-        worker.pid = os.getpid()
+        worker.pid = self._pid
         worker.ready.set_value(None)
 
     def kill(self, worker: Worker) -> None:

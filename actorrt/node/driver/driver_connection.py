@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import select
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actorrt import errors
-from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
-from actorrt.ids import IdSource, PeerAddress, PeerId, short
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.embedded_node import EmbeddedNode
 from actorrt.node.driver.finding import find_node
@@ -22,6 +20,7 @@ from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
+from actorrt.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -64,7 +63,7 @@ class DaemonConnection:
     Args:
         address: the node's URL, or `"auto"`; None starts an embedded node.
         cpus, gpus, store_bytes: the resources of an embedded node; None: those of the machine.
-        ids, clock: identities and time.
+        surroundings: of this process.
     """
 
     def __init__(
@@ -73,13 +72,11 @@ class DaemonConnection:
         cpus: int | None,
         gpus: int | None,
         store_bytes: int | None,
-        ids: IdSource,
-        clock: Clock,
+        surroundings: Surroundings,
     ) -> None:
         self._address = address
         self._options = (cpus, gpus, store_bytes)
-        self._ids = ids
-        self._clock = clock
+        self._surroundings = surroundings
         self._embedded: EmbeddedNode | None = None
         self._store: StoreClient | None = None
         self._pidfd: int | None = None
@@ -103,18 +100,22 @@ class DaemonConnection:
 
         self.url = node.url
         loop = asyncio.get_running_loop()
-        peer = self._ids.peer()
-        self._store = StoreClient.connect(node.store, peer)
+        ids = self._surroundings.ids
+        peer = ids.peer()
+        self._store = StoreClient.connect(node.store, peer, self._surroundings)
         self._store.attach(loop, self._store_lost)
         peer_address = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
         self._endpoint = self.endpoint = ActorEndpoint(
-            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=peer_address.packed()),
+            UnixTransport(
+                peer,
+                f"unix://{Path(node.store).parent}/{short(peer)}",
+                clock=self._surroundings.clock,
+                node=peer_address.packed(),
+            ),
             store=self._store,
-            clock=self._clock,
-            ids=self._ids,
-            random=random.random,
+            surroundings=self._surroundings,
             node=peer_address,
-            job=self._ids.job(),
+            job=ids.job(),
             namespace=namespace,
         )
         self._store.owner, self._store.node_of = self.endpoint, self.endpoint.transport.node_of
@@ -124,7 +125,9 @@ class DaemonConnection:
 
     async def attach(self, setting: JobSetting) -> None:
         endpoint = self.endpoint
-        driver = AttachDriver(job=endpoint.job, address=endpoint.peers.own.address, pid=os.getpid(), setting=setting)
+        driver = AttachDriver(
+            job=endpoint.job, address=endpoint.peers.own.address, pid=self._surroundings.pid, setting=setting
+        )
         try:
             async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
                 await endpoint.control.request(endpoint.node, driver)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
-from actorrt.clock import Clock
-from actorrt.ids import IdSource
 from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.protocol.nodes import AttachDriver, JobSetting
+from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 
 
@@ -19,19 +16,17 @@ class LocalConnection:
 
     Args:
         cpus, gpus, store_bytes: the resources of the node; None: those of the machine.
-        ids, clock: identities and time.
+        surroundings: of this process.
     """
 
     url = "local"
     is_lost = False  # the node is in this process
 
-    def __init__(
-        self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock
-    ) -> None:
+    def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None, surroundings: Surroundings) -> None:
         resources = Resources(cpus or cpu_count(), gpu_count() if gpus is None else gpus, may_exceed=True)
         capacity = store_capacity_bytes(store_bytes)
-        self._node = LocalNode(resources, capacity, clock, ids)
-        self._ids = ids
+        self._node = LocalNode(resources, capacity, surroundings)
+        self._surroundings = surroundings
         self._endpoint: ActorEndpoint | None = None
 
     @property
@@ -41,13 +36,14 @@ class LocalConnection:
 
     async def open(self, namespace: str) -> None:
         await self._node.start()
-        peer = self._ids.peer()
-        self._endpoint = self.endpoint = self._node.endpoint(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
+        ids = self._surroundings.ids
+        peer = ids.peer()
+        self._endpoint = self.endpoint = self._node.endpoint(peer, f"memory://{peer.hex()}", ids.job(), namespace)
         await self.endpoint.start()
 
     async def attach(self, setting: JobSetting) -> None:
         job, peer_address = self.endpoint.job, self.endpoint.peers.own
-        driver = AttachDriver(job=job, address=peer_address.address, pid=os.getpid(), setting=setting)
+        driver = AttachDriver(job=job, address=peer_address.address, pid=self._surroundings.pid, setting=setting)
         self._node.core.attach_driver(peer_address.peer, driver)
 
     async def close(self) -> None:

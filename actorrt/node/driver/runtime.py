@@ -15,9 +15,8 @@ from actorrt.actors.refs import current
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.control import Answer
-from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.ids import IdSource, PeerAddress
+from actorrt.ids import PeerAddress
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.driver import runtime_options
 from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
@@ -26,6 +25,7 @@ from actorrt.node.driver.printer import OutputPrinter
 from actorrt.node.processes.limits import check_endpoint
 from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
 from actorrt.protocol.processes import AskStatistics, Output
+from actorrt.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -72,10 +72,8 @@ class Runtime:
         check_endpoint()
         self._options = runtime_options.checked(address, mode, cpus, gpus, store_bytes, namespace)
         self.namespace = namespace
-        self._ids = IdSource()
-        self._clock = MonotonicClock()
         self._connection: DriverConnection | None = None
-        self._output = OutputPrinter(self._clock.now)
+        self._output: OutputPrinter | None = None
 
     async def __aenter__(self) -> Runtime:
         await self.start()
@@ -129,14 +127,15 @@ class Runtime:
     def _new_connection(self) -> DriverConnection:
         address, mode, cpus, gpus, store_bytes, _ = self._options
         if mode == "node":
-            return DaemonConnection(address, cpus, gpus, store_bytes, self._ids, self._clock)
+            return DaemonConnection(address, cpus, gpus, store_bytes, Surroundings.of_process())
         # Imported here, because drivers of daemons do not need the node's modules.
         from actorrt.node.driver.local_connection import LocalConnection
 
-        return LocalConnection(cpus, gpus, store_bytes, self._ids, self._clock)
+        return LocalConnection(cpus, gpus, store_bytes, Surroundings.of_process())
 
     async def _attach(self, connection: DriverConnection) -> None:
         endpoint = connection.endpoint
+        self._output = OutputPrinter(endpoint.clock.now)
         endpoint.control.handle(Output.by(self._output.received))
         await saying("the node to answer", connection.attach(_setting(self.namespace)))
 
@@ -152,7 +151,8 @@ class Runtime:
                 await saying("actors to stop", self._detach(connection.endpoint))
         finally:
             await saying("the node to end", connection.close())
-            self._output.close()
+            if self._output is not None:
+                self._output.close()
 
     async def _detach(self, endpoint: ActorEndpoint) -> None:
         detached = endpoint.control.request(endpoint.node, Detach(job=endpoint.job))

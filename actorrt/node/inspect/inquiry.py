@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from actorrt.actors.wire.control import Control
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
-from actorrt.ids import IdSource, PeerAddress, PeerId, short
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.notices import saying
 from actorrt.protocol.nodes import Goodbye
 from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.unix.transport import UnixTransport
 
@@ -48,9 +49,10 @@ async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
     Raises:
         PeerUnreachableError: the node does not answer in time.
     """
-    peer = IdSource().peer()
+    surroundings = Surroundings.of_process()
+    peer = surroundings.ids.peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"
-    transport = UnixTransport(peer, f"unix://{path}")
+    transport = UnixTransport(peer, f"unix://{path}", clock=surroundings.clock)
     inquirer = _Inquirer(transport)
     await transport.start(inquirer)
     try:

@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from actorrt.config import MIB
-from actorrt.ids import IdSource, short
+from actorrt.ids import short
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
 from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
+from actorrt.surroundings import Surroundings
 
 _MAX_COUNT = 100
 
@@ -34,7 +35,8 @@ def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[An
     """Ask the store itself, which needs no job."""
     from actorrt.store.client.client import StoreClient
 
-    store = StoreClient.connect(node.store, IdSource().peer())
+    surroundings = Surroundings.of_process()
+    store = StoreClient.connect(node.store, surroundings.ids.peer(), surroundings)
     try:
         return store.stats(), store.list_objects(count)
     finally:

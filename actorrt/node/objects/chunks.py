@@ -136,7 +136,7 @@ class Chunks:
         if known is not None:
             self._send(peer, object_id, offset, chunk, known)
             return
-        making = self._scope.loop.run_in_executor(self._workers, checksum, chunk)
+        making = asyncio.wrap_future(self._workers.submit(checksum, chunk), loop=self._scope.loop)
         making.add_done_callback(partial(self._summed, peer, object_id, offset, chunk))
 
     def _summed(

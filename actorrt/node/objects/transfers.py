@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from actorrt.actors.wire.control import Control
@@ -37,6 +36,7 @@ from actorrt.protocol.objects import NameSource, ObjectRead, ObjectSource, PullO
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
+from actorrt.threads import Threads
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)
@@ -59,15 +59,24 @@ class Transfers:
         exchange: this node's store.
         scope: owns the pulls.
         clock: measures the silence of a source.
+        threads: compute checksums.
     """
 
-    def __init__(self, transport: Transport, control: Control, exchange: Exchange, scope: Scope, clock: Clock) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        control: Control,
+        exchange: Exchange,
+        scope: Scope,
+        clock: Clock,
+        threads: Threads,
+    ) -> None:
         self._transport = transport
         self._control = control
         self._exchange = exchange
         self._scope = scope
         self._clock = clock
-        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="actorrt-transfer")
+        self._workers = threads.pool("actorrt-transfer", 2)
         self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
         self._pulls: dict[ObjectId, Completion[None]] = {}
         self._readings: dict[ObjectId, Reading] = {}

@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import random
 import sys
 from contextlib import suppress
 from threading import get_ident
@@ -18,15 +17,14 @@ from actorrt import forks
 from actorrt.actors.cells.crash_notes import open_notes
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
-from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
-from actorrt.ids import IdSource
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
 from actorrt.node.worker.serving import serve_until_told_to_leave
 from actorrt.protocol.processes import WorkerSetting
 from actorrt.store.client.client import StoreClient
+from actorrt.surroundings import Surroundings
 from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
@@ -75,14 +73,13 @@ def _label_of_current_actor() -> str:
 async def _serve(setting: WorkerSetting) -> None:
     loop = asyncio.get_running_loop()
     set_blocking_rule(_refuse_to_block)
-    store = StoreClient.connect(setting.store, setting.peer, on_gone=_end_without_store)
+    surroundings = Surroundings.of_process()
+    store = StoreClient.connect(setting.store, setting.peer, surroundings, on_gone=_end_without_store)
     store.attach(loop)
     endpoint = ActorEndpoint(
-        UnixTransport(setting.peer, setting.address, node=setting.node.packed()),
+        UnixTransport(setting.peer, setting.address, clock=surroundings.clock, node=setting.node.packed()),
         store=store,
-        clock=MonotonicClock(),
-        ids=IdSource(),
-        random=random.random,
+        surroundings=surroundings,
         node=setting.node,
         job=setting.job,
         namespace=setting.namespace,
@@ -94,7 +91,7 @@ async def _serve(setting: WorkerSetting) -> None:
     returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
     faulthandler.register(STACK_SIGNAL, file=2)
-    await serve_until_told_to_leave(endpoint, os.getpid())
+    await serve_until_told_to_leave(endpoint, surroundings.pid)
     store.close()
     forks.forget(returning)
 

@@ -17,9 +17,8 @@ from typing import Any, Final
 from weakref import ReferenceType, WeakSet
 from weakref import ref as weak
 
-from actorrt.clock import Clock, MonotonicClock
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
-from actorrt.ids import ID_BYTES, IdSource, ObjectId, PeerId
+from actorrt.ids import ID_BYTES, ObjectId, PeerId
 from actorrt.store.client.events import Events
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
@@ -33,6 +32,7 @@ from actorrt.store.values.encoding import decode, decode_plain
 from actorrt.store.values.errors import encode as encode_error
 from actorrt.store.wire.channel import Channel
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
+from actorrt.surroundings import Surroundings
 
 _SENDERS_COUNT: Final = 10_000
 _BESIDE_COUNT: Final = 256
@@ -45,8 +45,7 @@ class StoreClient(WritingClient):
     Args:
         channel: the way to the store.
         peer: this process.
-        ids: makes object ids.
-        clock: for deadlines.
+        surroundings: time, identities and threads.
 
     Attributes:
         owner: given to every carrier of this client, for refs that are not the store's; its job is the scope of
@@ -57,16 +56,13 @@ class StoreClient(WritingClient):
             nodes.
     """
 
-    def __init__(
-        self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
-    ) -> None:
-        self._connection = connection = StoreConnection(channel)
+    def __init__(self, channel: Channel, peer: PeerId, surroundings: Surroundings) -> None:
+        clock, ids, threads = surroundings.clock, surroundings.ids, surroundings.threads
+        self._connection = connection = StoreConnection(channel, threads)
         self._conversation, self._backlog = connection.conversation, connection.backlog
-        reservations = Reservations(
-            connection, connection.events_loop, clock or MonotonicClock(), is_apart=channel.is_apart
-        )
+        reservations = Reservations(connection, connection.events_loop, clock, threads, is_apart=channel.is_apart)
         writable = partial(self._conversation.maps.view, writable=True)
-        super().__init__(connection.loan, reservations, connection.post, writable, ids or IdSource())
+        super().__init__(connection.loan, reservations, connection.post, writable, ids, threads)
         self.call_later = connection.events_loop.call_later
         self.peer = peer
         self._owner: Any = None
@@ -93,15 +89,14 @@ class StoreClient(WritingClient):
 
     @classmethod
     def connect(
-        cls, path: str, peer: PeerId, *, clock: Clock | None = None, on_gone: Callable[[], None] | None = None
+        cls, path: str, peer: PeerId, surroundings: Surroundings, *, on_gone: Callable[[], None] | None = None
     ) -> StoreClient:
         """Connect to the daemon whose store socket is at `path`; for `on_gone` see `SocketChannel`.
 
         Raises:
             PeerUnreachableError: no store answers there.
         """
-        clock = clock or MonotonicClock()
-        return cls(SocketChannel(path, peer, clock, on_gone), peer, clock=clock)
+        return cls(SocketChannel(path, peer, surroundings.clock, on_gone), peer, surroundings)
 
     def attach(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None] | None = None) -> None:
         """Have `loop`, which is running this, hear the store's events.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from actorrt.config import MIB
+from actorrt.threads import Threads
 
 if TYPE_CHECKING:
     from actorrt.store.values.encoding import Encoded
@@ -21,10 +22,15 @@ _MAX_BYTES: Final = 64 * MIB
 
 
 class DeferredPuts:
-    """The values of one process that wait for memory. The thread starts with the first one."""
+    """The values of one process that wait for memory. The thread starts with the first one.
 
-    def __init__(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
+    Args:
+        threads: makes the thread.
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._executor: Executor | None = None
         self._waiting_bytes = 0
         self._lock = threading.Lock()
 
@@ -43,7 +49,7 @@ class DeferredPuts:
         length_bytes = copy.nbytes
         with self._lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-putting")
+                self._executor = self._threads.pool("actorrt-putting")
             putting = self._executor.submit(put)
         putting.add_done_callback(lambda done: self._ended(done, length_bytes))
 

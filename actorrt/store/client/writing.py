@@ -24,6 +24,7 @@ from actorrt.store.memory.arena import align
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.encoding import Encoded, encode, encode_pickled
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Op
+from actorrt.threads import Threads
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
 _IDS_COUNT: Final = 64
@@ -38,6 +39,7 @@ class WritingClient(ABC):
         post: sends a message to the store.
         writable: returns the memory of a place, to be written.
         ids: makes object ids.
+        threads: put later what finds no memory now.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class WritingClient(ABC):
         post: Callable[..., None],
         writable: Callable[..., memoryview],
         ids: IdSource,
+        threads: Threads,
     ) -> None:
         self._loan = loan
         self._reservations = reservations
@@ -54,7 +57,7 @@ class WritingClient(ABC):
         self._writable = writable
         self._ids = ids
         self._unused_ids: list[ObjectId] = []  # a forked child has the same ids, and may not use them
-        self._deferred = DeferredPuts()
+        self._deferred = DeferredPuts(threads)
 
     def _new_id(self) -> ObjectId:
         try:

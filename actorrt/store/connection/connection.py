@@ -23,6 +23,7 @@ from actorrt.store.memory.views import pinned_view
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import Channel, OnEvent
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
+from actorrt.threads import Threads
 
 _RELEASED_BESIDE_COUNT: Final = 512
 """How many releases follow a read: the store handles them while the process works on the value that it has read."""
@@ -37,6 +38,7 @@ class StoreConnection:
 
     Args:
         channel: the way to the store.
+        threads: warm memory.
 
     Attributes:
         events_loop: the loop that hears the store's events.
@@ -45,9 +47,9 @@ class StoreConnection:
         loan: memory for objects that are made without asking.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, threads: Threads) -> None:
         self.events_loop = EventsLoop()
-        self.conversation = Conversation(channel)
+        self.conversation = Conversation(channel, threads)
         self._kept = Kept()
         unreported = UnreportedObjects()
         self.backlog = Backlog(self.conversation, self.events_loop, unreported, self._kept)

@@ -16,6 +16,7 @@ from actorrt.store.memory.mappings import SegmentMaps
 from actorrt.store.memory.warming import Warmer
 from actorrt.store.wire.channel import Channel, StoreReply
 from actorrt.store.wire.protocol import Op
+from actorrt.threads import Threads
 
 WARMED_APART_BYTES: Final = 1 * MIB
 """From this length on, memory is warmed by a thread of its own."""
@@ -27,6 +28,7 @@ class Conversation:
 
     Args:
         channel: the way to the store.
+        threads: warm memory.
 
     Attributes:
         channel: the same; for posts by the thread that holds the lock.
@@ -37,11 +39,11 @@ class Conversation:
         is_open: False after the end, and since the first request that found the store gone; to be read only.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, threads: Threads) -> None:
         self.channel = channel
         self.lock = threading.Lock()
         self.maps = SegmentMaps()
-        self.warmer = Warmer(self.maps)
+        self.warmer = Warmer(self.maps, threads)
         self.is_open = True
         self.has_ended = False
         self._end: tuple[type[ActorRtError], str] | None = None

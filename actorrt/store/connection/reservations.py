@@ -19,6 +19,7 @@ from actorrt.errors import ActorRtError, CallTimeoutError, ObjectStoreFullError
 from actorrt.ids import ObjectId
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.wire.protocol import Op, Wait
+from actorrt.threads import Threads
 
 SPILLING_S: Final = 30.0
 """How long the store may take to move other objects to disk, if the caller gives no timeout."""
@@ -68,16 +69,24 @@ class Reservations:
         connection: asks the store.
         events_loop: hears when memory can be taken.
         clock: for deadlines.
+        threads: wait in place of a loop that does not hear the store's events.
         is_apart: whether the store is another process. A store in this process makes segments and moves objects to disk
             before it answers, so there is nothing to wait for.
     """
 
     def __init__(
-        self, connection: AllocatingConnection, events_loop: EventsLoop, clock: Clock, *, is_apart: bool
+        self,
+        connection: AllocatingConnection,
+        events_loop: EventsLoop,
+        clock: Clock,
+        threads: Threads,
+        *,
+        is_apart: bool,
     ) -> None:
         self._connection = connection
         self._events_loop = events_loop
         self._clock = clock
+        self._threads = threads
         self._is_apart = is_apart
         self._waiting: dict[ObjectId, Completion[None]] = {}
         self._lock = threading.Lock()
@@ -181,7 +190,7 @@ class Reservations:
     async def _suspend(self, object_id: ObjectId, deadline: float) -> None:
         """Wait in a coroutine."""
         if self._events_loop.loop is None:
-            await asyncio.get_running_loop().run_in_executor(None, self._sleep, object_id, deadline)
+            await self._threads.run(self._sleep, object_id, deadline)
             return
         told = self._expect(object_id)
         try:

@@ -49,9 +49,9 @@ class LocalStore:
         self._is_closed = False
         self.retention = Retention(self._core, self._settle, self._lock)
 
-    def open_channel(self, peer: PeerId) -> LocalChannel:
-        """Connect a client."""
-        return LocalChannel(self, peer)
+    def open_channel(self, peer: PeerId, pid: int) -> LocalChannel:
+        """Connect a client, which is listed as of the process of that number."""
+        return LocalChannel(self, peer, pid)
 
     def stats(self) -> dict[str, int]:
         """Return the store's counts."""
@@ -67,12 +67,12 @@ class LocalStore:
             self._segments.clear()
             self._receivers.clear()
 
-    def begin(self, peer: PeerId, role: Role, receive: Callable[[Send, int | None], None]) -> int:
+    def begin(self, peer: PeerId, pid: int, role: Role, receive: Callable[[Send, int | None], None]) -> int:
         """Open a connection; `receive` is called with each message to it and owns the descriptor beside it."""
         with self._lock:
             self._last_number += 1
             number = self._last_number
-            self._core.open(number, f"pid {os.getpid()}")
+            self._core.open(number, f"pid {pid}")
             self._core.handle(number, [Op.HELLO, 1, VERSION, role, peer])
             self._carry_out()  # the reply is dropped: nobody receives yet
             self._receivers[number] = receive
@@ -153,13 +153,14 @@ class LocalChannel:
     is_apart = False
     is_gone = False  # a store of this process ends after everything that uses it
 
-    def __init__(self, store: LocalStore, peer: PeerId) -> None:
+    def __init__(self, store: LocalStore, peer: PeerId, pid: int) -> None:
         self._store = store
         self._peer = peer
+        self._pid = pid
         self.capacity_bytes = store.capacity_bytes
         self._replies: list[StoreReply] = []
         self._events: int | None = None
-        self._number = store.begin(peer, Role.REQUESTS, self._receive)
+        self._number = store.begin(peer, pid, Role.REQUESTS, self._receive)
 
     def _receive(self, send: Send, fd: int | None) -> None:
         _, status, result, retired = send.message
@@ -182,7 +183,7 @@ class LocalChannel:
             else:
                 loop.call_soon_threadsafe(self._tell, on_event, send.message, fd)
 
-        self._events = self._store.begin(self._peer, Role.EVENTS, receive)
+        self._events = self._store.begin(self._peer, self._pid, Role.EVENTS, receive)
 
     def _tell(self, on_event: OnEvent, message: list[Any], fd: int | None) -> None:
         if self._events is None:  # the client has stopped listening
@@ -192,7 +193,7 @@ class LocalChannel:
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
         events: SimpleQueue[list[Any]] = SimpleQueue()
-        number = self._store.begin(self._peer, Role.WAIT, lambda send, _: events.put(send.message))
+        number = self._store.begin(self._peer, self._pid, Role.WAIT, lambda send, _: events.put(send.message))
         try:
             self._store.handle(number, [op, 0, *arguments])
             return events.get(timeout=timeout_s)

@@ -31,9 +31,15 @@ class SimulatedConnection:
 
     async def open(self, namespace: str) -> None:
         host, process = self._host, self._process
-        ids = host.ids(process)
+        surroundings = host.surroundings(process)
+        ids = surroundings.ids
         self._endpoint = self.endpoint = host.new_endpoint(
-            process, ids.peer(), ids=ids, node=self._node.address, job=JobId(ids.job()), namespace=namespace
+            process,
+            ids.peer(),
+            surroundings=surroundings,
+            node=self._node.address,
+            job=JobId(ids.job()),
+            namespace=namespace,
         )
         self.endpoint.on_crash = lambda error: host.defect(process, error)
         await host.start(process, self.endpoint)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.clock import Clock
-from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
+from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 from actorrt.testing.shells.chance import Chance, SeededIds
+from actorrt.testing.shells.disk import SimulatedDisk
 from actorrt.testing.shells.journal import Journal
 from actorrt.testing.shells.network import SimulatedNetwork
 from actorrt.testing.shells.store import SimulatedChannel
+from actorrt.testing.shells.threads import SimulatedThreads
 from actorrt.testing.shells.transport import SCHEME, SimulatedTransport
 from actorrt.testing.virtual.loop import VirtualLoop
 from actorrt.testing.virtual.processes import SimulatedProcess
@@ -47,6 +50,7 @@ class Host:
         endpoints: the endpoint of each process that has started one.
         nodes: the address of each daemon.
         store: the object store of the host.
+        disk: its files.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Host:
         self.endpoints: dict[SimulatedProcess, ActorEndpoint] = {}
         self.nodes: dict[SimulatedProcess, PeerAddress] = {}
         self.store = LocalStore(STORE_BYTES, self.clock)
+        self.disk = SimulatedDisk()
         self._seed = seed
 
     def new_process(self, name: str) -> SimulatedProcess:
@@ -82,16 +87,23 @@ class Host:
         self.endpoints.pop(process, None)
         self.journal.note(f"process {process.name} is gone")
 
-    def ids(self, process: SimulatedProcess) -> IdSource:
-        """Return the identities that a process makes."""
-        return SeededIds(Chance(self._seed, f"ids of process {process.number}"))
+    def surroundings(self, process: SimulatedProcess) -> Surroundings:
+        """Return what a process gets from the machine."""
+        return Surroundings(
+            clock=self.clock,
+            ids=SeededIds(Chance(self._seed, f"ids of process {process.number}")),
+            random=random.random,
+            threads=SimulatedThreads(self.loop, Chance(self._seed, f"threads of process {process.number}")),
+            disk=self.disk,
+            pid=process.number,
+        )
 
     def new_endpoint(
         self,
         process: SimulatedProcess,
         peer: PeerId,
         *,
-        ids: IdSource,
+        surroundings: Surroundings,
         node: PeerAddress,
         job: JobId,
         namespace: str,
@@ -99,14 +111,14 @@ class Host:
         """Return an endpoint of a process, for `start`; its `store` is attached to the loop."""
         loop, network = self.loop, self.network
         channel = SimulatedChannel(self.store, peer, loop, process, network.latency_s)
-        store = StoreClient(channel, peer, ids=ids, clock=self.clock)
+        store = StoreClient(channel, peer, surroundings)
         store.attach(loop)
         endpoint = ActorEndpoint(
-            SimulatedTransport(network, process, peer, f"{SCHEME}{process.name}", node=node.packed()),
+            SimulatedTransport(
+                network, process, peer, f"{SCHEME}{process.name}", clock=surroundings.clock, node=node.packed()
+            ),
             store=store,
-            clock=self.clock,
-            ids=ids,
-            random=random.random,
+            surroundings=surroundings,
             node=node,
             job=job,
             namespace=namespace,

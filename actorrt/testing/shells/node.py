@@ -35,14 +35,14 @@ class SimulatedNode:
         self._host = host
         self.process = host.new_process(name)
         self.workers = SimulatedWorkers(host, self.process, self._worker_ended)
-        ids = host.ids(self.process)
-        peer = ids.peer()
+        surroundings = host.surroundings(self.process)
+        peer = surroundings.ids.peer()
         self.address = PeerAddress(peer, f"{SCHEME}{name}/{short(peer)}")
         transport = SimulatedTransport(
-            host.network, self.process, peer, self.address.address, node=self.address.packed()
+            host.network, self.process, peer, self.address.address, clock=host.clock, node=self.address.packed()
         )
         resources = Resources(cpus, 0, may_exceed=True)
-        self.core = NodeCore(transport, self.workers, resources, host.clock, ids, host.store.retention)
+        self.core = NodeCore(transport, self.workers, resources, surroundings, host.store.retention)
         self.core.on_crash = lambda error: host.crashed(self.process, error)
         host.nodes[self.process] = self.address
         self.up: Completion[None] = Completion()

@@ -37,7 +37,7 @@ class SimulatedChannel(LocalChannel):
         process: SimulatedProcess,
         latency_s: Callable[[], float],
     ) -> None:
-        super().__init__(store, peer)
+        super().__init__(store, peer, process.number)
         self._loop = loop
         self._process = process
         self._latency_s = latency_s
@@ -57,7 +57,7 @@ class SimulatedChannel(LocalChannel):
                 self._under_way.discard(fd)
             self._tell(on_event, message, fd)
 
-        self._events = self._store.begin(self._peer, Role.EVENTS, receive)
+        self._events = self._store.begin(self._peer, self._pid, Role.EVENTS, receive)
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
         refused("a blocking wait for the object store, which await would replace,")

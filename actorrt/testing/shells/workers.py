@@ -135,7 +135,7 @@ class WorkerProcess:
         endpoint = host.new_endpoint(
             self.process,
             worker.peer,
-            ids=host.ids(self.process),
+            surroundings=host.surroundings(self.process),
             node=host.nodes[daemon],
             job=job.job_id,
             namespace=job.setting.namespace,

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
+from actorrt.clock import Clock
 from actorrt.transport.frames.codec import pack_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
 from actorrt.transport.links.peer_lanes import PeerLane
@@ -24,7 +25,7 @@ class Acknowledgements:
     """Sends and collects the acknowledgements of one transport.
 
     Args:
-        loop: the transport's loop.
+        loop, clock: the transport's loop, and the time.
         answer: called with a connection's name and a message that goes back over that connection; it may be lost.
         statistics: the transport's statistics, which count the acknowledgements that are sent alone.
     """
@@ -32,10 +33,12 @@ class Acknowledgements:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        clock: Clock,
         answer: Callable[[bytes, bytes], None],
         statistics: TransportStatistics,
     ) -> None:
         self._loop = loop
+        self._now = clock.now
         self._answer = answer
         self._statistics = statistics
         self._owing: list[PeerLane] = []
@@ -95,14 +98,14 @@ class Acknowledgements:
         Links whose connection breaks are left out. The wait ends early if no peer acknowledges anything for
         `LAST_ACK_TIMEOUT_S`; then the peers are busy, or have dropped this process.
         """
-        held_bytes, quiet_since = -1, self._loop.time()
-        while self._loop.time() < min(deadline, quiet_since + LAST_ACK_TIMEOUT_S):
+        held_bytes, quiet_since = -1, self._now()
+        while self._now() < min(deadline, quiet_since + LAST_ACK_TIMEOUT_S):
             self._awaiting = [link for link in links if link.is_connected and link.held_bytes]
             if not self._awaiting:
                 return
             still_bytes = sum(link.held_bytes for link in self._awaiting)
             if still_bytes != held_bytes:
-                held_bytes, quiet_since = still_bytes, self._loop.time()
+                held_bytes, quiet_since = still_bytes, self._now()
             self._next_round = self._loop.create_future()
             self._schedule()
             await self._next_round

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from actorrt.clock import Clock
 from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
 from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import PeerId, short
@@ -34,6 +35,7 @@ class BaseTransport(ABC):
     Args:
         peer: the id of this incarnation of this process.
         address: the address to bind to; its scheme is one of `schemes`.
+        clock: the time.
         node: the name of the node that this process runs on; empty if there is none.
         queue_bytes: the bound of the queued and unacknowledged bytes of one link.
         connect_timeout_s: how long a link waits for its connection.
@@ -46,6 +48,7 @@ class BaseTransport(ABC):
         peer: PeerId,
         address: str,
         *,
+        clock: Clock,
         node: bytes = b"",
         queue_bytes: int = LINK_QUEUE_BYTES,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
@@ -53,6 +56,7 @@ class BaseTransport(ABC):
         self._check_address(address)
         self.peer = peer
         self.address = address
+        self._clock = clock
         self._node = node
         self._queue_bytes = queue_bytes
         self._connect_timeout_s = connect_timeout_s
@@ -86,7 +90,7 @@ class BaseTransport(ABC):
         self._drained: Callable[[], None] | None = getattr(receiver, "drained", None)
         self._flusher = Flusher(self._loop)
         self._hellos = Hellos(self.peer, self._check_origin, self._check_address)
-        self._acknowledgements = Acknowledgements(self._loop, self._answer, self._statistics)
+        self._acknowledgements = Acknowledgements(self._loop, self._clock, self._answer, self._statistics)
         self._inbound = Inbound(
             receiver,
             self._statistics,
@@ -96,7 +100,7 @@ class BaseTransport(ABC):
             on_failed=self._fail,
             on_renewed=self._renewed,
         )
-        self._heartbeat = LinkHeartbeat(self._loop, receiver, self._inbound.peer_lanes, self._probe_link)
+        self._heartbeat = LinkHeartbeat(self._loop, self._clock, receiver, self._inbound.peer_lanes, self._probe_link)
         self._bind()
 
     def watch(self, peer: PeerId, address: str) -> None:
@@ -147,6 +151,7 @@ class BaseTransport(ABC):
             first=self._next_first,
             receipts=self._inbound.peer_lane(peer, lane).receipts,
             flusher=self._flusher,
+            clock=self._clock,
             queue_bytes=self._queue_bytes,
             connect_timeout_s=self._connect_timeout_s,
             on_awaiting=self._awaits,
@@ -312,7 +317,7 @@ class BaseTransport(ABC):
             return
         self._closing = self._loop.create_future()
         try:
-            deadline = self._loop.time() + FLUSH_TIMEOUT_S
+            deadline = self._clock.now() + FLUSH_TIMEOUT_S
             if await self.flush(FLUSH_TIMEOUT_S):
                 await self._acknowledgements.wait_for(self._links.values(), deadline)
         finally:
@@ -321,7 +326,7 @@ class BaseTransport(ABC):
             self._heartbeat.close()
             self._unbind()
             for link in (*self._links.values(), *self._refusals):
-                self._retire(link, max(0.0, deadline - self._loop.time()))
+                self._retire(link, max(0.0, deadline - self._clock.now()))
             self._links.clear()
             self._refusals.clear()
             await self._release()

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from actorrt.background import in_background
+from actorrt.clock import Clock
 from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
@@ -25,7 +26,7 @@ class LinkHeartbeat:
     """Finds peers that fall silent or speak again, and calls the receiver's methods for that, if it has them.
 
     Args:
-        loop: the transport's loop.
+        loop, clock: the transport's loop, and the time.
         receiver: may have the methods `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
         peer_lanes: returns the lanes of all peers.
         probe_link: returns the link for probes to a peer at an address; opens it if there is none.
@@ -34,11 +35,13 @@ class LinkHeartbeat:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        clock: Clock,
         receiver: Receiver,
         peer_lanes: Callable[[], Iterable[PeerLane]],
         probe_link: Callable[[PeerId, str], QueuedLink],
     ) -> None:
         self._loop = loop
+        self._clock = clock
         self._peer_lanes = peer_lanes
         self._probe_link = probe_link
         self._has_listener = hasattr(receiver, "peer_silent")
@@ -81,7 +84,7 @@ class LinkHeartbeat:
             progress = self._progress()
         if self._watched or any(of_peer.is_awaited for of_peer in progress.values()):
             self.wake()
-        for peer, silent_s in self._detector.observe(self._loop.time(), progress):
+        for peer, silent_s in self._detector.observe(self._clock.now(), progress):
             if silent_s is None:
                 self._on_speaks(peer)
             else:

@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
+from actorrt.clock import Clock
 from actorrt.config import KIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
@@ -55,6 +56,7 @@ class LinkSetup(NamedTuple):
         first: the number of the first frame.
         receipts: the frames received in the other direction; this link's frames carry their acknowledgement.
         flusher: calls `flush_now` when the link must flush.
+        clock: the time.
         queue_bytes: the bound of the queued and unacknowledged bytes.
         connect_timeout_s: the time within which a connection must accept the HELLO.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
@@ -71,6 +73,7 @@ class LinkSetup(NamedTuple):
     first: int
     receipts: Receipts
     flusher: Flusher
+    clock: Clock
     queue_bytes: int
     connect_timeout_s: float
     on_awaiting: Callable[[QueuedLink], None]
@@ -234,7 +237,7 @@ class QueuedLink(ABC):
             self.frames_out += 1
             self.bytes_out += len(self._notices.popleft())
         self._is_connected = True
-        self._reconnection.connected(self._loop.time())
+        self._reconnection.connected(self._setup.clock.now())
         self._timeout.cancel()
         return True
 
@@ -264,7 +267,7 @@ class QueuedLink(ABC):
 
     def _lost_connection(self) -> None:
         """Prepare to send the HELLO again, and then the unacknowledged frames."""
-        self._reconnection.lost(self._loop.time(), self._window.acknowledged)
+        self._reconnection.lost(self._setup.clock.now(), self._window.acknowledged)
         self._is_connected = False
         self._is_answer_due = True
         self._is_flush_due = True

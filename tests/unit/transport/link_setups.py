@@ -10,7 +10,7 @@ from actorrt.transport.frames.sequence import Receipts
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.flusher import Flusher
 from actorrt.transport.links.queued_link import LinkSetup
-from tests.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop, LoopClock
 
 HELLO: Final = b"hello"
 
@@ -32,6 +32,7 @@ def link_setup(loop: FakeLoop, address: str, **callbacks: Callable[..., None]) -
         first=0,
         receipts=Receipts(),
         flusher=Flusher(loop),
+        clock=LoopClock(loop),
         queue_bytes=1 << 30,
         connect_timeout_s=60.0,
         **given,

@@ -6,25 +6,33 @@ import os
 import pickle
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from actorrt.actors.cells import saved
+from actorrt.disk import OsDisk
+
+DISK = OsDisk()
 
 
 def save(folder: Path, state: object, name: str = "weights") -> Path:
-    return saved.save(str(folder), "default", name, state)
+    return Path(saved.save(DISK, str(folder), "default", name, state))
 
 
 def find(folder: Path, name: str = "weights") -> list[Path]:
-    return saved.find(str(folder), "default", name)
+    return [Path(path) for path in saved.find(DISK, str(folder), "default", name)]
+
+
+def load(path: Path) -> Any:
+    return saved.load(DISK, str(path))
 
 
 def test_state_comes_back_with_arrays_to_write_to(tmp_path: Path) -> None:
     array = np.arange(100_000.0)
     array.flags.writeable = False
-    state = saved.load(save(tmp_path / "new", {"array": array, "step": 7}))
+    state = load(save(tmp_path / "new", {"array": array, "step": 7}))
     assert state["step"] == 7
     np.testing.assert_array_equal(state["array"], array)
     state["array"][0] = 5
@@ -33,7 +41,7 @@ def test_state_comes_back_with_arrays_to_write_to(tmp_path: Path) -> None:
 def test_newest_two_are_kept_and_found_newest_first(tmp_path: Path) -> None:
     for step in range(12):
         save(tmp_path, step)
-    assert [saved.load(path) for path in find(tmp_path)] == [11, 10]
+    assert [load(path) for path in find(tmp_path)] == [11, 10]
     assert len(os.listdir(tmp_path)) == 2
 
 
@@ -46,7 +54,7 @@ def test_copy_under_another_name_is_left_alone_and_in_nobodys_way(tmp_path: Path
     copy.write_bytes(newest.read_bytes())
     for step in (2, 3, 4):
         save(tmp_path, step)
-    assert [saved.load(path) for path in find(tmp_path)] == [4, 3]
+    assert [load(path) for path in find(tmp_path)] == [4, 3]
     assert copy.exists()
 
 
@@ -60,14 +68,14 @@ def test_damaged_file_is_refused(tmp_path: Path, damage) -> None:
     path = save(tmp_path, list(range(100)))
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="is no whole snapshot"):
-        saved.load(path)
+        load(path)
 
 
 def test_state_that_cannot_be_pickled_leaves_what_was_there(tmp_path: Path) -> None:
     save(tmp_path, 1)
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
         save(tmp_path, (1, lambda: 2, threading.Lock()))
-    assert [saved.load(path) for path in find(tmp_path)] == [1]
+    assert [load(path) for path in find(tmp_path)] == [1]
     assert len(os.listdir(tmp_path)) == 1
 
 
@@ -75,12 +83,12 @@ def test_file_that_was_never_finished_is_not_found(tmp_path: Path) -> None:
     path = save(tmp_path, 1)
     path.rename(path.with_suffix(".partial"))
     assert find(tmp_path) == []
-    assert saved.load(save(tmp_path, 2)) == 2
+    assert load(save(tmp_path, 2)) == 2
 
 
 @pytest.mark.parametrize("other", ["weights.2", "weights/2", "w*", "weights.000000000001"])
 def test_actors_of_other_names_have_files_of_their_own(tmp_path: Path, other: str) -> None:
     save(tmp_path, "mine")
     save(tmp_path, "other's", other)
-    assert [saved.load(path) for path in find(tmp_path)] == ["mine"]
-    assert [saved.load(path) for path in find(tmp_path, other)] == ["other's"]
+    assert [load(path) for path in find(tmp_path)] == ["mine"]
+    assert [load(path) for path in find(tmp_path, other)] == ["other's"]

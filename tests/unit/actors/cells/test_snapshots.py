@@ -10,9 +10,11 @@ import pytest
 from actorrt.actors.cells.snapshots import NEVER, SnapshotKeeper, Snapshots, check_state_hooks
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.completion import Completion
+from actorrt.disk import OsDisk
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource
 from actorrt.protocol.authorities import SnapshotTaken
+from actorrt.threads import OsThreads
 
 IDS = IdSource()
 
@@ -141,7 +143,7 @@ class Control:
 
 def test_snapshot_is_held_here_until_its_authority_holds_it():
     store, control = Store(), Control()
-    keeper = SnapshotKeeper(store, control)
+    keeper = SnapshotKeeper(store, control, OsThreads(), OsDisk())
     cell = SimpleNamespace(actor_id=IDS.actor(), incarnation=3, blueprint=SimpleNamespace(authority="the authority"))
     ref = keeper.put(lambda: "state")
     keeper.entrust(ref, cell)
@@ -151,7 +153,7 @@ def test_snapshot_is_held_here_until_its_authority_holds_it():
 
 def test_process_without_a_store_takes_no_snapshot_and_does_not_ask_for_the_state():
     with pytest.raises(RuntimeStateError, match="this process has no object store"):
-        SnapshotKeeper(None, Control()).put(pytest.fail)
+        SnapshotKeeper(None, Control(), OsThreads(), OsDisk()).put(pytest.fail)
 
 
 def test_class_without_both_hooks_takes_no_snapshots():

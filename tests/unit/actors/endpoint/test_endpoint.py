@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from actorrt import errors
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.clock import ManualClock
-from actorrt.ids import IdSource, JobId
+from actorrt.ids import JobId
 from actorrt.protocol.authorities import Sighting
 from actorrt.protocol.envelopes import ASK, CREDIT, ERROR, ITEM, NOT_HERE, REPLY
 from actorrt.protocol.processes import EndpointDown
 from actorrt.reasons import ExitKind, ExitReason
+from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.actors.calling.fakes import ACTOR, HERE, KIND, NODE, THERE, FakeLink
@@ -28,7 +29,7 @@ class ScriptedTransport(MemoryTransport):
     """Has links that keep what is sent."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryNetwork(), *HERE)
+        super().__init__(MemoryNetwork(), *HERE, clock=ManualClock())
         self.links: dict[Any, FakeLink] = {}
         self.dropped: list[Any] = []
 
@@ -47,9 +48,7 @@ async def endpoint() -> AsyncIterator[ActorEndpoint]:
     endpoint = ActorEndpoint(
         ScriptedTransport(),
         store=None,
-        clock=ManualClock(),
-        ids=IdSource(),
-        random=random.random,
+        surroundings=replace(Surroundings.of_process(), clock=ManualClock()),
         node=NODE,
         job=JobId(b"j" * 16),
         namespace="default",

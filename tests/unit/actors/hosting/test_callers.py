@@ -50,7 +50,7 @@ class Endpoint:
 def caller_with(room: int) -> tuple[RemoteCaller, Link, Endpoint]:
     link = Link(room)
     endpoint: Any = Endpoint(link)
-    return RemoteCaller(PeerId(b"p" * 16), endpoint, endpoint, endpoint, endpoint, endpoint.after), link, endpoint
+    return RemoteCaller(PeerId(b"p" * 16), endpoint, endpoint, endpoint, endpoint, 7), link, endpoint
 
 
 def test_outcomes_keep_their_order_while_the_link_is_at_its_bound() -> None:

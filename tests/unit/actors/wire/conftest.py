@@ -11,6 +11,7 @@ from actorrt.config import MIB
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 
@@ -25,7 +26,7 @@ def store() -> Iterator[LocalStore]:
 @pytest.fixture
 def sender(store: LocalStore) -> Iterator[StoreClient]:
     peer = IDS.peer()
-    client = StoreClient(store.open_channel(peer), peer)
+    client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     yield client
     client.close()
 
@@ -33,6 +34,6 @@ def sender(store: LocalStore) -> Iterator[StoreClient]:
 @pytest.fixture
 def receiver(store: LocalStore) -> Iterator[StoreClient]:
     peer = IDS.peer()
-    client = StoreClient(store.open_channel(peer), peer)
+    client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     yield client
     client.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from actorrt.actors.wire.control import Control
-from actorrt.clock import ManualClock
+from actorrt.clock import ManualClock, MonotonicClock
 from actorrt.errors import ActorRtError
 from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.node.daemon.core import NodeCore
@@ -17,6 +18,7 @@ from actorrt.protocol.nodes import AttachDriver
 from actorrt.protocol.processes import EndpointDown, JobEnded, Leave
 from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
@@ -24,6 +26,8 @@ from tests.unit.node.fakes import IDS, SETTING, FakeFactory, NoKeeper
 from tests.unit.records import crashed
 
 HEARD: tuple[type[Request[None]], ...] = (EndpointDown, JobEnded, Leave, HostActor, KillHosted, StopHosted, Bury)
+
+SURROUNDINGS = replace(Surroundings.of_process(), clock=ManualClock())
 
 R = TypeVar("R", bound=Request[Any])
 
@@ -35,7 +39,7 @@ class Peer:
         self.peer_address = address
         self.heard: list[Request[None]] = []
         self._scope = Scope("peer", crashed)
-        self._transport = MemoryTransport(network, address.peer, address.address)
+        self._transport = MemoryTransport(network, address.peer, address.address, clock=MonotonicClock())
         self.control = Control(self._transport, self._scope)
         for request in HEARD:
             self.control.handle(request.by(lambda _, asked: self.heard.append(asked)))
@@ -66,9 +70,9 @@ class CoreNode:
     def __init__(self) -> None:
         self.network = MemoryNetwork()
         self.factory = FakeFactory()
-        transport = MemoryTransport(self.network, IDS.peer(), "memory://node")
+        transport = MemoryTransport(self.network, IDS.peer(), "memory://node", clock=MonotonicClock())
         resources = Resources(2, 0, may_exceed=True)
-        self.core = NodeCore(transport, self.factory, resources, ManualClock(), IDS, NoKeeper())  # type: ignore[arg-type]
+        self.core = NodeCore(transport, self.factory, resources, SURROUNDINGS, NoKeeper())  # type: ignore[arg-type]
         self._peers: list[Peer] = []
 
     async def peer(self, address: PeerAddress | None = None) -> Peer:

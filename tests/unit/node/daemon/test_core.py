@@ -11,7 +11,6 @@ import pytest
 from actorrt import errors
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.control import Answer
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, JobId
 from actorrt.node.daemon.local_node import LocalNode
@@ -21,6 +20,7 @@ from actorrt.protocol.authorities import Spawn
 from actorrt.protocol.envelopes import REQUEST
 from actorrt.protocol.nodes import AttachDriver, Detach
 from actorrt.protocol.verb import VERBS
+from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Lane
 from tests.unit.protocol.samples import ACTOR, JOB, ORDER, SAMPLES, SETTING
 
@@ -36,7 +36,7 @@ WRONG = [{"no": "such thing"}, 7.5, -2.5, "", b"short", [None], True]
 
 @pytest.fixture
 async def node() -> AsyncIterator[LocalNode]:
-    node = LocalNode(Resources(2, 0, may_exceed=True), 16 * MIB, MonotonicClock(), IDS)
+    node = LocalNode(Resources(2, 0, may_exceed=True), 16 * MIB, Surroundings.of_process())
     await node.start()
     yield node
     await node.close()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.clock import ManualClock
+from actorrt.clock import ManualClock, MonotonicClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol.nodes import AttachDriver, JobSetting
+from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.records import order_of
 
 IDS = IdSource()
+SURROUNDINGS = replace(Surroundings.of_process(), clock=ManualClock())
 SETTING = JobSetting(namespace="default", sys_path=[], cwd="/", env_vars={}, log_level=30)
 
 
@@ -64,8 +67,14 @@ async def factory():
 
 @pytest.fixture
 async def core(factory):
-    transport = MemoryTransport(MemoryNetwork(), IDS.peer(), "memory://node")
-    core = NodeCore(transport, factory, Resources(2, 0, may_exceed=False), ManualClock(), IDS, Keeper())
+    transport = MemoryTransport(MemoryNetwork(), IDS.peer(), "memory://node", clock=MonotonicClock())
+    core = NodeCore(
+        transport,
+        factory,
+        Resources(2, 0, may_exceed=False),
+        SURROUNDINGS,
+        Keeper(),
+    )
     await core.start()
     yield core
     core.registry.check_invariants()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from actorrt.protocol.nodes import AttachDriver
 from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind
 from actorrt.scopes import Scope
+from actorrt.surroundings import Surroundings
 from tests.unit.node.fakes import IDS, SETTING, FakeControl
 from tests.unit.node.objects.stores import node_at
 from tests.unit.records import crashed
@@ -50,7 +52,7 @@ class Connected(DaemonConnection):
     """Connects to nothing, and watches a process of the test."""
 
     def __init__(self, pid: int, *, is_embedded: bool = False) -> None:
-        super().__init__(None, None, None, None, IDS, ManualClock())
+        super().__init__(None, None, None, None, replace(Surroundings.of_process(), clock=ManualClock()))
         self.url = "unix:///node"
         self.fake = FakeSystem()
         self.store_closed_count = 0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from actorrt.actors.refs import current
+from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, PeerUnreachableError, RuntimeStateError
 from actorrt.node.driver import runtime as runtime_module
@@ -36,7 +37,12 @@ class FakeConnection:
         transport = SimpleNamespace(watch=lambda *_: None, silent_s=lambda _: self.silent_s)
         self.control = FakeControl()
         self.endpoint: Any = SimpleNamespace(
-            control=self.control, transport=transport, node=node_at("node"), job=IDS.job(), is_closed=False
+            control=self.control,
+            transport=transport,
+            node=node_at("node"),
+            job=IDS.job(),
+            clock=ManualClock(),
+            is_closed=False,
         )
 
     async def open(self, namespace: str) -> None:

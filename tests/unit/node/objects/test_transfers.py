@@ -18,6 +18,7 @@ from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import Holding, HoldObject, NameSource, ObjectRead, ObjectSource
 from actorrt.scopes import Scope
+from actorrt.threads import OsThreads
 from tests.unit.node.daemon.peers import until
 from tests.unit.node.fakes import IDS, Asked, FakeControl
 from tests.unit.node.objects.stores import FakeExchange, FakeTransport, node_at
@@ -38,6 +39,7 @@ class Node:
             self.exchange,  # type: ignore[arg-type]
             self.scope,
             self.clock,
+            OsThreads(),
         )
 
     async def asked(self, count: int) -> Asked:

@@ -11,6 +11,7 @@ from actorrt.config import MIB
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 
@@ -24,7 +25,7 @@ def store() -> Iterator[LocalStore]:
 
 def connect(store: LocalStore) -> StoreClient:
     peer = IDS.peer()
-    return StoreClient(store.open_channel(peer), peer)
+    return StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
 
 
 @pytest.fixture

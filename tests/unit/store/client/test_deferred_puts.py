@@ -7,6 +7,7 @@ import threading
 from actorrt.config import MIB
 from actorrt.store.client.deferred_puts import DeferredPuts
 from actorrt.store.values.encoding import Encoded
+from actorrt.threads import OsThreads
 
 
 def encoded(length_bytes: int, fill: int = 0) -> Encoded:
@@ -15,23 +16,23 @@ def encoded(length_bytes: int, fill: int = 0) -> Encoded:
 
 def test_a_copy_is_read_only_and_apart_from_its_source() -> None:
     source = bytearray(b"value")
-    copy = DeferredPuts().copy(Encoded.of_bytes(memoryview(source)))
+    copy = DeferredPuts(OsThreads()).copy(Encoded.of_bytes(memoryview(source)))
     source[:] = b"other"
     assert copy is not None
     assert (bytes(copy), copy.readonly) == (b"value", True)
 
 
 def test_64_mib_may_wait_and_a_larger_value_alone() -> None:
-    deferred = DeferredPuts()
+    deferred = DeferredPuts(OsThreads())
     assert deferred.copy(encoded(65 * MIB)) is not None
     assert deferred.copy(encoded(1)) is None
-    deferred = DeferredPuts()
+    deferred = DeferredPuts(OsThreads())
     assert deferred.copy(encoded(64 * MIB)) is not None
     assert deferred.copy(encoded(1)) is None
 
 
 def test_copies_are_put_in_order_and_then_others_may_wait() -> None:
-    deferred = DeferredPuts()
+    deferred = DeferredPuts(OsThreads())
     put: list[int] = []
     gate = threading.Event()
     for fill in (1, 2):
@@ -51,7 +52,7 @@ def test_copies_are_put_in_order_and_then_others_may_wait() -> None:
 
 
 def test_after_a_put_that_failed_its_bytes_wait_no_more() -> None:
-    deferred = DeferredPuts()
+    deferred = DeferredPuts(OsThreads())
     copy = deferred.copy(encoded(64 * MIB))
     assert copy is not None
 

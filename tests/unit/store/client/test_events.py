@@ -11,11 +11,12 @@ import pytest
 
 from actorrt.config import KIB
 from actorrt.errors import ObjectLostError
-from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.store.client.client import StoreClient
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Op, Status
+from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)
@@ -26,7 +27,7 @@ class Listening:
 
     def __init__(self) -> None:
         self.channel = FakeChannel()
-        self.client = StoreClient(self.channel, PeerId(b"p" * 16), ids=IdSource())
+        self.client = StoreClient(self.channel, PeerId(b"p" * 16), Surroundings.of_process())
         self.client.attach(asyncio.get_running_loop())
 
     def tell(self, *event: Any, with_segment: bool = False) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from actorrt.errors import ActorRtError, ObjectLostError
-from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.published import Version
 from actorrt.store.wire.protocol import Op
+from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X = ObjectId(b"x" * 16)
@@ -34,7 +35,7 @@ def channel() -> FakeChannel:
 
 @pytest.fixture
 def client(channel: FakeChannel) -> Iterator[StoreClient]:
-    client = StoreClient(channel, PeerId(b"p" * 16), ids=IdSource())
+    client = StoreClient(channel, PeerId(b"p" * 16), Surroundings.of_process())
     client.names.join(b"job")
     channel.take()
     yield client

@@ -12,11 +12,12 @@ import pytest
 
 from actorrt.config import KIB, MIB
 from actorrt.errors import ObjectStoreFullError, SerializationError
-from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.store.client.client import StoreClient
 from actorrt.store.values.encoding import encode
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import HELD, SEALED, Op, Status, Wait
+from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X = ObjectId(b"x" * 16)
@@ -30,7 +31,7 @@ def channel() -> FakeChannel:
 
 @pytest.fixture
 def client(channel: FakeChannel) -> Iterator[StoreClient]:
-    client = StoreClient(channel, PeerId(b"p" * 16), ids=IdSource())
+    client = StoreClient(channel, PeerId(b"p" * 16), Surroundings.of_process())
     yield client
     client.close()
 

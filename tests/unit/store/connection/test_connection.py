@@ -14,6 +14,7 @@ from actorrt.store.connection.connection import NotReadyError, StoreConnection
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import HELD, SEALED, Op, Status, Wait
+from actorrt.threads import OsThreads
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X, Y, Z = (ObjectId(bytes([name]) * 16) for name in b"xyz")
@@ -29,7 +30,7 @@ def channel() -> Iterator[FakeChannel]:
 
 @pytest.fixture
 def connection(channel: FakeChannel) -> Iterator[StoreConnection]:
-    connection = StoreConnection(channel)
+    connection = StoreConnection(channel, OsThreads())
     yield connection
     connection.end(RuntimeStateError, "the test is over")
     connection.conversation.warmer.close()

@@ -14,6 +14,7 @@ from actorrt.ids import ObjectId
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.connection.reservations import SPILLING_S, LoopCannotWaitError, Reservation, Reservations
 from actorrt.store.wire.protocol import Op, Wait
+from actorrt.threads import OsThreads
 
 X = ObjectId(b"x" * 16)
 WANTED = Reservation(Op.CREATE, (X, 100, False, ""), (X,))
@@ -47,7 +48,7 @@ class Store:
 
 
 def reservations(store: Store, loop: EventsLoop | None = None, *, is_apart: bool = True) -> Reservations:
-    return Reservations(store, loop or EventsLoop(), ManualClock(), is_apart=is_apart)
+    return Reservations(store, loop or EventsLoop(), ManualClock(), OsThreads(), is_apart=is_apart)
 
 
 def ask(*, waits_for_release: bool) -> tuple[Any, ...]:

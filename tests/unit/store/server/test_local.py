@@ -13,13 +13,14 @@ from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 
 
 def test_spill_files_of_a_local_store_never_exceed_the_quota(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("actorrt.store.server.local.DEFAULT_QUOTA_BYTES", 1 * MIB)
     store = LocalStore(8 * MIB, MonotonicClock(), spill_directory=str(tmp_path))
     peer = IdSource().peer()
-    client = StoreClient(store.open_channel(peer), peer)
+    client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     try:
         ref = client.put(np.zeros(5 * MIB, np.uint8))
         with pytest.raises(ObjectStoreFullError, match="0 of 1 MiB of the spill quota are used"):

@@ -16,6 +16,7 @@ from actorrt.errors import SerializationError
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
+from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 
@@ -24,7 +25,7 @@ IDS = IdSource()
 def client() -> Iterator[StoreClient]:
     store = LocalStore(64 * MIB, MonotonicClock())
     peer = IDS.peer()
-    client = StoreClient(store.open_channel(peer), peer)
+    client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     yield client
     client.close()
     store.close()

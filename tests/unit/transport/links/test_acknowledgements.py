@@ -10,7 +10,7 @@ from actorrt.transport.frames.codec import read_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, LAST_ACK_TIMEOUT_S, Acknowledgements
 from actorrt.transport.links.peer_lanes import PeerLane
-from tests.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop, LoopClock
 
 PEER = PeerId(b"p" * 16)
 
@@ -22,7 +22,7 @@ class World:
         self.loop = FakeLoop()
         self.statistics = TransportStatistics()
         self.answers: list[tuple[bytes, int]] = []
-        self.acknowledgements = Acknowledgements(self.loop, self._answer, self.statistics)
+        self.acknowledgements = Acknowledgements(self.loop, LoopClock(self.loop), self._answer, self.statistics)
 
     def _answer(self, name: bytes, message: bytes) -> None:
         self.answers.append((name, read_acknowledgement(message)))
@@ -128,7 +128,9 @@ class Waiting:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.acknowledgements = Acknowledgements(self.loop, lambda *_: None, TransportStatistics())
+        self.acknowledgements = Acknowledgements(
+            self.loop, LoopClock(self.loop), lambda *_: None, TransportStatistics()
+        )
 
     async def wait_for(self, *links: Any, within_s: float = 60.0) -> float:
         start = self.loop.time()

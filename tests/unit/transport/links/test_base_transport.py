@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from actorrt.clock import MonotonicClock
 from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import (
@@ -67,7 +68,7 @@ class ScriptedTransport(BaseTransport):
     schemes: ClassVar[tuple[str, ...]] = ("script://",)
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(HERE, "script://here", **options)
+        super().__init__(HERE, "script://here", clock=MonotonicClock(), **options)
         self.links: list[ScriptedLink] = []
         self.answers: list[tuple[bytes, bytes]] = []
         self.steps: list[str] = []

@@ -9,7 +9,7 @@ from actorrt.errors import PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.transport.links.heartbeat import LinkHeartbeat
 from actorrt.transport.links.peer_lanes import PeerLane
-from tests.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop, LoopClock
 
 PEER, OTHER = PeerId(b"p" * 16), PeerId(b"o" * 16)
 
@@ -59,7 +59,9 @@ class World:
         self.links: dict[PeerId, FakeLink] = {}
         self.peer_lanes: list[PeerLane] = []
         self.is_refusing = False
-        self.heartbeat = LinkHeartbeat(self.loop, receiver, lambda: self.peer_lanes, self._probe_link)
+        self.heartbeat = LinkHeartbeat(
+            self.loop, LoopClock(self.loop), receiver, lambda: self.peer_lanes, self._probe_link
+        )
 
     def open(self, peer: PeerId) -> FakeLink:
         link = self.links[peer] = FakeLink()

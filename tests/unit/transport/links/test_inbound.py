@@ -28,7 +28,7 @@ from actorrt.transport.links.ended_peers import REMEMBERED_COUNT
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
 from actorrt.transport.links.peer_lanes import connection_name
-from tests.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop, LoopClock
 
 HERE = PeerId(b"h" * 16)
 PEER = PeerId(b"p" * 16)
@@ -50,7 +50,7 @@ class Far:
             self,
             self.statistics,
             self.hellos,
-            Acknowledgements(self.loop, self._answer, self.statistics),
+            Acknowledgements(self.loop, LoopClock(self.loop), self._answer, self.statistics),
             answer=self._answer,
             on_failed=self._failed,
             on_renewed=self.renewed.append,

@@ -15,6 +15,7 @@ from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links.flusher import Flusher
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.links.reconnection import MAX_FAILED_CONNECTIONS_COUNT
+from tests.fake_loop import LoopClock
 
 PEER = PeerId(b"p" * 16)
 HELLO = b"hello"
@@ -37,6 +38,7 @@ class ScriptedLink(QueuedLink):
                 first=0,
                 receipts=Receipts(),
                 flusher=Flusher(asyncio.get_running_loop()),
+                clock=LoopClock(asyncio.get_running_loop()),
                 queue_bytes=1 << 30,
                 connect_timeout_s=connect_timeout_s,
                 on_awaiting=self.awaiting.append,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
@@ -16,7 +17,9 @@ class Pair:
 
     def __init__(self) -> None:
         self.net = MemoryNetwork()
-        self.a, self.b = (MemoryTransport(self.net, IdSource().peer(), f"memory://{name}") for name in "ab")
+        self.a, self.b = (
+            MemoryTransport(self.net, IdSource().peer(), f"memory://{name}", clock=MonotonicClock()) for name in "ab"
+        )
         self.heard, self.heard_back = Recorder(), Recorder()
 
     async def __aenter__(self) -> Pair:

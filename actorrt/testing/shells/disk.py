@@ -1,0 +1,69 @@
+"""The files of a simulated machine, in memory. They outlive every process of it."""
+
+from __future__ import annotations
+
+from errno import ENOENT, ENOTDIR
+from os import strerror
+
+
+class SimulatedDisk:
+    """One machine's files, by path. What is not synced is there, but a loss of power would take it."""
+
+    def __init__(self) -> None:
+        self._directories: set[str] = set()
+        self._files: dict[str, bytearray] = {}
+
+    def make_directory(self, path: str) -> None:
+        if path in self._files:
+            raise NotADirectoryError(ENOTDIR, strerror(ENOTDIR), path)
+        self._directories.add(path)
+
+    def names(self, directory: str) -> list[str]:
+        return [path.rpartition("/")[2] for path in self._files if path.rpartition("/")[0] == directory]
+
+    def create(self, path: str) -> SimulatedFile:
+        if path.rpartition("/")[0] not in self._directories:
+            raise FileNotFoundError(ENOENT, strerror(ENOENT), path)
+        data = self._files[path] = bytearray()
+        return SimulatedFile(data)
+
+    def read(self, path: str) -> bytearray:
+        return bytearray(self._file(path))
+
+    def rename(self, path: str, new_path: str) -> None:
+        data = self._file(path)
+        del self._files[path]
+        self._files[new_path] = data
+
+    def remove(self, path: str) -> None:
+        self._files.pop(path, None)
+
+    def sync_directory(self, directory: str) -> None:
+        if directory not in self._directories:
+            raise FileNotFoundError(ENOENT, strerror(ENOENT), directory)
+
+    def _file(self, path: str) -> bytearray:
+        if path not in self._files:
+            raise FileNotFoundError(ENOENT, strerror(ENOENT), path)
+        return self._files[path]
+
+
+class SimulatedFile:
+    """A file that is being written.
+
+    Args:
+        data: its data, which grows.
+    """
+
+    def __init__(self, data: bytearray) -> None:
+        self._data = data
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        self._data += data
+        return len(data)
+
+    def sync(self) -> None:
+        """Do nothing: memory loses nothing."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
