@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulation.standard import new_world, standard
 
-SEEDS = range(40)
+SEEDS = range(12)
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from actorrt.testing.virtual.processes import SimulatedProcess
 
 MAX_FREEZE_S: Final = 6.0
 MAX_CUT_S: Final = 8.0  # longer than the connect timeout, so that some peers are given up
+MAX_FLAPS_COUNT: Final = 6
 MAX_CALLBACKS_COUNT: Final = 60
 """A kill waits for so many callbacks of its victim at most, so that it comes between any two awaits."""
 _LATER: Final = ("crash", "disk_full")
@@ -26,7 +27,8 @@ class Faults:
     Attributes:
         drop: connections that break, with what is under way on them.
         delay_s: the longest delay of a message, in seconds.
-        cut: pairs of processes between which nothing arrives for up to 8 s, in one direction or both.
+        cut: pairs of processes between which nothing arrives for up to 8 s, in one direction or both, once or a few
+            times.
         crash: hosts that crash; not supported yet.
         freeze: processes that stand still for up to 6 s.
         spawn_failure: workers that get no process, for want of descriptors.
@@ -155,16 +157,32 @@ class FaultInjector:
         connections = list(self._network.connections)
         if not connections:
             return
-        pair = chance.choice(connections).forward.pair
-        pairs: list[Pair] = [pair, pair[::-1]]
+        forward = chance.choice(connections).forward
+        pairs = [forward.pair, forward.pair[::-1]]
         kind = int(chance.between(0, 3))
-        chosen = pairs if kind == 2 else [pairs[kind]]
+        chosen: list[Pair] = pairs if kind == 2 else [pairs[kind]]
+        times = 1 if chance.random() < 0.7 else int(chance.between(2, MAX_FLAPS_COUNT))
+        self._stall(chance, chosen, f"{forward.source.name} and {forward.target.name}", times)
+
+    def _stall(self, chance: Chance, pairs: list[Pair], names: str, times: int) -> None:
+        """Let nothing arrive for a while, and again after another while, so many times."""
         length_s = MAX_CUT_S * chance.random() ** 3
-        names = {process.number: process.name for process in self._loop.processes}
-        for source, target in chosen:
-            self._note(f"fault: nothing of {names[source]} arrives at {names[target]} for {length_s:.3f} s")
-        self._network.stall(chosen)
-        self._after(length_s, lambda: self._network.heal(chosen))
+        ways = "in one direction" if len(pairs) == 1 else "in both directions"
+        self._note(f"fault: between {names} nothing arrives {ways} for {length_s:.3f} s")
+        self._network.stall(pairs)
+
+        def over() -> None:
+            if self._is_over:
+                return
+            self._network.heal(pairs)
+            if times > 1:
+                self._after(chance.random(), again)
+
+        def again() -> None:
+            if not self._is_over:
+                self._stall(chance, pairs, names, times - 1)
+
+        self._after(length_s, over)
 
     def _freeze(self, chance: Chance) -> None:
         process = chance.choice(self._processes())

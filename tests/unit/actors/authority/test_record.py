@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from actorrt.actors.authority.children import Children
+from actorrt.actors.authority.invariants import check_records
 from actorrt.actors.authority.record import KEPT_SNAPSHOTS_COUNT, ActorRecord, RecordState
 from actorrt.actors.authority.sightings import PLACE_CODE, Sightings
 from actorrt.errors import ActorStartError
@@ -40,8 +42,10 @@ def test_first_start_that_is_put_off_has_not_been():
     record = record_of()
     record.begin_start()
     record.start_put_off()
+    check_records([record], [], Children())  # between the two, other callbacks run
     record.begin_start()
     assert record.incarnation == 1
+    check_records([record], [], Children())
 
 
 def test_next_incarnation_forgets_what_was_ordered_for_the_one_before():

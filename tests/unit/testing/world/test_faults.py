@@ -35,7 +35,7 @@ async def busy(world: World) -> list[str]:
     ("faults", "told"),
     [
         (Faults(drop=1.0), "fault: a connection of "),
-        (Faults(cut=1.0), "fault: nothing of "),
+        (Faults(cut=1.0), "fault: between "),
         (Faults(freeze=1.0), "stands still for "),
         (Faults(kill=1.0), "is killed"),
         (Faults(kill=1.0, spawn_failure=1.0), "no descriptor is left for the process of"),
