@@ -238,3 +238,59 @@ async def test_caller_of_an_unsupervised_actor_in_back_off_gets_an_error_with_th
     fragile = await Fragile.options(restart="permanent", backoff=BACKOFF).spawn()
     async with asyncio.timeout(20):
         assert "is started again in 60 s" in str(await twice(fragile.die))
+
+
+class Busy(art.Actor):
+    async def wait_a_little(self, item):
+        await asyncio.sleep(0.0005)
+        return item
+
+    def answer(self, item):
+        return item
+
+    def fail(self):
+        raise SystemExit("on purpose")
+
+
+class Group(art.Supervisor):
+    strategy = "one_for_all"
+
+    def children(self):
+        yield art.Child(Busy, id="busy", isolation="process")
+
+
+class GivesUp(art.Supervisor):
+    """Gives up at the first failure; one child of its group is in a process of its own, and another shares one."""
+
+    max_restarts = 0
+
+    def children(self):
+        yield art.Child(Busy, id="failing")
+        yield art.Child(Busy, id="busy")
+        yield art.Child(Group, id="group")
+
+
+async def test_calls_that_arrive_while_a_supervisor_gives_up_end_with_errors_of_calls(runtime):
+    """A message that an actor takes up in the step in which it ends must not meet an actor without an instance."""
+    ends = []
+
+    async def call(ref, method):
+        while True:
+            try:
+                await asyncio.gather(*[getattr(ref, method)(b"." * size) for size in (1, 200_000)])
+            except Exception as error:
+                ends.append(error)
+                return
+
+    for _ in range(5):
+        supervisor = await GivesUp.spawn()
+        down, group = art.monitor(supervisor), await supervisor.child("group")
+        refs = [await supervisor.child("busy"), await group.child("busy")]
+        async with asyncio.TaskGroup() as calls:
+            for ref in refs:
+                for method in ("wait_a_little", "answer"):
+                    calls.create_task(call(ref, method))
+            await (await supervisor.child("failing")).fail.tell()
+        assert (await down).reason.kind is art.ExitKind.INTENSITY
+    assert {type(error) for error in ends} <= {art.ActorDiedError, art.ActorUnavailableError}
+    assert len(ends) == 20
