@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors.cells import saved
+from actorrt.actors.cells import snapshot_files
 from actorrt.disk import OsDisk
 from tests.running import own_directory, runtime_directory
 
@@ -38,7 +38,10 @@ def kept_in(folder, **options):
 
 
 def values_in(folder):
-    return [saved.load(OsDisk(), path)["array"][0] for path in saved.find(OsDisk(), str(folder), "default", "weights")]
+    return [
+        snapshot_files.load(OsDisk(), path)["array"][0]
+        for path in snapshot_files.find(OsDisk(), str(folder), "default", "weights")
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"isolation": "process"}], ids=["light", "process"])
@@ -63,12 +66,12 @@ async def test_state_outlives_its_node(tmp_path):
 
 async def test_damaged_snapshot_file_falls_back_to_the_previous_file(runtime, tmp_path):
     weights = await kept_in(tmp_path).spawn()
-    while len(saved.find(OsDisk(), str(tmp_path), "default", "weights")) < 2:
+    while len(snapshot_files.find(OsDisk(), str(tmp_path), "default", "weights")) < 2:
         await weights.add()
     await weights.stop()
-    newest, before = saved.find(OsDisk(), str(tmp_path), "default", "weights")
+    newest, before = snapshot_files.find(OsDisk(), str(tmp_path), "default", "weights")
     Path(newest).write_bytes(Path(newest).read_bytes()[:-100])
-    expected = saved.load(OsDisk(), before)["array"][0] + 1
+    expected = snapshot_files.load(OsDisk(), before)["array"][0] + 1
     again = await kept_in(tmp_path).spawn()
     assert await again.add() == expected
 
@@ -76,7 +79,7 @@ async def test_damaged_snapshot_file_falls_back_to_the_previous_file(runtime, tm
 async def test_restart_prefers_the_state_in_the_store(runtime, tmp_path):
     weights = await kept_in(tmp_path, restart="permanent").spawn()
     assert await weights.add() == 1
-    for path in saved.find(OsDisk(), str(tmp_path), "default", "weights"):
+    for path in snapshot_files.find(OsDisk(), str(tmp_path), "default", "weights"):
         Path(path).unlink()
     with pytest.raises(art.ActorUnavailableError):
         await weights.exit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actorrt import errors
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import CallOwner, Reply, forget_arguments, release, release_tell
@@ -18,6 +17,7 @@ from actorrt.ids import IdSource
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.required import required
 
 
 class Captures:
@@ -129,9 +129,7 @@ class Captures:
         Raises:
             RuntimeStateError: this process has no object store.
         """
-        store = self._store
-        if store is None:
-            raise errors.RuntimeStateError("this process has no object store")
+        store = required(self._store)
         ref = store.declare(self._ids.object())
         reply.options = {**(reply.options or {}), "into": ref.id}
 

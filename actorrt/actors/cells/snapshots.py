@@ -17,13 +17,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.cells.saved import find, load, save
+from actorrt.actors.cells.snapshot_files import find, load, save
 from actorrt.actors.wire.failures import users_traceback
 from actorrt.background import in_background
-from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId
 from actorrt.interrupts import let_through
 from actorrt.protocol.authorities import SnapshotTaken
+from actorrt.store.client.required import required
 from actorrt.texts import in_words
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ class SnapshotKeeper:
             RuntimeStateError: this process has no object store; nothing was called.
             Exception: whatever `snapshot` raises, and what keeps its result out of the store.
         """
-        return self._required().put(snapshot())
+        return required(self._store).put(snapshot())
 
     def entrust(self, ref: ObjectRef[Any], cell: Cell) -> None:
         """Have the cell's authority hold a snapshot for the next incarnation."""
         refs = [ref]
-        store = self._required()
+        store = required(self._store)
         token = store.new_token()
         store.begin_transit(ref, token, 1)
         taken = SnapshotTaken(actor=cell.actor_id, incarnation=cell.incarnation, object=ref.id, token=token)
@@ -85,22 +85,17 @@ class SnapshotKeeper:
             Exception: whatever unpickling it raises.
         """
         async with asyncio.timeout(READ_TIMEOUT_S):
-            state = await self._required().ref(object_id)
+            state = await required(self._store).ref(object_id)
         return copy.deepcopy(state)  # arrays are read-only views of the store until then
 
     async def save(self, directory: str, namespace: str, name: str, state: Any) -> None:
-        """Write a state to disk, in a thread; raises as `saved.save`."""
+        """Write a state to disk, in a thread; raises as `snapshot_files.save`."""
         await self._threads.run(save, self._disk, directory, namespace, name, state)
 
     def files(self, directory: str, namespace: str, name: str) -> list[Callable[[], Awaitable[Any]]]:
-        """Return readers of the states that are on disk, newest first; each reads in a thread, as `saved.load`."""
+        """Return readers of the states that are on disk, newest first; each reads in a thread, as `snapshot_files.load`."""
         found = find(self._disk, directory, namespace, name)
         return [partial(self._threads.run, load, self._disk, path) for path in found]
-
-    def _required(self) -> StoreClient:
-        if self._store is None:
-            raise RuntimeStateError("this process has no object store")
-        return self._store
 
 
 class Snapshots:

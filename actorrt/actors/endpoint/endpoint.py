@@ -24,7 +24,6 @@ from actorrt.actors.calling.end_orders import EndOrders
 from actorrt.actors.calling.losses import Losses
 from actorrt.actors.calling.monitors import Monitors
 from actorrt.actors.calling.routes import Routes
-from actorrt.actors.calling.silences import Silences
 from actorrt.actors.calling.slow_calls import SlowCalls
 from actorrt.actors.calling.streams import Streams
 from actorrt.actors.cells.blueprint import SpecBinding
@@ -56,6 +55,7 @@ from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
+from actorrt.actors.wire.silences import Silences
 from actorrt.actors.wire.transits import Transits
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId, short
@@ -64,6 +64,7 @@ from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HE
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
+from actorrt.store.client.required import required
 from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer, Transport
 
@@ -332,6 +333,4 @@ class ActorEndpoint:
         Raises:
             RuntimeStateError: this process has none.
         """
-        if self.store is None:
-            raise errors.RuntimeStateError("this process has no object store")
-        return self.store
+        return required(self.store)

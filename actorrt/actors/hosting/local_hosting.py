@@ -10,11 +10,11 @@ from actorrt.actors.authority.start_errors import stopped_early
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint, SpecBinding
 from actorrt.completion import Completion
-from actorrt.errors import RuntimeStateError
 from actorrt.ids import ActorId, ObjectId, PeerAddress
 from actorrt.protocol.nodes import Orphaned
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.required import required
 
 if TYPE_CHECKING:
     from actorrt.actors.hosting.host import Host
@@ -108,9 +108,7 @@ class LocalHosting:
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         for object_id, token in zip(object_ids, tokens, strict=True):
-            if self._store is None:
-                raise RuntimeStateError("this process has no object store")
-            ref: ObjectRef[Any] = self._store.ref(object_id, token)
+            ref: ObjectRef[Any] = required(self._store).ref(object_id, token)
             self._held.setdefault(object_id, []).append(ref)
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:

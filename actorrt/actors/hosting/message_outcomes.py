@@ -13,6 +13,7 @@ from actorrt import errors
 from actorrt.actors.refs.message import Message, Tick
 from actorrt.actors.wire.payload import Payloads
 from actorrt.protocol.envelopes import Body
+from actorrt.store.client.required import required
 from actorrt.texts import in_words
 
 if TYPE_CHECKING:
@@ -54,16 +55,11 @@ class MessageOutcomes:
         options = message.options
         try:
             if options is not None and "into" in options:
-                ref = self._required_store().put(result, object_id=options["into"])
+                ref = required(self._store).put(result, object_id=options["into"])
                 result = ref if message.caller.is_far else None  # another node is told where it was made
             message.caller.succeed(message.call_id, result)
         except Exception as error:  # a message ends here: a result that can't be copied, stored or sent is its error
             self.fail(message, error)
-
-    def _required_store(self) -> StoreClient:
-        if self._store is None:
-            raise errors.RuntimeStateError("this process has no object store")
-        return self._store
 
     def fail(self, message: Message, error: BaseException) -> None:
         """Send the exception that a method raised to the caller."""

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actorrt.actors.cells import saved
+from actorrt.actors.cells import snapshot_files
 from actorrt.disk import OsDisk
 
 DISK = OsDisk()
 
 
 def save(folder: Path, state: object, name: str = "weights") -> Path:
-    return Path(saved.save(DISK, str(folder), "default", name, state))
+    return Path(snapshot_files.save(DISK, str(folder), "default", name, state))
 
 
 def find(folder: Path, name: str = "weights") -> list[Path]:
-    return [Path(path) for path in saved.find(DISK, str(folder), "default", name)]
+    return [Path(path) for path in snapshot_files.find(DISK, str(folder), "default", name)]
 
 
 def load(path: Path) -> Any:
-    return saved.load(DISK, str(path))
+    return snapshot_files.load(DISK, str(path))
 
 
 def test_state_comes_back_with_arrays_to_write_to(tmp_path: Path) -> None:
