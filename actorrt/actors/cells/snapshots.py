@@ -93,7 +93,7 @@ class SnapshotKeeper:
         await self._threads.run(save, self._disk, directory, namespace, name, state)
 
     def files(self, directory: str, namespace: str, name: str) -> list[Callable[[], Awaitable[Any]]]:
-        """Return readers of the states that are on disk, newest first; each reads in a thread, as `snapshot_files.load`."""
+        """Return readers of the states on disk, newest first; each reads in a thread, as `snapshot_files.load`."""
         found = find(self._disk, directory, namespace, name)
         return [partial(self._threads.run, load, self._disk, path) for path in found]
 
