@@ -91,7 +91,7 @@ class Algorithm:
         if self._first is not None:
             known = {field.name for field in dataclasses.fields(self.settings_class)}
             settings = inherited(self._first, settings, known)
-        self.settings: Any = self.settings_class.preset(name_of(env), **settings)
+        self.settings = self.settings_class.preset(name_of(env), **settings)
         require_whole("simulators", simulators, 1)
         require_whole("seed", seed, 0)
         require_flag("native", native)

@@ -365,3 +365,31 @@ def test_the_policy_itself_is_left_alone():
     before = policy.parameters.copy()
     PPOUpdate(PPOSettings.preset("CartPole-v1"), COUNTING, policy.parameters, seed=0)((fragment,), remaining=1.0)
     assert (policy.parameters == before).all()
+
+
+class FakeGroup:
+    """Another learner, which is much further from the policy that acted, and whose gradients are the same."""
+
+    def __init__(self):
+        self.divergences = []
+
+    def agree(self, state):
+        return state
+
+    def share(self, rows):
+        return rows
+
+    def average(self, numbers):
+        if len(numbers) == 1:
+            self.divergences.append(float(numbers[0]))
+            numbers += 1.0
+
+
+def test_learners_of_a_group_end_an_update_by_their_mean_divergence():
+    policy, fragment = counted_fragment(horizon=64)
+    settings = PPOSettings.preset("", hidden=(8, 8), epochs=8, target_kl=0.01)
+    update, group = PPOUpdate(settings, COUNTING, policy.parameters, seed=0), FakeGroup()
+    update.join(group)
+    update((fragment,), remaining=1.0)
+    assert group.divergences == [pytest.approx(0.0, abs=1e-6)]
+    assert update.state()["optimiser"]["step_count"] == 0
