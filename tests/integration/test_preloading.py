@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -52,6 +53,22 @@ async def test_actor_starts_without_a_preload_module_that_can_not_be_imported(ca
         witness = await Witness.options(preload="no_such_module").spawn()
         assert not await witness.is_imported("no_such_module")
     assert "no_such_module is not preloaded: ModuleNotFoundError" in capfd.readouterr().err
+
+
+async def test_import_of_modules_apart_begins_when_it_is_ordered(tmp_path, monkeypatch):
+    begun = tmp_path / "begun"
+    (tmp_path / "module_that_tells.py").write_text(f"open({str(begun)!r}, 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    async with art.Runtime(cpus=2):
+        await art.preload("module_that_tells", apart=True)
+        async with asyncio.timeout(20):
+            while not begun.exists():
+                await asyncio.sleep(0.001)
+        begun.unlink()
+        witness = await Witness.options(preload="module_that_tells").spawn()
+        assert await witness.is_imported("module_that_tells")
+        assert not await (await Witness.options(isolation="process").spawn()).is_imported("module_that_tells")
+    assert not begun.exists()
 
 
 async def test_preload_option_has_no_effect_in_local_mode():

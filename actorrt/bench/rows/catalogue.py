@@ -6,7 +6,7 @@ import difflib
 from typing import Final, TypeAlias
 
 from actorrt.bench.measuring.measurement import Effort, Row, Target
-from actorrt.bench.rows import calls, evolution, faults, lifecycle, store, training, values, whole_process
+from actorrt.bench.rows import calls, evolution, faults, images, lifecycle, store, training, values, whole_process
 
 MIB: Final = 1 << 20
 _FLOOR: Final = "bare ZeroMQ"
@@ -261,6 +261,15 @@ LEARNING: Final = (
         training.halfcheetah_return,
         Effort(3, 100_352),
         Effort(1, 6_144),
+        timeout_s=400,
+    ),
+    Row(
+        "images",
+        "PPO on frames of 84 x 84 x 4, settings of Atari games, eight environments",
+        "steps/s",
+        images.training,
+        Effort(3, 9_216),
+        Effort(1, 2_048),
         timeout_s=400,
     ),
     Row(

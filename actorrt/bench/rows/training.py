@@ -18,7 +18,7 @@ from actorrt.bench.measuring.measurement import Effort, Samples, UnavailableErro
 
 SIMULATORS: Final = 2
 _PYTHON_ENVIRONMENTS, _NATIVE_ENVIRONMENTS, _HORIZON = 32, 256, 128  # of each simulator
-_NO_EVALUATION: Final = 1 << 40  # steps until the next
+NO_EVALUATION: Final = 1 << 40  # steps until the next
 _EPISODES: Final = 20
 
 STABLE_BASELINES3: Final[dict[str, Any]] = {  # its defaults, on HalfCheetah too
@@ -78,8 +78,13 @@ def _halfcheetah(measure: Callable[[int, int], float], effort: Effort) -> Sample
 
 def _training_rate(environments: int, seed: int, steps: int) -> float:
     """Train for that many steps, and return how many steps per second it learned from after the first update."""
+    return rate_of(partial(_train, environments, seed, steps))
+
+
+def rate_of(train: Callable[..., Any]) -> float:
+    """Call `train` with `on_progress=`, and return how many steps per second it learned from after the first update."""
     marks: list[tuple[float, int]] = []
-    _train(environments, seed, steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)))
+    train(on_progress=lambda now: marks.append((time.perf_counter(), now.steps)))
     (began_at, first), (ended_at, last) = marks[0], marks[-1]
     return (last - first) / (ended_at - began_at)
 
@@ -96,7 +101,7 @@ def _train(environments: int, seed: int, steps: int, **options: Any) -> Any:
     """Train for that many steps; return the ended run."""
     from actorrt import rl
 
-    settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": _NO_EVALUATION}
+    settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": NO_EVALUATION}
     algorithm = rl.PPO("HalfCheetah-v5", simulators=min(environments, SIMULATORS), seed=seed, **settings)
     return algorithm.start(steps, show=False, **options).wait()
 

@@ -33,6 +33,15 @@ _BOOT: Final = (
 )
 
 
+DEFAULTS: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    # Threads of OpenMP, which torch uses, sleep while they wait. Those that spin make a worker with two threads many
+    # times slower as soon as another process needs one of its CPUs.
+    "OMP_WAIT_POLICY": "passive",
+}
+"""Variables of the zygote, and so of workers, that the node's own environment may replace."""
+
+
 class ZygoteProcess:
     """Starts a zygote; the loop's thread owns it.
 
@@ -185,7 +194,7 @@ def _watched(
 
 def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:
     arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, *preload]
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ, **zygote.SINGLE_THREADED}
+    environment = {**DEFAULTS, **os.environ, **zygote.SINGLE_THREADED}
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _BOOT, *arguments],
         pass_fds=(channel_fd,),

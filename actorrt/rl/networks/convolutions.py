@@ -92,6 +92,12 @@ def suits_convolutions(observation: Space) -> bool:
     return is_image(observation) or any(map(is_large_enough, array_parts(observation)))
 
 
+def has_large_image(observation: Space) -> bool:
+    """Whether a part of an observation is an image that is worth several threads."""
+    parts = [part for part in array_parts(observation) if is_large_enough(part)]
+    return any(min(_convolutions(part).sides) >= NATURE_SIDE for part in parts)
+
+
 def layout_of(spec: PolicySpec) -> ConvolutionalLayout:
     """Return the parts of the observations of a convolutional network.
 

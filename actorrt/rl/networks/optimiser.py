@@ -122,14 +122,22 @@ def make_optimiser(
     """Make the optimiser of this name; `weight_decay` is AdamW's, None for its default."""
     match kind:
         case "adam":
-            return FlatAdam(parameters, gradient, max_norm=max_norm)
+            return _adam(parameters, gradient, max_norm=max_norm)
         case "adamw":
             decay = ADAMW_DECAY if weight_decay is None else weight_decay
-            return FlatAdam(parameters, gradient, max_norm=max_norm, weight_decay=decay)
+            return _adam(parameters, gradient, max_norm=max_norm, weight_decay=decay)
         case "rmsprop":
             return FlatRMSProp(parameters, gradient, max_norm=max_norm)
         case "sgd":
             return FlatSGD(parameters, gradient, max_norm=max_norm)
+
+
+def _adam(parameters: Vector, gradient: Vector, **more: float) -> FlatAdam:
+    if isinstance(parameters, np.ndarray):
+        return FlatAdam(parameters, gradient, **more)
+    from actorrt.rl.networks.torch_optimiser import TorchAdam
+
+    return TorchAdam(parameters, gradient, **more)
 
 
 def clip(gradient: Vector, max_norm: float) -> float:

@@ -59,10 +59,9 @@ class ConvolutionalNetwork(nn.Module):
         entering = []
         for image, torso in zip(self.layout.images, self.torsos, strict=True):
             pixels = features[:, image.part.columns].reshape(-1, *image.shape)
-            if image.holds_bytes:
-                pixels = pixels * (1.0 / BRIGHTEST)
+            pixels = pixels * (1.0 / BRIGHTEST) if image.holds_bytes else pixels.float()
             entering.append(torso(pixels if image.is_channel_first else pixels.permute(0, 3, 1, 2)))
-        entering += [features[:, part.columns] for part in self.layout.rest]
+        entering += [features[:, part.columns].float() for part in self.layout.rest]
         hidden = self.hidden(torch.cat(entering, 1) if len(entering) > 1 else entering[0])
         return self.action(hidden), self.value(hidden).squeeze(1)
 
@@ -72,7 +71,7 @@ def _torso(image: Convolutions) -> nn.Sequential:
     layers: list[nn.Module] = []
     channels = image.channels
     for filters, kernel, stride in image.layers:
-        layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
+        layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU(inplace=True)]
         channels = filters
     return nn.Sequential(*layers, nn.Flatten())
 
@@ -173,7 +172,7 @@ def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
     """
     seen = features[:, : spec.input_count]
     mask = features[:, spec.input_count :] if spec.mask_count else None
-    return seen.float() if isinstance(spec.network, str) else observations(spec, seen), mask
+    return seen if isinstance(spec.network, str) else observations(spec, seen), mask
 
 
 def observations(spec: PolicySpec, features: Tensor) -> Any:

@@ -6,11 +6,13 @@ The algorithm's update rule, which the settings make, improves the policy; `stre
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import actorrt as art
+from actorrt.rl.foundation.memory import keep_freed_memory
 from actorrt.rl.networks.network import limit_threads
 from actorrt.rl.networks.optimiser import Vector
 from actorrt.rl.networks.policy_spec import PolicySpec
@@ -105,6 +107,8 @@ class Learner(art.Actor):
     def _make(self, parameters: Array, meeting: str) -> UpdateRule:
         rule = self._settings.update_rule(self._spec, parameters, self._seed)
         limit_threads(self._threads)
+        if "torch" in sys.modules:
+            keep_freed_memory()
         if self._restored is not None:
             rule.resume(self._restored)
         if self._count > 1:
@@ -149,6 +153,7 @@ class Learner(art.Actor):
         if batch.step_count == 0:
             raise ValueError("a batch holds at least one transition to learn from; this one holds none")
         rule = await self._made()
+        limit_threads(self._threads)  # again: OpenMP keeps the number for each thread, and this one learns
         start = time.perf_counter()
         if learnt_steps is not None:
             self._learnt_steps = learnt_steps

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, GroupLostError, died_for_good, is_from_user_code, leaves_state
+from actorrt.rl.networks.convolutions import has_large_image
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
@@ -30,6 +31,8 @@ STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts ne
 FAILED_TIMEOUT_S = 10.0  # after a failure, roles that do not answer in this time will never do
 
 logger = logging.getLogger(__name__)
+
+THREADS_LIMIT = 8  # of a learner; a minibatch has no work for more
 
 
 class Learners(art.Supervisor):
@@ -59,10 +62,23 @@ class Learners(art.Supervisor):
             )
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         for rank in range(plan.settings.learners):
-            place = {"rank": rank, "count": plan.settings.learners}
+            place = {"rank": rank, "count": plan.settings.learners, "threads": self._thread_count()}
             options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, "crash_on": GroupLostError}
             options |= self._reservation() | {"preload": imported_to_learn(plan)}
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
+
+    def _thread_count(self) -> int:
+        """Return the number of torch's threads in each learner.
+
+        A batch of large images is worth a thread for each CPU while no simulator works; simulators that work at the
+        same time have the other CPUs. Operations on small networks wait longer for a second thread than it saves.
+        """
+        plan = self._plan
+        is_alone = plan.settings.max_lag == 0
+        if not is_alone or plan.policy.network == "mlp" or not has_large_image(plan.policy.observation):
+            return 1
+        learners: int = plan.settings.learners
+        return max(1, min(THREADS_LIMIT, len(os.sched_getaffinity(0)) // learners))
 
     def _reservation(self) -> dict[str, Any]:
         """Return the learner's options: a process of its own, and a CPU if it works at the same time as the simulators.

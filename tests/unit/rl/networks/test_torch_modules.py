@@ -17,9 +17,11 @@ from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
 from actorrt.rl.networks.convolutions import convolution_shapes, layout_of  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network, make_network  # noqa: E402
+from actorrt.rl.networks.optimiser import FlatAdam, make_optimiser  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.networks.torch_modules import make_module  # noqa: E402
 from actorrt.rl.networks.torch_network import TorchNetwork  # noqa: E402
+from actorrt.rl.networks.torch_optimiser import TorchAdam  # noqa: E402
 from actorrt.rl.policies.factory import load_policy, make_policy  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
 from actorrt.rl.rollouts.transitions import Transitions  # noqa: E402
@@ -455,3 +457,25 @@ def test_policy_over_images_of_a_dict_is_saved_and_loaded(tmp_path):
     loaded = load_policy(str(tmp_path / "seen.policy"))
     obs = draw_seen(5, np.random.default_rng(0))
     assert (loaded.spec, loaded(obs).tolist()) == (policy.spec, policy(obs).tolist())
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_adam_in_place_takes_the_steps_of_adam_on_arrays_and_continues_from_its_state(weight_decay):
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal(50).astype(np.float32)
+    arrays = start.copy(), np.zeros(50, np.float32)
+    tensors = torch.from_numpy(start.copy()), torch.zeros(50)
+    options = {"max_norm": 0.5, "weight_decay": weight_decay}
+    kind = "adamw" if weight_decay else "adam"
+    optimisers = [make_optimiser(kind, *vectors, **options) for vectors in (arrays, tensors)]
+    assert [type(optimiser) for optimiser in optimisers] == [FlatAdam, TorchAdam]
+    for number in range(6):
+        gradient = rng.standard_normal(50).astype(np.float32)
+        arrays[1][:] = gradient
+        tensors[1].copy_(torch.from_numpy(gradient))
+        norms = [optimiser.step(1e-2) for optimiser in optimisers]
+        assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+        if number == 2:
+            optimisers[1].resume(optimisers[0].state())
+    np.testing.assert_allclose(tensors[0].numpy(), arrays[0], rtol=1e-5, atol=1e-6)
+    assert optimisers[1].state().keys() == optimisers[0].state().keys()

@@ -96,6 +96,30 @@ async def test_counts_of_the_batch_are_published_merged():
     assert server.calls[-1][3].observations.count == 6
 
 
+class NoteThreads(AddOne):
+    """Notes how many threads torch has when it learns."""
+
+    def __call__(self, fragments, remaining):
+        import torch
+
+        self.threads = torch.get_num_threads()
+        return super().__call__(fragments, remaining)
+
+
+async def test_update_has_the_number_of_threads_although_the_rule_was_made_in_another_thread():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    rules = Rules(NoteThreads)
+    learner = await started(rules, make_server(), threads=3)
+    try:
+        await learner.state()
+        torch.set_num_threads(1)  # as in a thread that OpenMP has not met
+        await learner.update(batch(fragment()))
+        assert rules.made[0].threads == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 async def test_schedules_follow_the_share_of_steps_that_is_left():
     rules = Rules()
     learner = await started(rules, make_server())

@@ -4,12 +4,13 @@ import subprocess
 import sys
 
 import gymnasium
+import numpy as np
 import pytest
 
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.runs.role_supervisor import WITH_TORCH, imported_by_roles
-from actorrt.rl.runs.training import Training
+from actorrt.rl.runs.training import THREADS_LIMIT, Training
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from tests.unit.rl.runs.running import make_plan
 
@@ -74,3 +75,28 @@ def test_simulators_are_forked_without_torch_if_another_role_acts_for_them():
     spec = PolicySpec("", Box((8, 8, 1), (0.0,) * 64, (255.0,) * 64, "uint8"), Discrete(2), (4,), network="cnn")
     preloads = preloads_of(make_plan(settings=settings, policy=spec))
     assert {role for role, modules in preloads.items() if modules} == {"learner-0", "inference", "evaluator"}
+
+
+def threads_of(monkeypatch, shape, cpus=4, **settings):
+    """Return the number of threads that each learner gets on a machine with so many CPUs."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cpus)))
+    count = int(np.prod(shape))
+    image = Box(shape, (0.0,) * count, (255.0,) * count, "uint8")
+    made = A2CSettings.preset("", environments=2, horizon=4, **settings)
+    plan = make_plan(policy=PolicySpec("", image, Discrete(2), (4,), network="cnn"), settings=made)
+    learners = next(child for child in Training(plan).children() if child.id == "learners")
+    return [child.kwargs["threads"] for child in learners.actor_class(*learners.args).children()]
+
+
+def test_learner_from_large_images_has_a_thread_for_each_cpu_while_no_simulator_works(monkeypatch):
+    assert threads_of(monkeypatch, (84, 84, 4)) == [4]
+    assert threads_of(monkeypatch, (84, 84, 4), cpus=64) == [THREADS_LIMIT]
+    assert threads_of(monkeypatch, (84, 84, 4), learners=2) == [2, 2]
+    assert threads_of(monkeypatch, (12, 12, 3)) == [1]
+    assert threads_of(monkeypatch, (84, 84, 4), max_lag=1) == [1]
+
+
+def test_learner_of_a_small_network_has_one_thread(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    learners = next(child for child in Training(make_plan()).children() if child.id == "learners")
+    assert [child.kwargs["threads"] for child in learners.actor_class(*learners.args).children()] == [1]
