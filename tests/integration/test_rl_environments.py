@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
 from gymnasium import spaces  # noqa: E402
 
@@ -108,3 +109,19 @@ def test_environment_made_by_a_function_reaches_simulators_in_processes(
     assert again.steps == 1_024
     with pytest.raises(ValueError, match="environment without an id: give a function that makes one as env="):
         rl.evaluate(again.best)
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.APPO])
+async def test_run_in_a_vector_that_a_function_makes(kind: Any, tmp_path: Path) -> None:
+    def make() -> Any:
+        return gymnasium.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync")
+
+    settings: dict[str, Any] = {"horizon": 16, "hidden": (8, 8), "evaluation_env": "CartPole-v1"}
+    async with art.Runtime(mode="local", cpus=8):
+        run = await kind(make, simulators=2, seed=1, directory=str(tmp_path), **settings).start(steps=512)
+        assert run.steps >= 512
+        assert run.evaluations
+        assert len(run.best(np.zeros((5, 4)))) == 5
+        again = kind.resume(tmp_path, env=make, simulators=1)
+        assert again.settings.environments == 3
+        assert (await again.start(steps=run.steps + 256)).steps >= run.steps + 256

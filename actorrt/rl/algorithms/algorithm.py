@@ -25,7 +25,7 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
-from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of, with_kwargs
+from actorrt.rl.rollouts.environment import EnvMaker, Examined, describe, examine, name_of, with_kwargs
 from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.rollouts.evaluation import require_fit
 from actorrt.rl.runs import live
@@ -51,7 +51,8 @@ class Algorithm:
     """Trains a policy for one environment.
 
     Args:
-        env: Gymnasium id of the environment, or a function that makes it.
+        env: Gymnasium id of the environment, or a function that makes it. A function may make a
+            `gymnasium.vector.VectorEnv`: each simulator has one, and `environments` is the number of all together.
         simulators: number of simulators, each in a process of its own.
         seed: seed of all randomness, 0 or larger.
         directory: directory for the checkpoint and the best policy, without the files of an earlier run. None means
@@ -95,7 +96,10 @@ class Algorithm:
         require_whole("simulators", simulators, 1)
         require_whole("seed", seed, 0)
         require_flag("native", native)
-        self.environment, self.policy = env, self._describe(env)
+        examined = examine(env)
+        if examined.vector_count is not None:
+            native, self.settings = True, self._settings_for_vectors(examined.vector_count, env, simulators, settings)
+        self.environment, self.policy = env, self._describe(env, examined)
         if self._first is not None:
             require_same(self._first, self.policy, name_of(env))
         if self.settings.evaluation_env is not None:
@@ -110,7 +114,28 @@ class Algorithm:
         for caution in self.settings.cautions(simulators):
             logger.warning("%s", caution)
 
-    def _describe(self, env: EnvMaker) -> PolicySpec:
+    def _settings_for_vectors(self, count: int, env: EnvMaker, simulators: int, given: Mapping[str, Any]) -> Any:
+        """Return the settings for simulators with a vector of `count` environments each.
+
+        Raises:
+            ValueError: the algorithm or the evaluations play single environments, or `environments` is another number.
+        """
+        settings, made = self.settings, f"{name_of(env)} makes a vector of {count} environments"
+        if not isinstance(settings, RolloutSettings):
+            raise ValueError(f"{made}, and {settings.algorithm} plays single ones: give a function that makes one")
+        if given.get("environments", count * simulators) != count * simulators:
+            raise ValueError(
+                f"environments={given['environments']} does not fit: {made}, for each of {simulators} simulators; "
+                "leave it out"
+            )
+        if settings.evaluate_every is not None and settings.evaluation_env is None:
+            raise ValueError(
+                f"{made}, and evaluations play single ones: give an id or a function that makes one as "
+                "evaluation_env=, or evaluate_every=None"
+            )
+        return dataclasses.replace(settings, environments=count * simulators)
+
+    def _describe(self, env: EnvMaker, examined: Examined) -> PolicySpec:
         """Return the spec of the policy.
 
         Raises:
@@ -120,7 +145,7 @@ class Algorithm:
         """
         settings = self.settings
         shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
-        spec = describe(env, **shape)
+        spec = describe(env, examined=examined, **shape)
         network = settings.network
         if network == "auto":
             network = "cnn" if suits_convolutions(spec.observation) else "mlp"
@@ -139,8 +164,13 @@ class Algorithm:
         Raises:
             ValueError: it can't, or there is no such environment.
         """
-        spec = describe(env)
-        require_fit(self.policy, spec.observation, spec.action, f"evaluation_env={name_of(env)}")
+        observation, action, vector_count = examine(env)
+        if vector_count is not None:
+            raise ValueError(
+                f"evaluations play single environments, and evaluation_env={name_of(env)} makes a vector of "
+                f"{vector_count}: give a function that makes one"
+            )
+        require_fit(self.policy, observation, action, f"evaluation_env={name_of(env)}")
 
     @classmethod
     def resume(
@@ -181,8 +211,7 @@ class Algorithm:
                 raise ValueError(f"a resumed run keeps its {name}: leave out {name}={settings[name]!r}")
         saved = checkpoint.load(directory)
         origin = saved["origin"]
-        if network is not None:
-            settings["network"] = network
+        settings |= {} if network is None else {"network": network}
         before = cls._settings_of(origin, directory, settings)
         made = env or origin["env_id"]
         if not made:
@@ -190,6 +219,8 @@ class Algorithm:
         if env_kwargs is None and made == origin["env_id"]:
             env_kwargs = origin.get("env_kwargs")  # older checkpoints do not have it
         values = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
+        if origin["native"] and not origin["env_id"]:
+            values.pop("environments", None)  # it follows from what the function makes
         algorithm = cls(
             made,
             simulators=origin["simulators"] if simulators is None else simulators,

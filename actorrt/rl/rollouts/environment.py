@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from actorrt.rl.rollouts.stepping import Environments, SeedOf, Step
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import first_bad_row
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium, spaces_of
+from actorrt.rl.spaces.spaces import Space
 
 EnvMaker: TypeAlias = str | Callable[[], Any]
 """A Gymnasium id, or a function that makes an environment."""
@@ -144,22 +145,50 @@ def name_of(env: EnvMaker) -> str:
     return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
 
 
-def describe(env: EnvMaker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
+class Examined(NamedTuple):
+    """What one look at an environment tells.
+
+    Attributes:
+        observation: space of its observations.
+        action: space of its actions.
+        vector_count: number of environments that the function makes at once, as a vector; None if it makes one.
+    """
+
+    observation: Space
+    action: Space
+    vector_count: int | None
+
+
+def examine(env: EnvMaker) -> Examined:
+    """Make an environment or a vector of environments, look at it, and close it.
+
+    Raises:
+        ValueError: there is no such environment, or its spaces are not supported.
+    """
+    is_function = callable(env) and not isinstance(env, Registered)
+    environment = environment_checks.one_or_several_made_by(env) if is_function else make_environment(env)
+    try:
+        count = environment.num_envs if environment_checks.is_vector(environment) else None
+        return Examined(*spaces_of(environment), count)
+    finally:
+        environment.close()
+
+
+def describe(
+    env: EnvMaker, hidden: tuple[int, ...] = (64, 64), *, examined: Examined | None = None, **more: Any
+) -> PolicySpec:
     """Return the `PolicySpec` of a policy for an environment.
 
     Args:
         env: Gymnasium id, or a function that makes the environment.
         hidden: units of the policy's hidden layers.
+        examined: the result of `examine`; None examines the environment now.
         **more: further fields of `PolicySpec`.
 
     Raises:
         ValueError: there is no such environment, or its spaces are not supported.
     """
-    environment = make_environment(env)
-    try:
-        observation, action = spaces_of(environment)
-    finally:
-        environment.close()
+    observation, action, _ = examined or examine(env)
     kwargs = env.kwargs if isinstance(env, Registered) else {}
     return PolicySpec(id_of(env), observation, action, hidden, env_kwargs=kwargs, **more)
 
@@ -212,7 +241,7 @@ class VectorEnvironments:
         self._mode: str = getattr(mode, "value", mode)
         if self._mode not in ("NextStep", "SameStep", "Disabled"):
             raise ValueError(f"{vector} has autoreset mode {mode!r}, not one of gymnasium.vector.AutoresetMode")
-        self._observation = from_gymnasium(vector.single_observation_space)
+        self._observation, _ = spaces_of(vector)
         self._action = from_gymnasium(vector.single_action_space)
         self.count: int = vector.num_envs
         self._vector = vector
@@ -332,6 +361,18 @@ def _row(batch: Any, k: int) -> Any:
     return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k : k + 1].copy()
 
 
+def _vector_by(maker: Callable[[], Any], count: int) -> Any:
+    """Return the vector of `count` environments that a function makes."""
+    made = environment_checks.one_or_several_made_by(maker)
+    if not environment_checks.is_vector(made):
+        made.close()
+        raise ValueError(f"{name_of(maker)} has no vector environment of its own; leave out native=True")
+    if made.num_envs != count:
+        made.close()
+        raise ValueError(f"{name_of(maker)} makes {made.num_envs} environments, and {count} are stepped together here")
+    return made
+
+
 def make_environments(
     env: EnvMaker, count: int, seed_of: SeedOf, *, native: bool = False, on_error: OnEnvError = "truncate"
 ) -> Environments:
@@ -341,15 +382,18 @@ def make_environments(
         env: Gymnasium id, or a function that makes an environment.
         count: number of environments.
         seed_of: seeds of the episodes.
-        native: use the id's own vector environment instead of a loop over single ones; faster from about 12
-            environments in a process on. All of its episodes have one seed.
+        native: use the id's own vector environment instead of a loop over single ones, or the one that the function
+            makes; faster from about 12 environments in a process on. All of its episodes have one seed.
         on_error: whether an environment that fails costs its episode, or its error is raised.
 
     Raises:
-        ValueError: there is no such environment, or it has no vector environment of its own.
+        ValueError: there is no such environment, or it has no vector environment of its own; or the function makes a
+            vector of another size.
     """
     if not native:
         return SeededEnvironments(lambda: make_environment(env), count, seed_of, on_error)
+    if callable(env) and not isinstance(env, Registered):
+        return VectorEnvironments(lambda: _vector_by(env, count), seed_of(0, 0), on_error)
     import gymnasium
 
     make_environment(env).close()  # for an unknown id, raises the error of `make_environment`

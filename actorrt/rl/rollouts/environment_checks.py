@@ -28,19 +28,35 @@ def require_maker(env: Any, name: str = "env") -> None:
 
 
 def made_by(maker: Any) -> Any:
-    """Call a function that makes an environment, and return the environment.
+    """Call a function that makes a single environment, and return the environment.
+
+    Raises:
+        TypeError: the function returns something else.
+    """
+    made = one_or_several_made_by(maker)
+    if is_vector(made):
+        name = getattr(maker, "__name__", type(maker).__name__)
+        raise TypeError(f"{name}() made {made}, a vector of environments: give a function that makes a single one")
+    return made
+
+
+def one_or_several_made_by(maker: Any) -> Any:
+    """Call a function that makes an environment or a vector of environments, and return what it made.
 
     Raises:
         TypeError: the function returns something else.
     """
     made = maker()
     missing = [member for member in MEMBERS if not hasattr(made, member)]
-    name = getattr(maker, "__name__", type(maker).__name__)
     if missing:
+        name = getattr(maker, "__name__", type(maker).__name__)
         raise TypeError(f"{name}() made {made!r}, which is no environment: it has no {', no '.join(missing)}")
-    if hasattr(made, "single_action_space"):
-        raise TypeError(f"{name}() made {made}, a vector of environments: give a function that makes a single one")
     return made
+
+
+def is_vector(environment: Any) -> bool:
+    """Whether this is a vector of environments, as Gymnasium's `VectorEnv` is."""
+    return hasattr(environment, "single_action_space")
 
 
 def missing_module(env_id: str) -> str | None:

@@ -48,18 +48,21 @@ def _described(space: Any) -> Space:
 def spaces_of(environment: Any) -> tuple[Space, Space]:
     """Return the spaces of an environment's observations and actions; an entry `action_mask` of observations is a mask.
 
+    Those of a vector of environments are the spaces of one of them.
+
     Raises:
         ValueError: a space has no fixed size, or the mask does not fit the actions.
     """
-    action = from_gymnasium(environment.action_space)
-    space = environment.observation_space
+    chosen = getattr(environment, "single_action_space", environment.action_space)
+    action = from_gymnasium(chosen)
+    space = getattr(environment, "single_observation_space", environment.observation_space)
     names = getattr(space, "spaces", None)
     if not isinstance(names, dict) or MASK_KEY not in names:
         return from_gymnasium(space), action
     mask_count = from_gymnasium(names[MASK_KEY]).feature_count
     is_chosen_by_index = all(leaf.kind == "categorical" for leaf in leaves(action))
     if not is_chosen_by_index or mask_count != output_count(action):
-        raise ValueError(f"a mask of {mask_count} entries does not fit actions of {environment.action_space}")
+        raise ValueError(f"a mask of {mask_count} entries does not fit actions of {chosen}")
     rest = {name: _described(part) for name, part in names.items() if name != MASK_KEY}
     if len(rest) == 1:
         ((key, part),) = rest.items()

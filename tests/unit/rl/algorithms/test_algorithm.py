@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import SyncVectorEnv
 
 from actorrt import rl
 from actorrt.rl.algorithms import algorithm as module
@@ -277,6 +278,46 @@ def test_arguments_of_the_environment_are_kept_and_may_change(tmp_path):
     changed = rl.A2C.resume(str(tmp_path), env_kwargs={"max_episode_steps": 60})
     assert changed.policy.env_kwargs == {"max_episode_steps": 60}
     assert rl.A2C.resume(str(tmp_path), env_kwargs={}).environment == "CartPole-v1"
+
+
+def three_counters():
+    return SyncVectorEnv([make_env] * 3)
+
+
+def test_function_that_makes_a_vector_decides_the_number_of_environments(tmp_path):
+    algorithm = rl.A2C(three_counters, simulators=2, hidden=(8,), evaluation_env=make_env)
+    assert (algorithm.settings.environments, algorithm.native) == (6, True)
+    assert algorithm.policy == rl.A2C(make_env, hidden=(8,)).policy
+    assert rl.A2C(three_counters, simulators=2, environments=6, evaluate_every=None).settings.environments == 6
+    save(tmp_path, algorithm)
+    more = rl.A2C.resume(str(tmp_path), env=three_counters, simulators=3, evaluation_env=make_env)
+    assert (more.settings.environments, more._plan(64).environment_counts) == (9, (3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (rl.ARS, {}, "three_counters makes a vector of 3 environments, and ARS plays single ones"),
+        (
+            rl.A2C,
+            {"environments": 8},
+            "environments=8 does not fit: three_counters makes a vector of 3 environments, for each",
+        ),
+        (
+            rl.A2C,
+            {},
+            "evaluations play single ones: give an id or a function that makes one as evaluation_env=, or evalu",
+        ),
+        (
+            rl.A2C,
+            {"evaluation_env": three_counters},
+            "evaluation_env=three_counters makes a vector of 3: give a function",
+        ),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused(kind, settings, message):
+    with pytest.raises(ValueError, match=message):
+        kind(three_counters, **settings)
 
 
 def test_network_of_a_users_own_is_asked_for(tmp_path):

@@ -18,6 +18,7 @@ from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.environment import (
     VectorEnvironments,
     describe,
+    examine,
     id_of,
     make_environment,
     make_environments,
@@ -288,6 +289,30 @@ def test_arguments_of_an_environment_reach_it_in_every_form():
     native.reset()
     assert [native.step(np.zeros(2, np.int64)).truncated.tolist() for _ in range(3)][-1] == [True, True]
     native.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_vector_that_a_function_makes_is_stepped_as_it_is(mode):
+    def make():
+        return vector_of(mode, (3, 4), truncates=False)
+
+    assert examine(make).vector_count == 2
+    assert examine(lambda: CountingEnv(3, truncates=False)).vector_count is None
+    fragment = collect(make_environments(make, 2, lambda k, episode: 7, native=True), 8)
+    expected = collect(VectorEnvironments(make, 7), 8)
+    for name in ("obs", "reward", "terminated", "valid"):
+        assert (getattr(fragment, name) == getattr(expected, name)).all()
+    with pytest.raises(ValueError, match="make makes 2 environments, and 3 are stepped together here"):
+        make_environments(make, 3, lambda k, episode: 7, native=True)
+
+
+def test_function_that_makes_one_environment_is_no_vector():
+    with pytest.raises(ValueError, match="dict_of has no vector environment of its own; leave out native=True"):
+        make_environments(dict_of, 2, lambda k, episode: 7, native=True)
+
+
+def dict_of():
+    return CountingEnv(3, truncates=False)
 
 
 def test_no_arguments_are_a_plain_id():

@@ -9,6 +9,7 @@ from gymnasium.spaces import Discrete
 from actorrt import rl
 from actorrt.rl.foundation.extras import MissingPackageError
 from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.environment import make_environment
 
 
 class Plain:
@@ -81,14 +82,14 @@ def test_function_that_makes_something_else_is_refused():
         rl.PPO(dict)
 
 
-def test_function_that_makes_a_vector_of_environments_is_refused():
+def test_function_that_makes_a_vector_is_refused_where_single_environments_are_played():
     def two():
         return gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
 
     with pytest.raises(
         TypeError, match=r"two\(\) made .*, a vector of environments: give a function that makes a single one"
     ):
-        rl.PPO(two)
+        make_environment(two)
 
 
 def test_id_whose_module_can_not_be_imported_says_so():
