@@ -16,6 +16,7 @@ from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
+from actorrt.store.memory.disk import SpillDisk
 from actorrt.store.server.local import LocalStore
 from actorrt.surroundings import Surroundings
 from tests.integration.store_serving import Serving, hear, serving
@@ -26,7 +27,7 @@ CAPACITY_BYTES = 16 * MIB
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[LocalStore]:
-    store = LocalStore(CAPACITY_BYTES, MonotonicClock(), spill_directory=str(tmp_path))
+    store = LocalStore(CAPACITY_BYTES, MonotonicClock(), disk=SpillDisk(str(tmp_path)))
     yield store
     store.close()
 

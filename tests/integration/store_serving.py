@@ -21,6 +21,7 @@ from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, PeerId
 from actorrt.store.client.client import StoreClient
+from actorrt.store.memory.disk import SpillDisk
 from actorrt.store.server.server import StoreServer
 from actorrt.surroundings import Surroundings
 
@@ -118,7 +119,7 @@ def serving(
             path,
             capacity_bytes,
             MonotonicClock(),
-            spill_directory=spill_directory,
+            disk=None if spill_directory is None else SpillDisk(spill_directory),
             on_open=lambda _, pid: state.opened_pids.append(pid),
             on_close=state.on_close,
         )

@@ -177,7 +177,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "rl.runs.evaluations": ({TIME}, _TIMED),
     "rl.runs.interrupts": ({PROCESS}, f"the first Ctrl-C ends a run, and the second the script; {_RUN}"),
     "rl.runs.live": ({TIME}, _RUN),
-    "rl.runs.logs": ({FILES, THREADS}, f"draws curves in a thread; {_RUN}"),
+    "rl.runs.logs": ({FILES, THREADS}, f"imports matplotlib in a thread; {_RUN}"),
     "rl.runs.loop": ({TIME}, _TIMED),
     "rl.runs.run": ({FILES, THREADS}, f"a run in a thread, beside the script; {_RUN}"),
     "rl.runs.training": ({TIME, PROCESS}, _TIMED),

@@ -31,7 +31,7 @@ from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
-from actorrt.store.memory.disk import spill_directory
+from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.server import StoreServer
 from actorrt.surroundings import Surroundings
 from actorrt.transport.unix.transport import UnixTransport
@@ -73,7 +73,7 @@ class Daemon:
             f"{directory.path}/store",
             capacity,
             self._surroundings.clock,
-            spill_directory=spill_directory(),
+            disk=SpillDisk(spill_directory()),
             on_close=lambda gone, _: self._core.peer_gone(gone),
         )
         await store.start()

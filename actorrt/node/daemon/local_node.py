@@ -18,7 +18,7 @@ from actorrt.protocol.processes import Leave
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client.client import StoreClient
-from actorrt.store.memory.disk import spill_directory
+from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.local import LocalStore
 from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
@@ -39,7 +39,7 @@ class LocalNode:
 
     def __init__(self, resources: Resources, store_bytes: int, surroundings: Surroundings) -> None:
         self.network = MemoryNetwork()
-        self._store = LocalStore(store_bytes, surroundings.clock, spill_directory=spill_directory())
+        self._store = LocalStore(store_bytes, surroundings.clock, disk=SpillDisk(spill_directory()))
         self._origins = Origins()
         self._surroundings = surroundings
         self._resources = resources

@@ -92,15 +92,22 @@ class SpillFile:
             self._disk.used_bytes -= self.size_bytes
 
 
+class Spilling(Protocol):
+    """Writes spill files, one at a time."""
+
+    def write(self, sources: list[SpillSource]) -> SpillFile:
+        """Write objects into a file; see `SpillDisk.write`."""
+
+
 class SpillDisk:
-    """Writes spill files, one at a time.
+    """Writes spill files to a disk of this machine.
 
     Args:
         directory: a directory of the disk; the files have no names in it.
         quota_bytes: the bound on the bytes of all files.
     """
 
-    def __init__(self, directory: str, quota_bytes: int) -> None:
+    def __init__(self, directory: str, quota_bytes: int = DEFAULT_QUOTA_BYTES) -> None:
         self.used_bytes = 0
         self._directory = directory
         self._quota_bytes = quota_bytes

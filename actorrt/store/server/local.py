@@ -17,7 +17,7 @@ from actorrt.clock import Clock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, spill_sources, verify
+from actorrt.store.memory.disk import SpillError, SpillFile, Spilling, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore
 from actorrt.store.server.retention import Retention
@@ -34,14 +34,14 @@ class LocalStore:
     Args:
         capacity_bytes: the bound on its memory.
         clock: for what expires.
-        spill_directory: the directory for objects that memory has no room for; None if there is none.
+        disk: takes objects that memory has no room for; None if there is none.
     """
 
-    def __init__(self, capacity_bytes: int, clock: Clock, *, spill_directory: str | None = None) -> None:
+    def __init__(self, capacity_bytes: int, clock: Clock, *, disk: Spilling | None = None) -> None:
         self.capacity_bytes = capacity_bytes
-        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=spill_directory is not None)
+        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=disk is not None)
         self._clock = clock
-        self._disk = None if spill_directory is None else SpillDisk(spill_directory, DEFAULT_QUOTA_BYTES)
+        self._disk = disk
         self._segments: dict[int, Segment | SpillFile] = {}
         self._receivers: dict[int, Callable[[Send, int | None], None]] = {}
         self._lock = threading.RLock()

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, spill_sources, verify
+from actorrt.store.memory.disk import SpillError, SpillFile, Spilling, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.client_socket import ClientSocket
 from actorrt.store.server.core import StoreCore
@@ -64,8 +64,7 @@ class StoreServer:
         path: the socket; its directory must exist, with no access for other users.
         capacity_bytes: the bound on shared memory.
         clock: for what expires.
-        spill_directory: the directory for objects that memory has no room for; None if there is none.
-        spill_bytes: the bound on the bytes there; None for 64 GiB. The disk is never filled, either way.
+        disk: takes objects that memory has no room for, in a thread; None if there is none.
         on_open: called on the loop when a process has said HELLO.
         on_close: called when the connection of such a process has ended and everything that it held is released.
     """
@@ -76,8 +75,7 @@ class StoreServer:
         capacity_bytes: int,
         clock: Clock,
         *,
-        spill_directory: str | None = None,
-        spill_bytes: int | None = None,
+        disk: Spilling | None = None,
         on_open: OnPeer | None = None,
         on_close: OnPeer | None = None,
     ) -> None:
@@ -85,8 +83,8 @@ class StoreServer:
         self._clock = clock
         self._on_open = on_open
         self._on_close = on_close
-        self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
-        self._disk = SpillDisk(spill_directory or "", spill_bytes or DEFAULT_QUOTA_BYTES)
+        self._core = StoreCore(capacity_bytes, may_spill=disk is not None)
+        self._disk = disk
         self.retention = Retention(self._core, self._settle)
         self.exchange = Exchange(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
@@ -336,6 +334,7 @@ class StoreServer:
             self._carry_out()
 
     def _spill(self, spill: Spill) -> None:
+        assert self._disk is not None, "the core was told that there is a disk"
         write = partial(self._disk.write, spill_sources(spill.objects, self._segments))
         self._work(self._spiller, write, partial(self._spilled, spill.file_id))
 

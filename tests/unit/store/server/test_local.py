@@ -12,13 +12,13 @@ from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import IdSource
 from actorrt.store.client.client import StoreClient
+from actorrt.store.memory.disk import SpillDisk
 from actorrt.store.server.local import LocalStore
 from actorrt.surroundings import Surroundings
 
 
-def test_spill_files_of_a_local_store_never_exceed_the_quota(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("actorrt.store.server.local.DEFAULT_QUOTA_BYTES", 1 * MIB)
-    store = LocalStore(8 * MIB, MonotonicClock(), spill_directory=str(tmp_path))
+def test_spill_files_of_a_local_store_never_exceed_the_quota(tmp_path: Path) -> None:
+    store = LocalStore(8 * MIB, MonotonicClock(), disk=SpillDisk(str(tmp_path), 1 * MIB))
     peer = IdSource().peer()
     client = StoreClient(store.open_channel(peer, 7), peer, Surroundings.of_process())
     try:
