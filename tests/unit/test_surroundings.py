@@ -106,6 +106,7 @@ async def test_function_that_is_cancelled_before_its_thread_begins_does_not_run(
     first = OsThreads().run(gate.wait)
     second = OsThreads().run(ran.append, 1)
     second.cancel()
+    await asyncio.sleep(0)  # the loop tells the pool at its next step
     gate.set()
     assert await first
     assert ran == []
