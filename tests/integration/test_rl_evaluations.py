@@ -32,7 +32,15 @@ def steep() -> Any:
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
 def test_newest_policy_is_the_best_without_evaluations(node_session: art.Runtime, kind: Any, tmp_path: Path) -> None:
     more = SETTINGS if kind is rl.PPO else {"directions": 2}
-    run = kind("CartPole-v1", evaluate_every=None, directory=str(tmp_path), **more).start(steps=512).wait()
+    seen: list[bool] = []
+
+    class Looks(rl.Callback):
+        def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+            seen.append(run.best.version == run.policy.version >= progress.metrics["policy_version"])
+
+    algorithm = kind("CartPole-v1", evaluate_every=None, directory=str(tmp_path), **more)
+    run = algorithm.start(steps=512, callbacks=[Looks()]).wait()
+    assert set(seen) == {True}
     weights = checkpoint.load(str(tmp_path))["weights"]
     assert (run.best.parameters == weights["parameters"]).all()
     assert run.best.version == weights["version"] == run.rows[-1]["policy_version"]

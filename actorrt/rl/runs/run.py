@@ -341,15 +341,17 @@ class Run:
     def best(self) -> FlatPolicy:
         """The policy that the evaluator found best so far.
 
-        Without evaluations, or if none ended before the run did, it is the newest policy, as of the last checkpoint.
+        With `evaluate_every=None` it is the newest policy, as `policy` is. If no evaluation ended before the run did,
+        it is the policy of the last checkpoint.
 
         Raises:
             LookupError: no evaluation has ended yet.
+            RuntimeStateError: as from `policy`, if nothing is evaluated.
         """
         return make_policy(self.plan.policy, *self._best_weights())
 
     def _best_weights(self) -> tuple[Array, int, Normaliser | None]:
-        best = self._selection.chosen
+        best = self._loop.newest() if self.plan.settings.evaluate_every is None else self._selection.chosen
         if best is None:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
         version, parameters, normaliser = best
