@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.actors.refs.message import Message, Tick
+from actorrt.actors.refs.message import Message, Signal, Tick
 from actorrt.actors.wire.payload import Payloads
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.required import required
@@ -74,8 +74,8 @@ class MessageOutcomes:
         """Tell the caller why the runtime did not handle a message, or not to its end."""
         if message.call_id and message.caller is not None:
             message.caller.refuse(message.call_id, error)
-        elif not (isinstance(message, Tick) and isinstance(error, errors.ActorDiedError)):
-            # the tick of a timer ends with its actor, and is no dead letter
+        elif not (isinstance(message, Tick | Signal) and isinstance(error, errors.ActorDiedError)):
+            # the tick of a timer, and news of another actor, end with their actor, and are no dead letters
             label = "an actor" if message.cell is None else message.cell.label
             self._dead_letters.add(label, message.method, str(error))
             self._payloads.release(message.body, message.buffers)

@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.cells.deduplication import Deduplication
 from actorrt.actors.hosting.message_outcomes import MessageOutcomes
-from actorrt.actors.refs.message import Message, Tick
+from actorrt.actors.refs.message import Message, Signal, Tick
 from actorrt.errors import ActorDiedError, CallCancelledError, MailboxFullError
 
 
@@ -141,13 +141,14 @@ def test_refused_call_is_told_its_caller_and_a_refused_tell_is_a_dead_letter(sta
     assert (stage.letters, stage.released) == ([("actor", "step", "withdrawn")], [("x",)])
 
 
-def test_tick_of_an_actor_that_has_ended_is_no_dead_letter(stage):
-    tick = Tick("step", ())
-    tick.cell = stage.cell
-    stage.outcomes.refuse(tick, ActorDiedError("gone"))
+@pytest.mark.parametrize("make", [lambda: Tick("step", ()), lambda: Signal("on_down", ())])
+def test_tick_or_signal_of_an_actor_that_has_ended_is_no_dead_letter(stage, make):
+    message = make()
+    message.cell = stage.cell
+    stage.outcomes.refuse(message, ActorDiedError("gone"))
     assert stage.letters == []
-    stage.outcomes.refuse(tick, MailboxFullError("full"))
-    assert stage.letters == [("actor", "step", "full")]
+    stage.outcomes.refuse(message, MailboxFullError("full"))
+    assert stage.letters == [("actor", message.method, "full")]
 
 
 def test_message_whose_arguments_can_not_be_opened_did_not_run(stage):
