@@ -9,7 +9,7 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.ids import JobId
+from actorrt.ids import JobId, PeerAddress
 from actorrt.node.daemon import core as core_module
 from actorrt.node.placement.jobs import Worker
 from actorrt.protocol.envelopes import NOTICE
@@ -104,6 +104,8 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
     driver, job_id = await node.driver()
     _, worker, peer = await hosted(node, job_id)
     other, other_job = await node.driver()
+    gone: list[PeerAddress] = []
+    node.core.on_driver_gone = gone.append
     node.core.peer_gone(IDS.peer())  # nobody's
     node.core.peer_gone(driver.peer_address.peer)
     await until(lambda: driver.told(JobEnded))
@@ -115,6 +117,7 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
     node.core.worker_ended(worker, SHUTDOWN)
     await until(lambda: node.core.jobs.find(job_id) is None)
     assert [job.job_id for job in node.core.jobs.all()] == [other_job]
+    assert gone == [driver.peer_address]
 
 
 async def test_workers_and_strangers_are_no_drivers_and_no_workers(node: CoreNode) -> None:
