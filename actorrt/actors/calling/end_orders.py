@@ -97,10 +97,10 @@ class EndOrders:
 
     async def _arrived(self, refs: Sequence[ActorRef[Any]]) -> None:
         """Return when the messages of this endpoint to the actors have arrived: a stop must not overtake them."""
-        hosts: set[PeerAddress] = set()
+        hosts: dict[PeerAddress, None] = {}  # in order, so that a simulation sends in the same order again
         async for part in parts_of(refs, AT_ONCE_COUNT):
             seen = (self._routes.sighting(ref._actor_id) for ref in part)
-            hosts.update(sighting.peer_address for sighting in seen if sighting is not None)
+            hosts.update((sighting.peer_address, None) for sighting in seen if sighting is not None)
         own_peer = self._peers.own_peer
         fences = [self._control.request(host, Fence(), Lane.USER) for host in hosts if host.peer != own_peer]
         with suppress(TimeoutError):  # a process that is too busy to answer has the messages in its socket

@@ -131,6 +131,10 @@ class Host:
         await endpoint.start()
         self.endpoints[process] = endpoint
 
+    def sweep_store(self) -> None:
+        """Let the store end what has expired, which it does when it is sent a message."""
+        self.store.retention.release([])
+
     def forget(self) -> None:
         """Close the store, and drop what dead processes have left. Called when the run is over."""
         self.store.close()

@@ -12,6 +12,7 @@ from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.node.driver.runtime import refuse_to_block
 from actorrt.scopes import Scope
+from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 from actorrt.testing.shells.chance import Chance
 from actorrt.testing.shells.driver import SimulatedConnection, SimulatedRuntime
 from actorrt.testing.shells.host import Host
@@ -49,6 +50,7 @@ class World:
         faults: what fails, and how often, while `main` runs; None: only what the world is told to.
 
     Attributes:
+        faults: what fails.
         check_every_count: after so many callbacks, the tables of the runtime are checked for contradictions.
 
     Raises:
@@ -66,8 +68,9 @@ class World:
         self._host = Host(loop, network, seed, self._journal, self._defect)
         self._node = SimulatedNode(self._host, "node", cpus)
         self._promises = Promises(loop, self._journal.note)
+        self.faults = faults or Faults()
         self._injector = FaultInjector(
-            faults or Faults(), seed, loop, network, self._node.workers, self._live_processes, self._journal.note
+            self.faults, seed, loop, network, self._node.workers, self._live_processes, self._journal.note
         )
         self._node.workers.spawn_fails = self._injector.spawn_fails
         self._has_run = False
@@ -140,6 +143,8 @@ class World:
                         self._calm()
             except (Exception, asyncio.CancelledError) as error:
                 if driver.is_alive:
+                    if error.__traceback__ is not None:
+                        outcome.raised_at(error.__traceback__)
                     outcome.set_error(error)
             else:
                 outcome.set_value(value)
@@ -150,6 +155,8 @@ class World:
         driver.crash()
         node.stop()
         await node.ended
+        await asyncio.sleep(TRANSIT_GRACE_S + 1)  # the store keeps so long what dead processes had sent
+        host.sweep_store()
         left = what_is_left(host, node)
         if left:
             raise BrokenPromiseError(f"seed {self._seed}: the world has ended, and left " + "; ".join(left))
