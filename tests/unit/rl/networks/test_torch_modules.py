@@ -17,11 +17,10 @@ from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
 from actorrt.rl.networks.convolutions import convolution_shapes, layout_of  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network, make_network  # noqa: E402
-from actorrt.rl.networks.optimiser import FlatAdam, make_optimiser  # noqa: E402
+from actorrt.rl.networks.optimiser import FlatAdam, TorchAdam, make_optimiser  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.networks.torch_modules import make_module  # noqa: E402
 from actorrt.rl.networks.torch_network import TorchNetwork  # noqa: E402
-from actorrt.rl.networks.torch_optimiser import TorchAdam  # noqa: E402
 from actorrt.rl.policies.factory import load_policy, make_policy  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
 from actorrt.rl.rollouts.transitions import Transitions  # noqa: E402
