@@ -18,6 +18,7 @@ from tests.simulation.parts import All, Chain, Failure, Keeper, Part, Team, Watc
 logger = logging.getLogger(__name__)
 
 FAULTS: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failure=0.02, kill=0.3)
+PROMPT_SHARE: Final = 0.3
 LENGTH_S: Final = 60.0
 CLIENTS_COUNT: Final = 5
 MAX_PAUSE_S: Final = 3.0
@@ -133,6 +134,8 @@ def faults_of(seed: int) -> Faults:
     for field in fields(Faults):
         usual = getattr(FAULTS, field.name)
         rates[field.name] = usual * 10 ** generator.uniform(-1.0, 0.6) if generator.random() < 0.75 else 0.0
+    if generator.random() < PROMPT_SHARE:  # every process answers soon: then promises hold that silence suspends
+        rates["cut"] = rates["freeze"] = 0.0
     return Faults(**rates)
 
 

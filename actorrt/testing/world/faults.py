@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
 from typing import Final, Protocol
 
@@ -79,7 +79,9 @@ class FaultInjector:
         note: called with each fault, in words.
 
     Attributes:
-        failing_spawns_count: how many of the next workers get no process.
+        only: the numbers of the faults that happen, counted from 1; None: all of them. The others are as they would be,
+            since each draws its own chance.
+        count: how many faults there have been, those included that were left out.
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class FaultInjector:
         self._note = note
         self._failing_spawns_count = 0
         self._is_over = False
+        self.only: Container[int] | None = None
+        self.count = 0
 
     def start(self) -> None:
         """Begin."""
@@ -114,7 +118,7 @@ class FaultInjector:
         ):
             rate_hz = getattr(self._faults, name)
             if rate_hz:
-                self._arm(Chance(self._seed, f"fault {name}"), rate_hz, strike)
+                self._arm(name, Chance(self._seed, f"times of {name}"), rate_hz, strike)
 
     def stop(self) -> None:
         """Let nothing fail any more, and undo what can be undone."""
@@ -132,13 +136,16 @@ class FaultInjector:
         self._failing_spawns_count -= fails
         return fails
 
-    def _arm(self, chance: Chance, rate_hz: float, strike: Callable[[Chance], None]) -> None:
+    def _arm(self, name: str, times: Chance, rate_hz: float, strike: Callable[[Chance], None]) -> None:
         def due() -> None:
-            if not self._is_over:
-                strike(chance)
-                self._arm(chance, rate_hz, strike)
+            if self._is_over:
+                return
+            self.count += 1
+            if self.only is None or self.count in self.only:
+                strike(Chance(self._seed, f"{name}, fault {self.count}"))
+            self._arm(name, times, rate_hz, strike)
 
-        self._after(chance.until_next(rate_hz), due)
+        self._after(times.until_next(rate_hz), due)
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         context = self._loop.outside.new_context(is_background=True)

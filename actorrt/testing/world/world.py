@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
 from actorrt.actors.refs import current
@@ -222,7 +222,15 @@ class World:
         if process is None or not self._node.workers.kill_process(process):
             raise ValueError(f"{ref!r} runs in no process that could be killed")
 
+    def only_faults(self, numbers: Container[int]) -> None:
+        """Leave out the faults of `Faults` that have other numbers than these, counted from 1 in the order of time."""
+        self._injector.only = numbers
+
     # What happened
+
+    def faults_count(self) -> int:
+        """Return how many faults of `Faults` there were, those included that were left out."""
+        return self._injector.count
 
     def now(self) -> float:
         """Return the virtual seconds since the start."""
