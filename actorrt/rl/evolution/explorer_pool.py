@@ -123,6 +123,11 @@ class ExplorerPool:
                 self._settle(reply, results, sources)
         return [results[number] for number in range(count)], [sources[number] for number in sorted(sources)]
 
+    def cancel(self) -> None:
+        """Cancel the requests under way, since simulators that stop would finish whole episodes for them first."""
+        while self._asked:
+            self._asked.popitem()[0].cancel()
+
     def _start_and_stop(self) -> None:
         """Start or stop simulators until their number is right; those that joined last are stopped first."""
         staying = [index for index, member in self._schedule.members.items() if not member.is_leaving]

@@ -76,6 +76,8 @@ class EvolutionLoop(RunLoop):
         except Exception:
             await self._save()  # the loop has the whole state, whichever role failed
             raise
+        finally:
+            self._pool.cancel()
         await self._save()
 
     def resize(self, simulators: int) -> None:

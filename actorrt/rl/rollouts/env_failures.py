@@ -24,6 +24,12 @@ REPLAYS_LIMIT = 20  # an episode that has to be played from its start again is b
 SHOWN_CHARACTERS = 500  # of an error's text; it travels with every fragment
 
 
+def close_quietly(environment: Any) -> None:
+    """Close an environment, which may have failed already and be unable to close."""
+    with contextlib.suppress(Exception):
+        environment.close()
+
+
 class EnvFailures:
     """Counts the failures of `count` environments, and replaces those that failed.
 
@@ -58,13 +64,42 @@ class EnvFailures:
         if has_progressed:
             self._in_a_row[k], self._limits[k] = 0, FAILURES_LIMIT
         self._count(k, error, where)
-        with contextlib.suppress(Exception):  # a failed environment may not be able to close; its failure counts
-            environment.close()
+        close_quietly(environment)
+        return self.made(k, where)
+
+    def made(self, k: int, where: str) -> Any:
+        """Make an environment. Failures to make it count as its other failures do, and it is tried again.
+
+        Args:
+            k: index of the environment.
+            where: names the environment.
+
+        Raises:
+            Exception: the error of making it, if the environment is broken.
+        """
         while True:
             try:
                 return self._make()
-            except Exception as unmade:  # of the user's environment
-                self._count(k, unmade, where)
+            except Exception as error:  # of the user's environment
+                if self._on_error == "fail":
+                    raise
+                self._count(k, error, where)
+
+    def all_made(self) -> list[Any]:
+        """Make an environment for each index; if one can't be made, those before it are closed.
+
+        Raises:
+            Exception: as from `made`.
+        """
+        made: list[Any] = []
+        try:
+            for k in range(len(self._limits)):
+                made.append(self.made(k, f"environment {k}, which could not be made"))
+        except BaseException:
+            for environment in made:
+                close_quietly(environment)
+            raise
+        return made
 
     def _count(self, k: int, error: Exception, where: str) -> None:
         self._in_a_row[k] += 1

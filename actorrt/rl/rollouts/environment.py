@@ -236,7 +236,8 @@ class VectorEnvironments:
     """
 
     def __init__(self, make: Callable[[], Any], seed: int, on_error: OnEnvError = "truncate") -> None:
-        vector = make()
+        self._failures = EnvFailures(make, on_error)
+        (vector,) = self._failures.all_made()
         mode = vector.metadata.get("autoreset_mode")
         self._mode: str = getattr(mode, "value", mode)
         if self._mode not in ("NextStep", "SameStep", "Disabled"):
@@ -245,7 +246,6 @@ class VectorEnvironments:
         self._action = from_gymnasium(vector.single_action_space)
         self.count: int = vector.num_envs
         self._vector = vector
-        self._failures = EnvFailures(make, on_error)
         self._step_count = 0  # since the vector was made
         self._next_seed = seed
         self._seed: int | None = seed

@@ -14,7 +14,13 @@ import numpy as np
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.protocols import Evaluable
 from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
+from actorrt.rl.rollouts.env_failures import (
+    PROGRESS_STEPS,
+    REPLAYS_LIMIT,
+    EnvFailures,
+    OnEnvError,
+    close_quietly,
+)
 from actorrt.rl.rollouts.environment import (
     EVALUATION_KEY,
     WITHOUT_ID,
@@ -307,8 +313,8 @@ class Player:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(EVALUATION_KEY,)))
         played: _Episodes | None = None
         try:
-            while len(self._environments) < episodes:
-                self._environments.append(make_environment(self._env))
+            while (k := len(self._environments)) < episodes:
+                self._environments.append(failures.made(k, f"environment {k}, which could not be made"))
             played = self._episodes(
                 policy, [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)], failures
             )
@@ -341,6 +347,6 @@ class Player:
             )
 
     def close(self) -> None:
-        """Close the environments. Idempotent."""
+        """Close the environments; those that can't close are dropped. Idempotent."""
         while self._environments:
-            self._environments.pop().close()
+            close_quietly(self._environments.pop())

@@ -33,10 +33,10 @@ class SeededEnvironments:
 
     def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf, on_error: OnEnvError = "truncate") -> None:
         self.count = count
-        self._environments = [make() for _ in range(count)]
+        self._failures = EnvFailures(make, on_error, count)
+        self._environments = self._failures.all_made()
         self._observation, self._action = spaces_of(self._environments[0])
         self._seed_of = seed_of
-        self._failures = EnvFailures(make, on_error, count)
         self._failed_episode = [0] * count  # the number of the episode in which each environment failed last
         self._episode = [0] * count
         self._seed = [0] * count

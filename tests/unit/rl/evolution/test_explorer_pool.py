@@ -61,6 +61,16 @@ def test_results_come_in_the_items_order_with_the_sources_of_their_shares():
     assert sorted(asked) == list(range(8))
 
 
+def test_requests_under_way_are_cancelled():
+    never = FakeReply()
+    staff = Staff(2, simulator_0=lambda numbers: never, simulator_1=lambda numbers: ZeroDivisionError("in step"))
+    staff.pool = ExplorerPool(2, staff.start, staff.stop, staff.clock, staff.clock.wait, raises_limit=1)
+    with pytest.raises(ZeroDivisionError):
+        staff.do(4)
+    staff.pool.cancel()
+    assert never.is_cancelled
+
+
 def test_simulators_stay_for_the_next_round():
     staff = Staff(2)
     staff.do(4)

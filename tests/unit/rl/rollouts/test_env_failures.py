@@ -11,7 +11,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.env_failures import FAILURES_LIMIT, FIRST_FAILURES_LIMIT, PROGRESS_STEPS, EnvFailures
+from actorrt.rl.rollouts.env_failures import (
+    FAILURES_LIMIT,
+    FIRST_FAILURES_LIMIT,
+    PROGRESS_STEPS,
+    EnvFailures,
+    OnEnvError,
+)
 from actorrt.rl.rollouts.environment import VectorEnvironments
 from actorrt.rl.rollouts.sampler import Sampler
 from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
@@ -263,6 +269,44 @@ def test_environment_that_can_never_be_made_anew_ends_with_that_error() -> None:
 
     with pytest.raises(OSError, match="no port"):
         collect(seeded(make), 20)
+
+
+def made_after(failures: list[int], life: dict[str, int], make: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a function that makes environments, and fails at these of its calls, counted from 1."""
+
+    def maker() -> Any:
+        count = life["asked"] = life.get("asked", 0) + 1
+        if count in failures:
+            raise OSError("no port")
+        return make()
+
+    return maker
+
+
+def test_environment_that_can_not_be_made_at_first_counts_and_is_made_later() -> None:
+    life: dict[str, int] = {}
+    environments = seeded(made_after([2, 3, 5], life, lambda: Failing(life)), 3)
+    assert environments.take_failures() == (
+        "environment 1, which could not be made: OSError: no port",
+        "environment 1, which could not be made: OSError: no port",
+        "environment 2, which could not be made: OSError: no port",
+    )
+    assert (life["asked"], life["made"]) == (6, 3)
+
+
+def test_vector_that_can_not_be_made_at_first_is_made_later() -> None:
+    life: dict[str, int] = {}
+    make = made_after([1], life, lambda: SyncVectorEnv([lambda: Failing(life)] * 2))
+    assert VectorEnvironments(make, 0).count == 2
+    assert life["asked"] == 2
+
+
+@pytest.mark.parametrize(("on_error", "asked"), [("truncate", 1 + FIRST_FAILURES_LIMIT), ("fail", 2)])
+def test_environments_made_before_one_that_can_never_be_made_are_closed(on_error: OnEnvError, asked: int) -> None:
+    life: dict[str, int] = {}
+    with pytest.raises(OSError, match="no port"):
+        seeded(made_after(list(range(2, 100)), life, lambda: Failing(life)), 3, on_error=on_error)
+    assert (life["asked"], life["made"], life["closed"]) == (asked, 1, 1)
 
 
 def test_sampler_after_a_failure_resumes_exactly_where_it_was() -> None:

@@ -163,6 +163,29 @@ def test_episode_that_breaks_late_again_and_again_ends_the_evaluation_with_its_e
     assert events.count("made") == REPLAYS_LIMIT
 
 
+def test_environment_that_can_not_be_made_at_first_is_made_later():
+    policy, outcomes = make_policy(), iter([None, OSError("no port"), OSError("no port"), None])
+
+    def make():
+        if (error := next(outcomes)) is not None:
+            raise error
+        return gymnasium.make("CartPole-v1")
+
+    assert evaluate(policy, make, 2, 1).returns.tolist() == evaluate(policy, "CartPole-v1", 2, 1).returns.tolist()
+
+
+class Unclosable(Counted):
+    def close(self):
+        raise OSError("no window")
+
+
+def test_environment_that_can_not_close_hides_neither_the_result_nor_an_error():
+    policy = make_policy()
+    assert len(evaluate(policy, lambda: Unclosable([]), 2, 1).returns) == 2
+    with pytest.raises(RuntimeError, match="the pole broke"):
+        evaluate(policy, lambda: Unclosable([], 4), 2, 1)
+
+
 def test_environments_are_closed_after_an_evaluation():
     events = []
     evaluate(make_policy(), lambda: Counted(events), episodes=3)
