@@ -72,7 +72,7 @@ def test_nothing_stays_of_a_peer_that_was_dropped(run: Run) -> None:
 def test_process_without_descriptors_connects_when_it_has_some_again(
     run: Run, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "memory":
+    if kind in ("memory", "simulated"):
         pytest.skip("it takes no descriptors")
 
     async def case(world: World) -> None:
@@ -91,7 +91,7 @@ def test_process_without_descriptors_connects_when_it_has_some_again(
 def test_process_that_stays_without_descriptors_is_told_so_in_the_error(
     run: Run, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "memory":
+    if kind in ("memory", "simulated"):
         pytest.skip("it takes no descriptors")
 
     async def case(world: World) -> None:

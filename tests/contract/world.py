@@ -7,6 +7,12 @@ from typing import Any
 
 from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
+from actorrt.testing.shells.chance import Chance
+from actorrt.testing.shells.host import LoopClock
+from actorrt.testing.shells.journal import Journal
+from actorrt.testing.shells.network import SimulatedNetwork
+from actorrt.testing.shells.transport import SCHEME, SimulatedTransport
+from actorrt.testing.virtual.loop import START_S, VirtualLoop
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.base_transport import BaseTransport
 from actorrt.transport.memory.network import MemoryNetwork
@@ -16,6 +22,7 @@ from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import Recorder
 
 CONNECT_TIMEOUT_S = 0.4
+SCHEMES = {"memory": "memory://", "simulated": SCHEME}
 
 
 class Side:
@@ -32,27 +39,34 @@ class Side:
 class World:
     """Makes transports of one kind that can reach each other."""
 
-    def __init__(self, kind: str, directory: str) -> None:
+    def __init__(self, kind: str, directory: str, virtual: VirtualLoop | None = None) -> None:
         self.kind = kind
         self.ids = IdSource()
         self.sides: list[Side] = []
         self._network = MemoryNetwork()
         self._directory = directory
+        self._virtual = virtual
+        if virtual is not None:
+            journal = Journal(virtual.time, START_S)
+            self._simulated = SimulatedNetwork(virtual, Chance(1, "network"), journal)
 
     def address(self, name: str) -> str:
-        if self.kind == "memory":
-            return f"memory://{name}"
+        if self.kind in SCHEMES:
+            return f"{SCHEMES[self.kind]}{name}"
         return "tcp://127.0.0.1:0" if self.kind == "tcp" else f"{self.kind}://{self._directory}/{name}"
 
     def nowhere(self) -> str:
         return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
 
     def make(self, address: str | None = None, **options: Any) -> BaseTransport:
-        options = {"clock": MonotonicClock(), "connect_timeout_s": CONNECT_TIMEOUT_S, **options}
+        clock = MonotonicClock() if self._virtual is None else LoopClock(self._virtual)
+        options = {"clock": clock, "connect_timeout_s": CONNECT_TIMEOUT_S, **options}
         peer = self.ids.peer()
         address = address or self.address(peer.hex()[:8])
         if self.kind == "memory":
             return MemoryTransport(self._network, peer, address, **options)
+        if self._virtual is not None:
+            return SimulatedTransport(self._simulated, self._virtual.outside, peer, address, **options)
         if self.kind == "unix":
             return UnixTransport(peer, address, **options)
         return ZmqTransport(peer, address, **options)

@@ -9,6 +9,7 @@ read fills its direction; the sender is then told that the connection accepts no
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections import deque
@@ -206,8 +207,13 @@ class SimulatedNetwork:
         self._journal.arrived(direction.source.name, direction.target.name, head)
 
     def bind(self, address: str, transport: SimulatedTransport, process: SimulatedProcess) -> None:
-        """Accept connections to `address`."""
-        assert address not in self._transports, f"{address} is bound already"
+        """Accept connections to `address`.
+
+        Raises:
+            OSError: another transport is bound to the address.
+        """
+        if address in self._transports:
+            raise OSError(errno.EADDRINUSE, f"can't bind to {address}: another transport is bound there")
         self._transports[address] = (transport, process)
 
     def unbind(self, address: str, transport: SimulatedTransport) -> None:
