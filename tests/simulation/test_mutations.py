@@ -1,0 +1,61 @@
+"""Testing the tester: with one safeguard of the runtime taken away, a world finds what is broken then.
+
+If a mutation is not found any more, the story has changed: `scripts/mutate --search --only NAME --write` looks for
+another seed. If there is none, an oracle has got lost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.mutations import Mutation, MutationError, verdict_of
+from tests.simulation.mutations_table import MUTATIONS, Story, read_stories
+
+STORIES = read_stories()
+CAUGHT = [(mutation, story) for mutation in MUTATIONS if (story := STORIES.get(mutation.name)) is not None]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged() -> Iterator[None]:
+    """Log nothing: records keep errors, whose tracebacks keep the memory of processes that are long dead."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize(("mutation", "story"), CAUGHT, ids=[mutation.name for mutation, _ in CAUGHT])
+def test_world_finds_the_safeguard_that_is_missing(mutation: Mutation, story: Story) -> None:
+    with mutation.applied():
+        assert verdict_of(*story), f"{mutation.name!r} is not found by {story}: {mutation.breaks}"
+
+
+@pytest.mark.parametrize("story", sorted({story for _, story in CAUGHT}))
+def test_same_stories_find_nothing_in_the_runtime_as_it_is(story: Story) -> None:
+    assert not verdict_of(*story)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_mutation_fits_the_code_and_leaves_no_trace(mutation: Mutation) -> None:
+    function = mutation.function()
+    before = function.__code__
+    with mutation.applied():
+        assert function.__code__ is not before
+    assert function.__code__ is before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"place": "actors.cells.deduplication:Nobody.is_first"}, r"Nobody\.is_first is not there"),
+        ({"place": "actors.cells.deduplication:KEY_WINDOW_COUNT"}, r"KEY_WINDOW_COUNT is no function, but 10000"),
+        ({"old": "no such text"}, r"'no such text' is in .*is_first 0 times"),
+        ({"old": "running"}, r"'running' is in .*is_first 4 times"),
+    ],
+)
+def test_mutation_whose_code_has_moved_fails_with_the_place(change: dict[str, str], said: str) -> None:
+    mutation = MUTATIONS[0]._replace(**change)
+    with pytest.raises(MutationError, match=said), mutation.applied():
+        pass
