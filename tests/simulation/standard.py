@@ -17,7 +17,7 @@ from tests.simulation.parts import All, Chain, Failure, Keeper, Part, Team, Watc
 
 logger = logging.getLogger(__name__)
 
-FAULTS: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failure=0.02, kill=0.3)
+FAULTS: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failure=0.02, disk_full=0.05, kill=0.3)
 PROMPT_SHARE: Final = 0.3
 LENGTH_S: Final = 60.0
 CLIENTS_COUNT: Final = 5
@@ -68,6 +68,11 @@ async def spawn_actors() -> Actors:
         [
             await until_it_starts(Keeper.options(**lasting, isolation="process", snapshot_every=1).spawn),
             await until_it_starts(Keeper.options(**lasting, isolation="shared", snapshot_every=0.5).spawn),
+            await until_it_starts(
+                Keeper.options(
+                    **lasting, name="keeper", if_exists="get", snapshot_every=3, snapshot_dir="/snapshots"
+                ).spawn
+            ),
         ],
     )
 

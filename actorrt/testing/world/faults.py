@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from actorrt.background import IS_BACKGROUND
 from actorrt.testing.shells.chance import Chance
-from actorrt.testing.shells.network import Pair, SimulatedNetwork
-from actorrt.testing.virtual.loop import VirtualLoop
+from actorrt.testing.shells.host import Host
+from actorrt.testing.shells.network import Pair
 from actorrt.testing.virtual.processes import SimulatedProcess
 
 MAX_FREEZE_S: Final = 6.0
@@ -17,7 +17,8 @@ MAX_CUT_S: Final = 8.0  # longer than the connect timeout, so that some peers ar
 MAX_FLAPS_COUNT: Final = 6
 MAX_CALLBACKS_COUNT: Final = 60
 """A kill waits for so many callbacks of its victim at most, so that it comes between any two awaits."""
-_LATER: Final = ("crash", "disk_full")
+MAX_FULL_S: Final = 10.0
+_LATER: Final = ("crash",)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Faults:
         crash: hosts that crash; not supported yet.
         freeze: processes that stand still for up to 6 s.
         spawn_failure: workers that get no process, for want of descriptors.
-        disk_full: disks that are full; not supported yet.
+        disk_full: times of up to 10 s in which the disk is full.
         kill: worker processes that are killed, between any two of their callbacks.
 
     Raises:
@@ -73,10 +74,8 @@ class FaultInjector:
     Args:
         faults: how often.
         seed: decides when and to whom.
-        loop, network: the world's.
+        host: where things fail.
         workers: its worker processes.
-        processes: returns the processes that live.
-        note: called with each fault, in words.
 
     Attributes:
         only: the numbers of the faults that happen, counted from 1; None: all of them. The others are as they would be,
@@ -88,19 +87,17 @@ class FaultInjector:
         self,
         faults: Faults,
         seed: int,
-        loop: VirtualLoop,
-        network: SimulatedNetwork,
+        host: Host,
         workers: Killer,
-        processes: Callable[[], list[SimulatedProcess]],
-        note: Callable[[str], None],
     ) -> None:
         self._faults = faults
         self._seed = seed
-        self._loop = loop
-        self._network = network
+        self._loop = host.loop
+        self._network = host.network
+        self._disk = host.disk
+        self._processes = host.processes
+        self._note = host.journal.note
         self._workers = workers
-        self._processes = processes
-        self._note = note
         self._failing_spawns_count = 0
         self._is_over = False
         self.only: Container[int] | None = None
@@ -114,6 +111,7 @@ class FaultInjector:
             ("cut", self._cut),
             ("freeze", self._freeze),
             ("spawn_failure", self._fail_spawn),
+            ("disk_full", self._fill_disk),
             ("kill", self._kill),
         ):
             rate_hz = getattr(self._faults, name)
@@ -126,7 +124,8 @@ class FaultInjector:
         self._failing_spawns_count = 0
         self._network.max_delay_s = 0.0
         self._network.heal(list(self._network.stalled))
-        for process in self._processes():
+        self._disk.is_full = False
+        for process in self._processes.values():
             process.doom = None
             self._loop.thaw(process)
 
@@ -192,7 +191,7 @@ class FaultInjector:
         self._after(length_s, over)
 
     def _freeze(self, chance: Chance) -> None:
-        process = chance.choice(self._processes())
+        process = chance.choice(list(self._processes.values()))
         if not process.is_frozen:
             length_s = MAX_FREEZE_S * chance.random() ** 3
             self._note(f"fault: {process.name} stands still for {length_s:.3f} s")
@@ -201,6 +200,16 @@ class FaultInjector:
 
     def _fail_spawn(self, _: Chance) -> None:
         self._failing_spawns_count += 1
+
+    def _fill_disk(self, chance: Chance) -> None:
+        if not self._disk.is_full:
+            length_s = MAX_FULL_S * chance.random() ** 2
+            self._note(f"fault: the disk is full for {length_s:.3f} s")
+            self._disk.is_full = True
+            self._after(length_s, self._empty_disk)
+
+    def _empty_disk(self) -> None:
+        self._disk.is_full = False
 
     def _kill(self, chance: Chance) -> None:
         processes = self._workers.processes()

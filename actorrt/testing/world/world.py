@@ -69,9 +69,7 @@ class World:
         self._node = SimulatedNode(self._host, "node", cpus)
         self._promises = Promises(loop, self._journal.note)
         self.faults = faults or Faults()
-        self._injector = FaultInjector(
-            self.faults, seed, loop, network, self._node.workers, self._live_processes, self._journal.note
-        )
+        self._injector = FaultInjector(self.faults, seed, self._host, self._node.workers)
         self._node.workers.spawn_fails = self._injector.spawn_fails
         self._has_run = False
         self.check_every_count = CHECK_EVERY_COUNT
@@ -161,9 +159,6 @@ class World:
         if left:
             raise BrokenPromiseError(f"seed {self._seed}: the world has ended, and left " + "; ".join(left))
 
-    def _live_processes(self) -> list[SimulatedProcess]:
-        return list(self._host.processes.values())
-
     def _calm(self) -> None:
         """Called when `main` has ended: nothing fails any more, and everything has to end soon."""
         if self._loop.present.is_alive:
@@ -209,8 +204,18 @@ class World:
         self._loop.call_at(START_S + seconds, action, context=context)
 
     def heal(self) -> None:
-        """Let nothing fail any more: end the faults of `Faults`, thaw every process, and let every message travel."""
+        """Let nothing fail any more: end `Faults`, thaw every process, let every message travel, and empty the disk."""
         self._injector.stop()
+
+    def fill_disk(self, host: int = 0) -> None:
+        """Let the disk of a host be full, until `heal`.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        if host != 0:
+            raise ValueError(f"host={host!r}: this World has the host 0 only")
+        self._host.disk.is_full = True
 
     def kill(self, ref: ActorRef[Any]) -> None:
         """Kill the process in which an actor runs, as SIGKILL does; light actors beside it die too.

@@ -38,9 +38,10 @@ async def busy(world: World) -> list[str]:
         (Faults(cut=1.0), "fault: between "),
         (Faults(freeze=1.0), "stands still for "),
         (Faults(kill=1.0), "is killed"),
+        (Faults(disk_full=1.0), "fault: the disk is full for"),
         (Faults(kill=1.0, spawn_failure=1.0), "no descriptor is left for the process of"),
     ],
-    ids=["drop", "cut", "freeze", "kill", "spawn_failure"],
+    ids=["drop", "cut", "freeze", "kill", "disk_full", "spawn_failure"],
 )
 def test_each_fault_happens_and_is_told(faults: Faults, told: str) -> None:
     world = World(3, faults=faults)
@@ -92,9 +93,50 @@ def test_frozen_driver_gets_its_answers_when_it_runs_again() -> None:
         ("drop", -1.0, "drop=-1.0: give a rate in a virtual second, of at least 0"),
         ("kill", float("nan"), "kill=nan: give a rate"),
         ("crash", 1.0, "crash=1.0: a World can't do that yet"),
-        ("disk_full", 1.0, "disk_full=1.0: a World can't do that yet"),
     ],
 )
 def test_wrong_faults_are_refused(name: str, value: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Faults(**{name: value})
+
+
+class Keeper(art.Actor):
+    def __init__(self) -> None:
+        self.number = 0
+
+    def add(self) -> int:
+        self.number += 1
+        return self.number
+
+    def snapshot(self) -> int:
+        return self.number
+
+    def restore(self, state: int) -> None:
+        self.number = state
+
+
+def test_what_is_written_while_the_disk_is_full_is_not_there_and_nothing_else_fails() -> None:
+    world = World(1)
+
+    async def keep(count: int) -> int:
+        options = Keeper.options(name="keeper", snapshot_every=1, snapshot_dir="/kept", isolation="process")
+        keeper = await options.spawn()
+        numbers = [await keeper.add() for _ in range(count)]
+        await asyncio.sleep(1)
+        world.kill(keeper)
+        await art.monitor(keeper)
+        return numbers[-1]
+
+    async def main() -> list[int]:
+        first = await keep(3)
+        world.fill_disk()
+        second = await keep(2)
+        world.heal()
+        return [first, second, await keep(1)]
+
+    assert world.run(main) == [3, 5, 4]
+
+
+def test_hosts_that_are_not_there_are_refused() -> None:
+    with pytest.raises(ValueError, match="host=1: this World has the host 0 only"):
+        World(1).fill_disk(1)
