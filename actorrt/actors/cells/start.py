@@ -28,13 +28,14 @@ logger = logging.getLogger(__name__)
 class ActorStart:
     """One start under way."""
 
-    __slots__ = ("_cell", "_end", "_on_start", "_task")
+    __slots__ = ("_cell", "_end", "_hook", "_hook_name", "_task")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._task: asyncio.Task[Any] | None = None
         self._end: BaseException | None = None
-        self._on_start: Any = None  # what the hook returned, while it is waited for
+        self._hook: Any = None  # what `restore` or `on_start` returned, while it is waited for
+        self._hook_name = "restore"
 
     def at_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the instance of a class whose start never waits; see `Blueprint.starts_at_once`.
@@ -67,14 +68,17 @@ class ActorStart:
             args, kwargs = await objects_opened(args, kwargs)
             states = sources(self._cell, snapshots)
             instance = await self._revive(args, kwargs, states) if states else self._make(args, kwargs)
-            self._on_start = instance.on_start()
-            await await_hook(self._on_start)
+            if self._end is not None:  # `restore` has let the cancellation pass
+                raise self._end
+            self._hook_name = "on_start"
+            self._hook = instance.on_start()
+            await await_hook(self._hook)
         except (asyncio.CancelledError, RuntimeError):  # a task that waits for a closed coroutine meets the latter
             if self._end is not None:
                 raise self._end from None
             raise
         finally:
-            self._on_start = None
+            self._hook = None
         if self._end is not None:  # `on_start` has let the cancellation pass
             raise self._end
         return instance
@@ -86,8 +90,11 @@ class ActorStart:
             try:
                 state = await read()
                 instance = self._make(args, kwargs)
-                await await_hook(instance.restore(state))
+                self._hook = instance.restore(state)
+                await await_hook(self._hook)
             except Exception as error:  # whatever unpickling or the user's `restore` raises ends this one attempt
+                if self._end is not None:  # the start was broken off: the snapshot is not to blame
+                    raise
                 fallback = "the one before is tried" if number < len(states) else "there is none before it"
                 text = "a snapshot of %s can't be restored, %s: %s"
                 logger.warning(text, self._cell.label, fallback, users_traceback(error))
@@ -105,7 +112,7 @@ class ActorStart:
     def break_off(self, error: BaseException, within_s: float | None = None) -> None:
         """Have the start fail with `error`, where it waits next.
 
-        An `on_start` that waits on, although it is cancelled, is closed in `within_s` seconds.
+        A hook that waits on, although it is cancelled, is closed in `within_s` seconds.
         """
         self._end = error
         if self._task is not None:
@@ -114,12 +121,13 @@ class ActorStart:
                 self._task.get_loop().call_later(within_s, self._close)
 
     def _close(self) -> None:
-        if self._task is not None and asyncio.iscoroutine(self._on_start):
+        if self._task is not None and asyncio.iscoroutine(self._hook):
             self._task.cancel()
             try:
-                self._on_start.close()
+                self._hook.close()
             except RuntimeError as error:
-                logger.warning("%s.on_start waits on, although it is closed: %s", self._cell.label, error)
+                text = "%s.%s waits on, although it is closed: %s"
+                logger.warning(text, self._cell.label, self._hook_name, error)
 
 
 async def await_hook(result: Any) -> None:

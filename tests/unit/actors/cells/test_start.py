@@ -108,9 +108,73 @@ async def test_hook_that_waits_on_although_it_is_cancelled_is_closed_in_the_end(
         assert await running == "killed"
 
 
-async def started(start):
+class StubbornRestore(Told):
+    async def restore(self, state):
+        await Stubborn.on_start(self)
+
+
+async def test_restore_that_waits_on_although_it_is_cancelled_is_closed_and_no_other_snapshot_is_tried(stage, caplog):
+    Told.made = StubbornRestore.made = ()
+    states(stage, "newest", "older")
+    start = ActorStart(stage.cell(StubbornRestore))
+    running = stage.scope.start(started(start, [0, 1]), "start")
+    await stage.settled()
+    start.break_off(ActorStartError("no longer wanted"))
+    await stage.settled()
+    assert not running.done()
+    start.break_off(ActorStartError("killed"), 0.0)
+    async with asyncio.timeout(5):
+        assert await running == "killed"
+    assert (len(StubbornRestore.made), caplog.messages) == (1, [])
+
+
+class SlowRestore(Told):
+    has_started = False
+
+    async def restore(self, state):
+        await Slow.on_start(self)
+
+    def on_start(self):
+        type(self).has_started = True
+
+
+async def test_start_that_is_broken_off_in_restore_fails_before_on_start_though_restore_takes_no_notice(stage):
+    states(stage, "newest")
+    start = ActorStart(stage.cell(SlowRestore))
+    running = stage.scope.start(started(start, [0]), "start")
+    await stage.settled()
+    start.break_off(ActorStartError("no longer wanted"))
+    assert await running == "no longer wanted"
+    assert not SlowRestore.has_started
+
+
+@pytest.mark.parametrize("hook", ["restore", "on_start"])
+async def test_hook_that_waits_on_although_it_is_closed_is_named(stage, caplog, hook):
+    released = []
+
+    async def waits_on(self, *state):
+        while not released:
+            try:
+                await asyncio.Event().wait()
+            except (asyncio.CancelledError, GeneratorExit):
+                pass
+
+    states(stage, "newest")
+    start = ActorStart(stage.cell(type("Deaf", (Told,), {hook: waits_on})))
+    running = stage.scope.start(started(start, [0]), "start")
+    await stage.settled()
+    start.break_off(ActorStartError("killed"), 0.0)
+    await stage.settled()
+    released.append(True)
+    running.cancel()
+    async with asyncio.timeout(5):
+        assert await running == "killed"
+    assert caplog.messages == [f"actor.{hook} waits on, although it is closed: coroutine ignored GeneratorExit"]
+
+
+async def started(start, snapshots=()):
     try:
-        await start.run((), {}, [])
+        await start.run((), {}, snapshots)
     except ActorStartError as error:
         return str(error)
     return None
