@@ -34,7 +34,6 @@ from actorrt.ids import ActorId, ActorIds, IdSource, JobId
 from actorrt.protocol.authorities import ActorOrder, HeldObject, Share, Spawn, SpawnMany, WithdrawSpawn
 from actorrt.scopes import parts_of
 from actorrt.store.client.client import StoreClient
-from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import pickling
 
 AT_ONCE_COUNT: Final = 1_000
@@ -149,6 +148,7 @@ class _SpawnOrder:
         parent_ref = None if parent is None else refs.to_cell(parent)
         packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), spawning.store, refs.owner)
         self._objects = packed.objects  # held here until the authority holds them
+        self._copies_count = copies_count
         card, _ = pickling.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         self._order = order = ActorOrder(
             spec=packed.data,
@@ -164,32 +164,35 @@ class _SpawnOrder:
             is_detached=options.detached or (parent is not None and parent.blueprint.is_detached),
             is_supervisor=getattr(cls, "_is_supervisor", False),
             is_beside=options.is_light and parent is not None and not parent.blueprint.is_supervisor,
-            objects=[HeldObject(ref.id, self._begin_transit(ref, copies_count)) for ref in packed.objects],
+            objects=[HeldObject(ref.id, self._token()) for ref in packed.objects],
         )
         stays_here = order.is_beside and options.name is None and not order.is_supervisor
         if parent is not None and not stays_here:
             parent.has_distant_children = True
         self._authority = peers.own if stays_here else peers.node
 
-    def _begin_transit(self, ref: ObjectRef[Any], copies_count: int) -> bytes:
+    def _token(self) -> bytes:
         store = self._spawning.store
         assert store is not None, "an object ref comes from the store of this process"
-        token = store.new_token()
-        store.begin_transit(ref, token, copies_count)
-        return token
+        return store.new_token()
+
+    def _begin_transits(self) -> None:
+        """Called as the order leaves, and not before: nobody would end the transits of an order that never leaves."""
+        store = self._spawning.store
+        if store is not None and self._order.objects:
+            store.begin_transits([(held.object, held.token, self._copies_count) for held in self._order.objects])
 
     def _check_parent(self) -> None:
         """Raise ActorStartError if the incarnation that spawns has ended, since the order would come too late."""
         parent = self._parent
         if parent is None or (parent.incarnation == self._incarnation and parent.state not in OVER_STATES):
             return
-        if self._spawning.store is not None:
-            self._spawning.store.settle([held.token for held in self._order.objects])
         raise ActorStartError(f"{self._class.__name__} did not start: {parent.label}, which spawned it, has ended")
 
     async def spawn(self, actor_id: ActorId) -> ActorRef[Any]:
         """Order one actor; see `Spawner.spawn`."""
         self._check_parent()
+        self._begin_transits()
         with self._withdrawn_if_cancelled(actor_id):
             card = await self._spawning.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
@@ -201,6 +204,7 @@ class _SpawnOrder:
         drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
         actor_ids = ActorIds(b"".join(drawn))
         self._check_parent()
+        self._begin_transits()
         with self._withdrawn_if_cancelled(actor_ids[0]):
             asked = SpawnMany(actors=actor_ids, order=self._order)
             group = await self._spawning.control.request(self._authority, asked)

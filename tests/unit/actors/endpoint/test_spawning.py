@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from actorrt import errors
 from actorrt.actors.authority.sightings import PLACE_CODE
 from actorrt.actors.cells.cell_state import CellState
+from actorrt.actors.endpoint import spawn_orders
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.refs.spec import open_spec
+from actorrt.actors.refs.spec import PackedSpec, open_spec
 from actorrt.ids import ActorId
 from actorrt.protocol.authorities import (
     GroupPlaces,
@@ -23,6 +25,33 @@ from actorrt.protocol.authorities import (
 )
 from tests.unit.actors.calling.fakes import HERE, NODE, THERE
 from tests.unit.actors.endpoint.asking import JOB, LIGHT, OTHER_JOB, PARENT, Asking, Simulator, card, inside
+
+
+class NotingStore:
+    """Notes the transits that begin."""
+
+    def __init__(self, side: Asking) -> None:
+        self.departed: list[tuple[bytes, bytes, int]] = []
+        side.spawning.store = self  # type: ignore[assignment]
+
+    def new_token(self) -> bytes:
+        return b"t" * 24
+
+    def begin_transit(self, ref: Any, token: bytes, copies_count: int) -> None:
+        self.begin_transits([(ref.id, token, copies_count)])
+
+    def begin_transits(self, departed: list[tuple[bytes, bytes, int]]) -> None:
+        self.departed += departed
+
+
+def spawning_with_object(side: Asking, is_group: bool) -> Any:
+    """Begin a spawn, or that of a group of two, whose arguments hold one object."""
+    packed = PackedSpec([b"", []], [SimpleNamespace(id=b"o" * 16)])  # type: ignore[list-item]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spawn_orders, "pack_spec", lambda *_: packed)
+        if is_group:
+            return side.spawning.spawn_many(Simulator, LIGHT, 2, ("CartPole",), {})
+        return side.spawning.spawn(Simulator, LIGHT, ("CartPole",), {})
 
 
 async def test_spawn_outside_of_actors_is_ordered_of_the_node(side: Asking) -> None:
@@ -124,20 +153,41 @@ async def test_spawn_that_fails_ends_with_its_error_and_is_not_withdrawn(side: A
 async def test_spawn_whose_parent_has_ended_before_the_order_left_is_not_ordered(
     side: Asking, end: dict[str, Any], is_group: bool
 ) -> None:
-    settled: list[list[bytes]] = []
+    store = NotingStore(side)
     with inside() as parent:
-        if is_group:
-            spawning: Any = side.spawning.spawn_many(Simulator, LIGHT, 2, ("CartPole",), {})
-        else:
-            spawning = side.spawning.spawn(Simulator, LIGHT, ("CartPole",), {})
+        spawning = spawning_with_object(side, is_group)
     parent.__dict__.update(end)  # in the same step, so that its end is reported before the order would leave
-    side.spawning.store = SimpleNamespace(settle=settled.append)  # type: ignore[assignment]
     with pytest.raises(
         errors.ActorStartError, match="Simulator did not start: the parent, which spawned it, has ended"
     ):
         await spawning
     assert side.control.asked == []
-    assert settled == [[]]  # nobody waits for the objects of the order
+    assert store.departed == []  # nobody waits for the objects of the order
+
+
+@pytest.mark.parametrize(
+    ("is_group", "steps"), [(False, 0), (True, 0), (True, 1)], ids=["one", "group", "group that draws ids"]
+)
+async def test_spawn_that_is_cancelled_before_the_order_left_keeps_no_object_in_the_store(
+    side: Asking, is_group: bool, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn_orders, "AT_ONCE_COUNT", 1)
+    store = NotingStore(side)
+    spawning = spawning_with_object(side, is_group)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    spawning.cancel()
+    with pytest.raises(errors.CallCancelledError):
+        await spawning
+    assert (side.control.asked, store.departed) == ([], [])
+
+
+@pytest.mark.parametrize("is_group", [False, True], ids=["one", "group"])
+async def test_objects_of_an_order_are_kept_for_each_actor_from_when_it_leaves(side: Asking, is_group: bool) -> None:
+    store = NotingStore(side)
+    spawning_with_object(side, is_group)
+    (held,) = (await side.asked()).request.order.objects
+    assert store.departed == [(b"o" * 16, held.token, 2 if is_group else 1)]
 
 
 async def test_spawn_of_a_parent_that_stops_is_ordered_since_its_end_comes_later(side: Asking) -> None:
