@@ -19,7 +19,7 @@ from actorrt.rl.networks.convolutions import suits_convolutions
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
 from actorrt.rl.policies.factory import initial_parameters
-from actorrt.rl.policies.fine_tuning import as_policy, inherited, initial_weights, require_same
+from actorrt.rl.policies.fine_tuning import as_policy, inherited, initial_weights, require_fitting, require_same
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
@@ -202,7 +202,7 @@ class Algorithm:
             FileNotFoundError: there is no checkpoint in the directory.
             ValueError: the file is not a checkpoint, or is of another algorithm; or a function is missing (`env`,
                 `network`, a schedule); or a setting does not exist, is out of range, or can't be changed, such as those
-                of the network.
+                of the network. `start` raises it if the run's policy does not fit the environment.
             TypeError: a value has the wrong type.
         """
         directory = os.fspath(directory)
@@ -344,7 +344,9 @@ class Algorithm:
     def _weights(self) -> Weights:
         """Return the weights to begin with: those of the checkpoint, of the given policy, or new ones."""
         if self._checkpoint is not None:
-            return Weights.from_data(self._checkpoint["weights"])
+            weights = Weights.from_data(self._checkpoint["weights"])
+            require_fitting(weights, self.policy, name_of(self.environment))
+            return weights
         normaliser = Normaliser.nothing(
             self.policy.input_count,
             observations=self.settings.normalise_observations,

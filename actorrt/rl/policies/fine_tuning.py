@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
-from actorrt.rl.policies.factory import load_policy
+from actorrt.rl.policies.factory import load_policy, make_policy
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.spaces.fit import difference
@@ -87,6 +87,24 @@ def require_same(policy: FlatPolicy, spec: PolicySpec, env: str) -> None:
             raise ValueError(
                 f"the policy to begin with has {name}={getattr(own, name)!r}, which this algorithm does not take"
             )
+
+
+def require_fitting(weights: Weights, spec: PolicySpec, env: str) -> None:
+    """Make sure that the weights of a checkpoint, which does not hold spaces, can be those of a run in `env`.
+
+    Networks in torch are not made to count their parameters, since that would import torch here.
+
+    Raises:
+        ValueError: a policy for the environment has another number of parameters.
+    """
+    if spec.network != "mlp":
+        return
+    expected, count = len(make_policy(spec).parameters), len(weights.parameters)
+    if count != expected:
+        raise ValueError(
+            f"the run's policy has {count:,} parameters, and one for {env} has {expected:,}: its observations or "
+            "actions are others. Give the environment of the run, or one with the same spaces"
+        )
 
 
 def initial_weights(policy: FlatPolicy, nothing: Normaliser | None) -> Weights:

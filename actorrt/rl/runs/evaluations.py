@@ -97,6 +97,12 @@ class Evaluations:
             if self._wait is not None:
                 self._wait.reschedule(sooner_at)
 
+    def cancel(self) -> None:
+        """Cancel the evaluation under way, since an evaluator that stops would finish it first. Idempotent."""
+        if self._under_way is not None:
+            self._under_way[1].cancel()
+            self._under_way = None
+
     def _is_last_wanted(self) -> bool:
         """Whether `finish` has to begin another evaluation."""
         if self._evaluator is None or self._selection.is_reached:
@@ -165,9 +171,7 @@ class Evaluations:
 
     def _give_up(self, why: Any) -> None:
         """Called when `finish` gives up an evaluation, for an error or another reason."""
-        if self._under_way is not None:
-            self._under_way[1].cancel()
-            self._under_way = None
+        self.cancel()
         has_best = self._selection.best is not None or self._selection.in_doubt is not None
         best = "the best one is that of an earlier evaluation" if has_best else "it counts as the best one"
         reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why

@@ -78,6 +78,9 @@ class RunLoop:
             raise cause from (None if cause is error else error)
         finally:
             down.cancel()
+            self._evaluations.cancel()
+            if self._selection.chosen is None and self._newest is not self._plan.weights:  # it was killed, or it failed
+                self._selection.give_up(self._newest)
             with contextlib.suppress(art.RuntimeStateError):  # the runtime is gone, and the supervisor with it
                 await supervisor.stop()
 

@@ -26,7 +26,7 @@ from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.rollouts.environment import name_of
-from actorrt.rl.runs import interrupts, picture
+from actorrt.rl.runs import endings, interrupts, picture
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.role_supervisor import imported_apart, imported_by_roles
@@ -153,7 +153,7 @@ class Run:
             self._outcome = "ended" if is_over else "paused"
         except BaseException as error:
             self._outcome = "failed"
-            error.add_note(self._describe_failure())
+            error.add_note(endings.describe_failure(self.plan, self.directory, self.steps, self.saved_steps))
             raise
         finally:
             await self._callbacks.tell("on_end")
@@ -287,20 +287,7 @@ class Run:
 
     def describe_pause(self) -> str:
         """Say in one line how a run that has ended can be resumed, and from which step."""
-        if self.saved_steps is None:
-            return f"ended after {self.steps:,} steps, before the first checkpoint"
-        plan, directory, saved_steps = self.plan, self.directory, self.saved_steps
-        pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} resumes it"
-        command = plan.resuming_command(directory, saved_steps)
-        return pause if command is None else f"{pause}, and so does {command}"
-
-    def _describe_failure(self) -> str:
-        """Say in one line what is left of a failed run."""
-        failed = f"the run failed after {self.steps:,} steps"
-        if self.saved_steps is None:
-            return f"{failed}; it had no checkpoint yet"
-        resumption = self.plan.resumption(self.directory, self.saved_steps)
-        return f"{failed}; {resumption} resumes from its checkpoint of {self.saved_steps:,} steps"
+        return endings.describe_pause(self.plan, self.directory, self.steps, self.saved_steps)
 
     def explain(self) -> Explanation:
         """Describe the run: effective settings, policy and roles. `print` the text, or let a notebook show it."""

@@ -240,6 +240,13 @@ def test_resumed_algorithm_has_the_settings_and_the_weights_of_the_run(tmp_path)
     assert run.plan.checkpoint["record"]["steps"] == 64
 
 
+def test_environment_that_the_policy_of_the_run_does_not_fit_is_refused(tmp_path):
+    save(tmp_path, rl.PPO("CartPole-v1", hidden=(8,)))
+    refusal = r"^the run's policy has 107 parameters, and one for Acrobot-v1 has 148: its observations or actions are"
+    with pytest.raises(ValueError, match=refusal):
+        rl.PPO.resume(str(tmp_path), env="Acrobot-v1").start(steps=100)
+
+
 def test_start_takes_the_checkpoint_that_is_there_by_then(tmp_path):
     original = rl.PPO("CartPole-v1", hidden=(8,))
     save(tmp_path, original)

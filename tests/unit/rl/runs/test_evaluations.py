@@ -43,6 +43,19 @@ def make(evaluator, *, every=10, stop_return=None, newest=None, **more):
     return evaluations, record, selection, heard
 
 
+async def test_cancelled_evaluation_is_forgotten():
+    evaluator = FakeRef("evaluator")
+    evaluations, record, selection, _ = make(evaluator)
+    evaluations.cancel()
+    record.steps = 10
+    await evaluations.look()
+    evaluations.cancel()
+    evaluations.cancel()
+    assert evaluator.open[0].is_cancelled
+    await evaluations.look()
+    assert (record.evaluations, selection.chosen) == ([], None)
+
+
 async def test_evaluation_begins_when_it_is_due_and_is_taken_in_when_it_has_ended():
     evaluator = FakeRef("evaluator")
     evaluations, record, selection, heard = make(evaluator)

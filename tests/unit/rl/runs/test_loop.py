@@ -202,7 +202,7 @@ async def test_paused_run_with_a_best_policy_is_not_evaluated(down, tmp_path, st
 
     _, loop, _ = make(train, tmp_path)
     await loop.run(lambda: is_told)
-    assert evaluations.calls == waits
+    assert evaluations.calls == [*waits, ("cancel",)]
 
 
 @pytest.mark.parametrize(("wait_s", "waits"), [(None, 5.0), (1.0, 1.0)])
@@ -215,7 +215,7 @@ async def test_run_that_is_told_to_end_waits_for_evaluations_no_longer_than_else
 
     _, loop, _ = make(train, tmp_path, settings=A2CSettings(evaluation_wait_s=wait_s))
     await loop.run(lambda: True)
-    assert evaluations.calls == [("finish", waits)]
+    assert evaluations.calls == [("finish", waits), ("cancel",)]
 
 
 async def test_newest_policy_is_the_best_if_none_was_evaluated_by_the_end(down, tmp_path):
@@ -229,6 +229,24 @@ async def test_newest_policy_is_the_best_if_none_was_evaluated_by_the_end(down, 
     await loop.run(lambda: False)
     assert loop._selection.chosen is WEIGHTS
     assert loop._selection.state()["best"] is None  # a resumed run evaluates
+
+
+@pytest.mark.parametrize("has_saved", [True, False])
+async def test_policy_of_the_last_checkpoint_is_the_best_of_a_run_that_is_cut_off(has_saved, down, tmp_path):
+    later, evaluations = WEIGHTS._replace(version=4), FakeRef(cancel=None)
+
+    async def train(loop, supervisor):
+        loop._note_newest(loop._plan.weights)
+        if has_saved:
+            loop._note_newest(later)
+        loop._evaluations = SimpleNamespace(cancel=lambda: evaluations.cancel())
+        raise asyncio.CancelledError
+
+    _, loop, _ = make(train, tmp_path)
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(lambda: False)
+    assert loop._selection.chosen is (later if has_saved else None)
+    assert evaluations.calls == [("cancel",)]
 
 
 async def test_newest_policy_is_the_best_at_once_without_evaluations(down, tmp_path):
