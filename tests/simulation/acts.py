@@ -39,8 +39,25 @@ async def within(seconds: float, what: str, wait: Awaitable[Any]) -> Any:
         raise AssertionError(f"not within {seconds} s: {what}") from None
 
 
+async def all_end(what: str, calls: list[Awaitable[Any]]) -> None:
+    """Wait for all calls, and raise the first error of one."""
+    for outcome in await within(END_S, what, asyncio.gather(*calls, return_exceptions=True)):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
 async def ask(cast: Cast) -> None:
     await cast.actor.add.options(timeout_s=TIMEOUT_S)()
+
+
+async def ask_without_timeout(cast: Cast) -> None:
+    await within(END_S, f"a call to {cast.actor!r} ends", cast.actor.work(random.random() / 10))
+
+
+async def ask_without_timeout_with_key(cast: Cast) -> None:
+    key = f"{cast.name} {cast.number}"
+    asked = cast.actor.once.options(key=key)
+    await all_end(f"calls to {cast.actor!r} with the key {key!r} end", [asked(key) for _ in range(3)])
 
 
 async def ask_with_retries(cast: Cast) -> None:
@@ -69,19 +86,27 @@ async def ask_many(cast: Cast) -> None:
 
 
 async def ask_and_kill(cast: Cast) -> None:
-    asked = cast.actor.work.options(timeout_s=TIMEOUT_S, retries=random.randrange(5))(0.1)
+    asked = cast.actor.work.options(retries=random.randrange(5))(0.1)
     await asyncio.sleep(random.random() / 10)
     try:
         cast.world.kill(cast.actor)
     except ValueError:
         pass  # it runs nowhere in this moment
-    await asked
+    await within(END_S, f"a call to {cast.actor!r} ends, whose process was killed", asked)
 
 
 async def tell_in_order(cast: Cast) -> None:
     for step in range(5):
         cast.actor.in_order.tell(cast.name, 10 * cast.number + step)
     await cast.actor.in_order.options(timeout_s=TIMEOUT_S)(cast.name, 10 * cast.number + 9)
+
+
+async def tell_many_in_order(cast: Cast) -> None:
+    """Send more than an actor admits from a new sender, so that some messages wait for credit."""
+    for step in range(200):
+        cast.actor.in_order.tell(f"{cast.name}, many", 1_000 * cast.number + step)
+    last = cast.actor.in_order(f"{cast.name}, many", 1_000 * cast.number + 999)
+    await within(END_S, f"the last of many messages to {cast.actor!r} is handled", last)
 
 
 async def relay(cast: Cast) -> None:
@@ -100,7 +125,7 @@ async def tell_to_fail(cast: Cast) -> None:
 async def read_stream(cast: Cast) -> None:
     count = random.randrange(100)
     seen = [item async for item in cast.actor.items.options(timeout_s=TIMEOUT_S)(count)]
-    assert seen == list(range(count))
+    assert seen == list(range(count)), f"a stream of {count} items brought {seen}"
 
 
 async def leave_stream(cast: Cast) -> None:
@@ -160,7 +185,7 @@ async def _spawn(name: str) -> None:
 async def watch(cast: Cast) -> None:
     speaker = await Part.options(isolation=random.choice(("shared", "process"))).spawn()
     await cast.watcher.watch.options(timeout_s=TIMEOUT_S)(speaker)
-    speaker.tell_watcher.tell(cast.watcher, random.randrange(20))
+    speaker.tell_watcher.tell(cast.watcher, random.choice((0, 1, 20, 200)))
     if random.random() < 0.3:
         await asyncio.sleep(random.random() / 20)
         speaker.fail.tell()
@@ -190,6 +215,32 @@ async def end_with_link(cast: Cast) -> None:
     await within(END_S, f"the Down of {one!r}, which is linked", art.monitor(one))
 
 
+async def end_while_asked(cast: Cast) -> None:
+    """End an actor that has calls in hand and calls in its mailbox, with and without a restart."""
+    lasting = {"restart": random.choice(("permanent", "temporary")), "max_restarts": 1_000, "max_concurrency": 2}
+    actor = await Part.options(isolation=random.choice(("shared", "process")), **lasting).spawn()
+    try:
+        calls = [actor.work(random.random() / 2) for _ in range(4)]
+        await asyncio.sleep(random.random() / 10)
+        random.choice((actor.fail.tell, actor.kill))()
+        await all_end(f"the calls to {actor!r}, which ends, end", calls)
+    finally:
+        await within(END_S, f"{actor!r} ends", actor.kill())
+
+
+async def end_by_intensity(cast: Cast) -> None:
+    lasting = {"restart": "permanent", "max_restarts": 2, "period_s": 1_000.0}
+    actor = await Part.options(isolation=random.choice(("shared", "process")), **lasting).spawn()
+    down = art.monitor(actor)
+
+    async def fail_until_the_end() -> None:
+        while not down.done():
+            actor.fail.tell()
+            await asyncio.sleep(0.5)
+
+    await within(END_S, f"{actor!r} ends, since it fails too often", fail_until_the_end())
+
+
 async def use_group(cast: Cast) -> None:
     group = await Part.options(isolation=random.choice(("shared", "process"))).spawn_many(3)
     downs = [art.monitor(actor) for actor in group]
@@ -212,7 +263,21 @@ async def use_name(cast: Cast) -> None:
 
 Act = Callable[[Cast], Awaitable[None]]
 ACTS: Final[tuple[Act, ...]] = (
-    *(ask, ask_with_retries, ask_with_key, ask_briefly, ask_and_cancel, ask_many, ask_and_kill, tell_in_order, relay),
+    *(
+        ask,
+        ask_without_timeout,
+        ask_without_timeout_with_key,
+        tell_many_in_order,
+        end_by_intensity,
+        ask_with_retries,
+        ask_with_key,
+        ask_briefly,
+        ask_and_cancel,
+        ask_many,
+        ask_and_kill,
+        tell_in_order,
+        relay,
+    ),
     *(fail, tell_to_fail, read_stream, leave_stream, pass_object, share_object, publish, keep, spawn_and_end),
     *(spawn_and_withdraw, watch, end_with_parent, end_with_link, use_group, use_name),
 )
