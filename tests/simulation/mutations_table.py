@@ -1,7 +1,7 @@
 """All mutations, and the stories that find them.
 
 `mutation_seeds.json` says which story finds which mutation. `scripts/mutate --search --write` writes it. `null` means
-that no seed that was tried finds the mutation; `UNCAUGHT` says why.
+that no seed that was tried finds the mutation; `mutations_uncaught.py` says why.
 """
 
 from __future__ import annotations
