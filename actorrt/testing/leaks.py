@@ -23,6 +23,8 @@ MARK = "ACTORRT_TEST_MARK"
 _POLL_S = 0.01
 _COLLECT_EVERY_S = 0.5
 _HELD_BY_OBJECTS = {"thread", "descriptor", "shared memory", "file"}
+_OF_MULTIPROCESSING = "sem.mp-"
+"""Semaphores of Python's multiprocessing. The runtime has none: those are of other programs on the machine."""
 _OPENED_LAZILY = ("/dev/null", "/dev/urandom", "/dev/random", "/proc/", "/sys/")
 
 
@@ -114,7 +116,8 @@ def _mappings() -> Iterator[Resource]:
 
 def _entries(directory: Path) -> Iterator[Resource]:
     for path in directory.rglob("*"):
-        yield Resource("file", str(path), str(path))
+        if not path.name.startswith(_OF_MULTIPROCESSING):
+            yield Resource("file", str(path), str(path))
 
 
 def _process_ids() -> Iterator[int]:

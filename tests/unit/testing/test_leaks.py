@@ -106,3 +106,10 @@ def test_file_in_a_watched_directory_is_seen_at_any_depth(tmp_path: Path) -> Non
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "socket").touch()
     assert [thing.name for thing in footprint.left()] == [str(tmp_path / "a"), str(tmp_path / "a" / "socket")]
+
+
+def test_semaphore_of_another_programs_multiprocessing_is_not_left_behind(tmp_path: Path) -> None:
+    before = Footprint([tmp_path])
+    (tmp_path / "sem.mp-2__xehx0").touch()
+    (tmp_path / "left").touch()
+    assert [resource.name for resource in before.left()] == [str(tmp_path / "left")]
