@@ -10,8 +10,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Never, TypeVar
 
 from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
 from actorrt.rl.foundation.extras import require
@@ -77,7 +77,7 @@ class Algorithm:
     def __init__(
         self,
         env: EnvMaker,
-        *,
+        *misplaced: Never,
         simulators: int = 2,
         seed: int = 0,
         directory: str | os.PathLike[str] | None = None,
@@ -86,6 +86,8 @@ class Algorithm:
         env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        if misplaced:
+            raise TypeError(_misplaced(type(self).__name__, env, misplaced))
         require_maker(env)
         env = with_kwargs(env, env_kwargs)
         self._first = None if policy is None else as_policy(policy, settings.get("network"))
@@ -355,3 +357,13 @@ class Algorithm:
         if self._first is not None:
             return initial_weights(self._first, normaliser)
         return Weights(0, initial_parameters(self.policy, self.seed), normaliser)
+
+
+def _misplaced(algorithm: str, env: object, others: Sequence[object]) -> str:
+    """Say what to do with arguments that follow the environment; other libraries take a kind of policy before it."""
+    if isinstance(env, str) and env.endswith("Policy"):
+        return (
+            f"rl.{algorithm} takes the environment first, and no {env!r}: the network follows from the observations, "
+            f"and from hidden= and network=; write rl.{algorithm}({others[0]!r})"
+        )
+    return f"rl.{algorithm} takes one argument by position, the environment; give {others[0]!r} by its name"

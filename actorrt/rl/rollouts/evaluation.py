@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from actorrt.rl.foundation.checks import require_whole
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.protocols import Evaluable
 from actorrt.rl.rollouts import environment_checks
@@ -303,8 +304,8 @@ class Player:
             ValueError: there is no such environment, or `episodes` is less than 1 or larger than the limit of steps.
             Exception: an environment's own error.
         """
-        if episodes < 1:
-            raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
+        require_whole("episodes", episodes, 1)
+        require_whole("seed", seed, 0)
         if self._steps is not None and self._steps < episodes:
             raise ValueError(
                 f"an evaluation takes at least 1 step for each of {episodes} episodes: steps={self._steps}"

@@ -387,3 +387,23 @@ def test_value_hidden_shapes_the_policy():
 def test_directory_without_a_checkpoint_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
         rl.A2C.resume(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("MlpPolicy", "CartPole-v1"), r"takes the environment first, .* write rl.PPO\('CartPole-v1'\)"),
+        (("CartPole-v1", 4), "takes one argument by position, the environment; give 4 by its name"),
+    ],
+)
+def test_arguments_beside_the_environment_are_given_by_name(arguments, match):
+    with pytest.raises(TypeError, match=match):
+        rl.PPO(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"), [({"episodes": "3"}, "episodes is a whole number"), ({"seed": -1}, "seed")]
+)
+def test_evaluation_refuses_counts_that_mean_nothing(given, match):
+    with pytest.raises((TypeError, ValueError), match=match):
+        rl.evaluate(None, "CartPole-v1", **given)

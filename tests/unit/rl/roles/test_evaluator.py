@@ -85,7 +85,7 @@ async def test_environments_are_kept_between_evaluations_and_closed_at_the_end()
 
 async def test_evaluation_of_no_episode_is_refused():
     evaluator = await make_evaluator()
-    with pytest.raises(ValueError, match="an evaluation takes at least 1 episode: episodes=0"):
+    with pytest.raises(ValueError, match="episodes is at least 1: episodes=0"):
         await evaluator.play(0, NEWEST, episodes=0)
 
 

@@ -51,7 +51,7 @@ def test_one_seed_gives_the_same_episodes_and_another_others():
 
 
 def test_no_episodes_are_refused():
-    with pytest.raises(ValueError, match="at least 1 episode: episodes=0"):
+    with pytest.raises(ValueError, match="episodes is at least 1"):
         evaluate(make_policy(), episodes=0)
 
 
