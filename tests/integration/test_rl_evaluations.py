@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,11 @@ def test_stop_does_not_wait_for_an_evaluation_that_never_ends(
 ) -> None:
     monkeypatch.setattr(loop, "PAUSE_WAIT_S", 0.5)
     settings = {**SETTINGS, "evaluation_wait_s": None}
-    run = rl.PPO(endless, directory=tmp_path, **settings).start(steps=512)
-    while run.steps < 512:
-        time.sleep(0.01)
+    is_trained = threading.Event()
+    run = rl.PPO(endless, directory=tmp_path, **settings).start(
+        steps=512, on_progress=lambda progress: is_trained.set() if progress.steps >= 512 else None
+    )
+    assert is_trained.wait(60.0)
     assert not run.done()
     run.stop()
     run.wait(30.0)
