@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from actorrt.clock import Clock, MonotonicClock
+from actorrt.machine.clock import Clock, MonotonicClock
 
 MARK = "ACTORRT_TEST_MARK"
 """The environment variable that marks descendants, so that orphans are found too. Set it before any process starts."""

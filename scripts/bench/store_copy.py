@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import uvloop
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import GIB, MIB
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.server import StoreServer
-from actorrt.surroundings import Surroundings
 
 REPEATS_COUNT = 9
 

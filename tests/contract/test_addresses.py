@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.unix.transport import UnixTransport
 from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import Recorder

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import zmq
 
-from actorrt.clock import MonotonicClock
 from actorrt.errors import AuthenticationError
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.frames.codec import Hello, pack_hello
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.peer_lanes import connection_name

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import MailboxFullError, PeerUnreachableError, SerializationError
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.frames.codec import BadFrameError
 from actorrt.transport.interfaces import Lane, Transport
 from actorrt.transport.memory.network import MemoryNetwork

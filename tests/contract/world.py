@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
 from actorrt.testing.shells.chance import Chance
 from actorrt.testing.shells.host import LoopClock
 from actorrt.testing.shells.journal import Journal

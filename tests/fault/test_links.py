@@ -15,9 +15,9 @@ from random import Random
 from typing import Any
 
 import actorrt as art
-from actorrt.clock import MonotonicClock
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.frames.codec import pack_hello
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.unix.transport import UnixTransport
@@ -32,7 +32,7 @@ WAIT_S = 60.0
 
 ECHO = """
 import asyncio, sys, time
-from actorrt.clock import MonotonicClock
+from actorrt.machine.clock import MonotonicClock
 from actorrt.ids import PeerId
 from actorrt.transport.zeromq.transport import ZmqTransport
 

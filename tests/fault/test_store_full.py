@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.memory.disk import SpillDisk
 from actorrt.store.server.local import LocalStore
-from actorrt.surroundings import Surroundings
 from tests.integration.store_serving import Serving, hear, serving
 
 IDS = IdSource()

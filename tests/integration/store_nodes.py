@@ -11,15 +11,15 @@ from typing import Any
 import zmq
 
 from actorrt.actors.wire.control import Control
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.threads import OsThreads
 from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.envelopes import NOTICE, REQUEST
 from actorrt.scopes import Scope
 from actorrt.store.server.server import StoreServer
-from actorrt.threads import OsThreads
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 from actorrt.transport.zeromq.link import ZERO_COPY_BYTES
 from tests.unit.protocol.fitting import check_fits

@@ -17,13 +17,13 @@ from typing import Any
 
 import uvloop
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, PeerId
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.memory.disk import SpillDisk
 from actorrt.store.server.server import StoreServer
-from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 
@@ -35,7 +35,7 @@ import sys
 import numpy as np
 from actorrt.ids import IdSource, ObjectId
 from actorrt.store.client.client import StoreClient
-from actorrt.surroundings import Surroundings
+from actorrt.machine.surroundings import Surroundings
 client = StoreClient.connect(sys.argv[1], IdSource().peer(), Surroundings.of_process())
 def say(what): print(what, flush=True)
 def hear(): return sys.stdin.readline().strip()

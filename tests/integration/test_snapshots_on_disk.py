@@ -9,7 +9,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.cells import snapshot_files
-from actorrt.disk import OsDisk
+from actorrt.machine.disk import OsDisk
 from tests.running import own_directory, runtime_directory
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import uvloop
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import (
     CallTimeoutError,
@@ -24,13 +23,14 @@ from actorrt.errors import (
     PeerUnreachableError,
     RuntimeStateError,
 )
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.pickling import dumps, loads
 from actorrt.store.wire.protocol import Op
-from actorrt.surroundings import Surroundings
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
 from tests.running import wait_until
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.inspect.inquiry import inquire
 from actorrt.node.objects.fanout import WIDTH
 from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
@@ -28,7 +29,6 @@ from actorrt.node.objects.transfers import PULLS_COUNT
 from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.client.client import StoreClient
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Landing, Transport
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport

@@ -15,10 +15,10 @@ import pytest
 import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor, find_nodes
 from actorrt.protocol.nodes import LookUp
 from actorrt.store.client.client import StoreClient
-from actorrt.surroundings import Surroundings
 from tests.running import Node, wait_until
 
 LARGE = 3 << 20

@@ -19,10 +19,10 @@ from actorrt.actors.policy.childspec import Strategy
 from actorrt.actors.policy.supervision import Supervision
 from actorrt.actors.supervisors.child import Child
 from actorrt.actors.supervisors.shell import Shell
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError, MailboxFullError
 from actorrt.ids import ID_BYTES, IdSource
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.hosts import ChildExited, ChildFailure, ChildrenRestarted, ChildStarted
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 

@@ -20,8 +20,20 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FOUNDATION = {
-    *("errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks", "texts", "interrupts"),
-    *("invariants", "background", "threads", "disk", "surroundings"),
+    *(
+        "errors",
+        "ids",
+        "machine",
+        "config",
+        "reasons",
+        "scopes",
+        "completion",
+        "defects",
+        "forks",
+        "texts",
+        "interrupts",
+    ),
+    *("invariants", "background"),
 }
 MAY_IMPORT = {
     "foundation": {"foundation"},
@@ -60,8 +72,15 @@ IMPURE = {
     *("subprocess", "sys", "tempfile", "threading", "time", "uuid", "uvloop", "zmq"),
 }
 IMPURE_FOUNDATION = {
-    *("actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.defects", "actorrt.forks", "actorrt.threads"),
-    *("actorrt.disk", "actorrt.surroundings"),
+    *(
+        "actorrt.machine.clock",
+        "actorrt.scopes",
+        "actorrt.completion",
+        "actorrt.defects",
+        "actorrt.forks",
+        "actorrt.machine.threads",
+    ),
+    *("actorrt.machine.disk", "actorrt.machine.surroundings"),
 }
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
 DAEMONS_STORE_PACKAGES = ("wire", "memory", "table", "server")

@@ -39,8 +39,10 @@ KINDS: Final = {
     **{f"os.path.{name}": FILES for name in ("exists", "isfile", "isdir", "getsize", "getmtime", "realpath")},
     **dict.fromkeys(("mmap", "ctypes", "multiprocessing.shared_memory"), MEMORY),
     **{f"gc.{name}": STATE for name in ("freeze", "unfreeze", "disable", "enable", "callbacks", "collect")},
-    **dict.fromkeys(("actorrt.clock.MonotonicClock", "actorrt.ids.IdSource", "actorrt.threads.OsThreads"), OWN),
-    **dict.fromkeys(("actorrt.disk.OsDisk", "actorrt.surroundings.Surroundings.of_process"), OWN),
+    **dict.fromkeys(
+        ("actorrt.machine.clock.MonotonicClock", "actorrt.ids.IdSource", "actorrt.machine.threads.OsThreads"), OWN
+    ),
+    **dict.fromkeys(("actorrt.machine.disk.OsDisk", "actorrt.machine.surroundings.Surroundings.of_process"), OWN),
 }
 """The kinds of names, by the longest beginning that is listed."""
 HARMLESS: Final = {
@@ -335,7 +337,7 @@ def test_shells_are_no_more_than_they_need_to_be() -> None:
         (STATE, "known = {}\ndef f(): known['x'] = 1"),
         (STATE, "count = 0\ndef f():\n    global count\n    count += 1"),
         (OWN, "from actorrt.ids import IdSource\nIdSource()"),
-        (OWN, "from actorrt.surroundings import Surroundings\nSurroundings.of_process()"),
+        (OWN, "from actorrt.machine.surroundings import Surroundings\nSurroundings.of_process()"),
     ],
 )
 def test_direct_use_is_found(kind: str, text: str) -> None:

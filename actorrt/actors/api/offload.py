@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from actorrt.actors.refs import current
 from actorrt.actors.wire.interface import MethodKind, kind_of
 from actorrt.completion import Completion
-from actorrt.threads import OsThreads
+from actorrt.machine.threads import OsThreads
 
 S = TypeVar("S")
 P = ParamSpec("P")

@@ -11,8 +11,8 @@ from actorrt import errors
 from actorrt.actors.authority.invariants import expect
 from actorrt.actors.authority.record import ActorRecord, RecordState, first_change
 from actorrt.actors.policy.options import IfExists
-from actorrt.clock import Clock
 from actorrt.completion import Completion
+from actorrt.machine.clock import Clock
 from actorrt.scopes import Scope
 
 

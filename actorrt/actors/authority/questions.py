@@ -11,9 +11,9 @@ from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.record import WILL_RUN_AGAIN, ActorRecord, RecordState
 from actorrt.actors.authority.tombstones import Tombstones
-from actorrt.clock import Clock
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ActorId
+from actorrt.machine.clock import Clock
 from actorrt.protocol.authorities import ActorCard, DownReport, Sighting
 
 

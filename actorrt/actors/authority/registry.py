@@ -33,9 +33,9 @@ from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
 from actorrt.actors.policy.self_restart import RestartDecision, SelfRestart
 from actorrt.actors.wire.control import Control
-from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
+from actorrt.machine.clock import Clock
 from actorrt.protocol.authorities import ActorCard, GroupPlaces
 from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitReason

@@ -18,10 +18,10 @@ from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.failures import as_executed
 from actorrt.actors.wire.origins import Origins
-from actorrt.clock import Clock
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId, short
 from actorrt.invariants import about
+from actorrt.machine.clock import Clock
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from actorrt.actors.refs.reply import Reply, release, release_tell
 from actorrt.actors.refs.route import Route
 from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.plain_values import is_plain
-from actorrt.clock import Clock
 from actorrt.completion import Completion
+from actorrt.machine.clock import Clock
 
 HANDED_OVER_COUNT: Final = 10_000
 """How much plain threads may hand over before the loop takes it."""

@@ -12,8 +12,8 @@ from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.plain_values import Constants, is_plain
 from actorrt.actors.wire.transits import Transit
-from actorrt.clock import Clock
 from actorrt.ids import IdSource
+from actorrt.machine.clock import Clock
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef

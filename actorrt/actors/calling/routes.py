@@ -30,11 +30,11 @@ from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.plain_values import Constants
 from actorrt.actors.wire.transits import Transits
-from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerId
 from actorrt.invariants import about
+from actorrt.machine.clock import Clock
 from actorrt.protocol.authorities import Resolve, Sighting
 from actorrt.protocol.envelopes import ASK, CANCEL, MORE, SETTLE, TELL, CancelEnvelope, MoreEnvelope, SettleEnvelope
 

@@ -17,8 +17,8 @@ from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.payload import Payloads
-from actorrt.clock import Clock
 from actorrt.completion import Completion
+from actorrt.machine.clock import Clock
 from actorrt.protocol.envelopes import STREAM_WINDOW_ITEMS
 from actorrt.store.client.ref import ObjectRef
 

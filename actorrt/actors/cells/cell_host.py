@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actorrt.actors.refs.message import Caller, Message
 from actorrt.actors.running.runners import Runners
 from actorrt.actors.wire.payload import Payloads
-from actorrt.clock import Clock
 from actorrt.errors import CallError
+from actorrt.machine.clock import Clock
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 

@@ -13,7 +13,7 @@ import zlib
 from typing import Any, Final
 from urllib.parse import quote
 
-from actorrt.disk import Disk, NewFile
+from actorrt.machine.disk import Disk, NewFile
 
 KEPT_COUNT: Final = 2
 SUFFIX: Final = ".snapshot"

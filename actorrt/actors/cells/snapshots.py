@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.policy.options import ActorOptions
     from actorrt.actors.wire.control import Control
-    from actorrt.disk import Disk
+    from actorrt.machine.disk import Disk
+    from actorrt.machine.threads import Threads
     from actorrt.store.client.client import StoreClient
     from actorrt.store.client.ref import ObjectRef
-    from actorrt.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -59,13 +59,13 @@ from actorrt.actors.wire.silences import Silences
 from actorrt.actors.wire.transits import Transits
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.protocol.authorities import CheckInvariants
 from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, SETTLE, TELL
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client.required import required
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer, Transport
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actorrt.background import in_background
-from actorrt.clock import Clock
+from actorrt.machine.clock import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actorrt.actors.refs.message import Caller, Message
     from actorrt.actors.refs.reply import Reply
     from actorrt.actors.wire.control import Control
-    from actorrt.clock import Clock
+    from actorrt.machine.clock import Clock
     from actorrt.protocol.authorities import Sighting
     from actorrt.scopes import Scope
 

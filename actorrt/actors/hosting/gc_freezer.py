@@ -11,7 +11,7 @@ import gc
 from collections.abc import Sized
 from typing import Any, Final
 
-from actorrt.clock import Clock
+from actorrt.machine.clock import Clock
 
 LARGE_COUNT: Final = 10_000
 """Fewer actors are left to the collector."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorrt.actors.hosting.population import Population
     from actorrt.actors.hosting.serving import Serving
     from actorrt.actors.running.runners import Runners
-    from actorrt.clock import Clock
+    from actorrt.machine.clock import Clock
 
 EARLY_CANCELS_COUNT: Final = 1024
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from actorrt.actors.hosting.gc_freezer import GcFreezer
-from actorrt.clock import Clock
 from actorrt.ids import ActorId
 from actorrt.invariants import about
+from actorrt.machine.clock import Clock
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actorrt.actors.wire.payload import Payloads
     from actorrt.actors.wire.peers import Peers
     from actorrt.ids import ActorId
-    from actorrt.surroundings import Surroundings
+    from actorrt.machine.surroundings import Surroundings
 
 
 class Sending(Protocol):

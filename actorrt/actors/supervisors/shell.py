@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actorrt.actors.policy.supervision import Supervision
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.supervisors.child_authority import ChildAuthority
-    from actorrt.clock import Clock
+    from actorrt.machine.clock import Clock
 
 Event: TypeAlias = Callable[[], "list[Instruction]"]
 """Reports an event to the supervision, and returns its instructions."""

@@ -22,6 +22,7 @@ from actorrt.actors.wire.control import Control
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
@@ -55,7 +56,6 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from typing import Final
 
 from actorrt import config, errors
 from actorrt.ids import JobId, PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.node_setting import NodeSetting
@@ -33,7 +34,6 @@ from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.server import StoreServer
-from actorrt.surroundings import Surroundings
 from actorrt.transport.unix.transport import UnixTransport
 
 logger = logging.getLogger(__name__)

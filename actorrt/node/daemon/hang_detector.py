@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from actorrt.background import in_background
-from actorrt.clock import Clock
 from actorrt.ids import PeerId
+from actorrt.machine.clock import Clock
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.processes.process_stat import stat_of

@@ -11,6 +11,7 @@ from weakref import WeakSet
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.origins import Origins
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
@@ -20,7 +21,6 @@ from actorrt.scopes import Scope
 from actorrt.store.client.client import StoreClient
 from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.local import LocalStore
-from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 

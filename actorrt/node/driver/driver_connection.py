@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from actorrt import errors
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.embedded_node import EmbeddedNode
 from actorrt.node.driver.finding import find_node
@@ -20,7 +21,6 @@ from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
-from actorrt.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint

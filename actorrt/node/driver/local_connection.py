@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.protocol.nodes import AttachDriver, JobSetting
-from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 
 

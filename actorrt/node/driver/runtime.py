@@ -17,6 +17,7 @@ from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.control import Answer
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import PeerAddress
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.driver import runtime_options
 from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
@@ -25,7 +26,6 @@ from actorrt.node.driver.printer import OutputPrinter
 from actorrt.node.processes.limits import check_endpoint
 from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
 from actorrt.protocol.processes import AskStatistics, Output
-from actorrt.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint

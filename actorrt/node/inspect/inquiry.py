@@ -12,12 +12,12 @@ from actorrt.actors.wire.control import Control
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.notices import saying
 from actorrt.protocol.nodes import Goodbye
 from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.unix.transport import UnixTransport
 

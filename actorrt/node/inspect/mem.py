@@ -7,10 +7,10 @@ from typing import Any
 
 from actorrt.config import MIB
 from actorrt.ids import short
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
 from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
-from actorrt.surroundings import Surroundings
 
 _MAX_COUNT = 100
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from actorrt.clock import Clock
 from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError
 from actorrt.ids import ObjectId, PeerId, short
+from actorrt.machine.clock import Clock
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.pulls import CHUNK_BYTES
 from actorrt.protocol.envelopes import CHUNK, GONE, ChunkEnvelope, GoneEnvelope

@@ -21,10 +21,11 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from actorrt.actors.wire.control import Control
-from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
+from actorrt.machine.clock import Clock
+from actorrt.machine.threads import Threads
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.chunks import Chunks, send
 from actorrt.node.objects.holdings import Holdings
@@ -36,7 +37,6 @@ from actorrt.protocol.objects import NameSource, ObjectRead, ObjectSource, PullO
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
-from actorrt.threads import Threads
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
 from actorrt.node.worker.serving import serve_until_told_to_leave
 from actorrt.protocol.processes import WorkerSetting
 from actorrt.store.client.client import StoreClient
-from actorrt.surroundings import Surroundings
 from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h

@@ -19,6 +19,7 @@ from weakref import ref as weak
 
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.events import Events
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
@@ -32,7 +33,6 @@ from actorrt.store.values.encoding import decode, decode_plain
 from actorrt.store.values.errors import encode as encode_error
 from actorrt.store.wire.channel import Channel
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
-from actorrt.surroundings import Surroundings
 
 _SENDERS_COUNT: Final = 10_000
 _BESIDE_COUNT: Final = 256

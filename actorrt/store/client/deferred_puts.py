@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from actorrt.config import MIB
-from actorrt.threads import Threads
+from actorrt.machine.threads import Threads
 
 if TYPE_CHECKING:
     from actorrt.store.values.encoding import Encoded

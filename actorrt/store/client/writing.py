@@ -14,6 +14,7 @@ from weakref import ref as weak
 from actorrt.config import KIB
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, ObjectId
+from actorrt.machine.threads import Threads
 from actorrt.store.client.buffer import AllocatedBuffer, AllocatedBuffers, Layout
 from actorrt.store.client.deferred_puts import DeferredPuts
 from actorrt.store.client.ref import ObjectRef
@@ -24,7 +25,6 @@ from actorrt.store.memory.arena import align
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.encoding import Encoded, encode, encode_pickled
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Op
-from actorrt.threads import Threads
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
 _IDS_COUNT: Final = 64

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actorrt.errors import ActorRtError, RuntimeStateError
 from actorrt.ids import ObjectId, short
+from actorrt.machine.threads import Threads
 from actorrt.store.connection.backlog import Backlog
 from actorrt.store.connection.conversation import Conversation
 from actorrt.store.connection.events_loop import EventsLoop
@@ -23,7 +24,6 @@ from actorrt.store.memory.views import pinned_view
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import Channel, OnEvent
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
-from actorrt.threads import Threads
 
 _RELEASED_BESIDE_COUNT: Final = 512
 """How many releases follow a read: the store handles them while the process works on the value that it has read."""

@@ -11,12 +11,12 @@ from typing import Any, Final
 from actorrt import forks
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
+from actorrt.machine.threads import Threads
 from actorrt.store.connection.undoing import undo
 from actorrt.store.memory.mappings import SegmentMaps
 from actorrt.store.memory.warming import Warmer
 from actorrt.store.wire.channel import Channel, StoreReply
 from actorrt.store.wire.protocol import Op
-from actorrt.threads import Threads
 
 WARMED_APART_BYTES: Final = 1 * MIB
 """From this length on, memory is warmed by a thread of its own."""

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallTimeoutError, ObjectStoreFullError
 from actorrt.ids import ObjectId
+from actorrt.machine.clock import Clock
+from actorrt.machine.threads import Threads
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.wire.protocol import Op, Wait
-from actorrt.threads import Threads
 
 SPILLING_S: Final = 30.0
 """How long the store may take to move other objects to disk, if the caller gives no timeout."""

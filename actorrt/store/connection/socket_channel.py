@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from actorrt.clock import Clock
 from actorrt.errors import ActorRtError, CallTimeoutError, ObjectLostError, PeerUnreachableError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import Clock
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack

@@ -10,8 +10,8 @@ from concurrent.futures import Executor
 from typing import Final
 
 from actorrt.config import MIB
+from actorrt.machine.threads import Threads
 from actorrt.store.memory.mappings import SegmentMaps
-from actorrt.threads import Threads
 
 _STEP_BYTES: Final = 4 * MIB
 

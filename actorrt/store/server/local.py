@@ -13,10 +13,10 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from actorrt.clock import Clock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import Clock
 from actorrt.store.memory.disk import SpillError, SpillFile, Spilling, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore

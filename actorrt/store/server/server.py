@@ -19,9 +19,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import Clock
 from actorrt.store.memory.disk import SpillError, SpillFile, Spilling, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.client_socket import ClientSocket

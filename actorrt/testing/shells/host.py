@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
-from actorrt.clock import Clock
 from actorrt.ids import JobId, PeerAddress, PeerId
+from actorrt.machine.clock import Clock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
-from actorrt.surroundings import Surroundings
 from actorrt.testing.shells.chance import Chance, SeededIds
 from actorrt.testing.shells.disk import SimulatedDisk
 from actorrt.testing.shells.journal import Journal

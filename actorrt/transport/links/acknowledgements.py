@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
-from actorrt.clock import Clock
+from actorrt.machine.clock import Clock
 from actorrt.transport.frames.codec import pack_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
 from actorrt.transport.links.peer_lanes import PeerLane

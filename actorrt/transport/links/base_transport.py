@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from actorrt.clock import Clock
 from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
 from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import PeerId, short
+from actorrt.machine.clock import Clock
 from actorrt.transport.frames.codec import Hello, pack_hello, pack_refusal
 from actorrt.transport.interfaces import Lane, Receiver, TransportStatistics
 from actorrt.transport.links import failures

@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from actorrt.background import in_background
-from actorrt.clock import Clock
 from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import Clock
 from actorrt.transport.interfaces import Receiver
 from actorrt.transport.links.peer_lanes import PeerLane
 from actorrt.transport.links.queued_link import QueuedLink

@@ -23,10 +23,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from actorrt.clock import Clock
 from actorrt.config import KIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
+from actorrt.machine.clock import Clock
 from actorrt.transport.frames.codec import (
     GIVEN_UP,
     MISDIRECTED,

@@ -8,9 +8,9 @@ import pytest
 
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.clock import ManualClock
 from actorrt.errors import NameNotFoundError, NameTakenError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.reasons import SHUTDOWN
 from tests.unit.records import order_of
 

@@ -11,9 +11,9 @@ from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.questions import Questions
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.tombstones import Tombstones
-from actorrt.clock import ManualClock
 from actorrt.errors import ActorDiedError, RuntimeStateError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.authorities import Sighting
 from actorrt.reasons import KILLED, SHUTDOWN
 from tests.unit.records import order_of

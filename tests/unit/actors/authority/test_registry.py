@@ -9,9 +9,9 @@ import pytest
 from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.authority.stops import STEP_COUNT
-from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource, PeerAddress, short
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.hosts import ChildExited, ChildStarted
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope

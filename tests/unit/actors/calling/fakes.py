@@ -22,9 +22,9 @@ from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.transits import Transits
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, IdSource, PeerAddress, PeerId
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.authorities import Sighting
 from actorrt.protocol.verb import Handler, Request
 from actorrt.transport.interfaces import Lane

@@ -13,8 +13,8 @@ from actorrt.actors.refs.message import Message
 from actorrt.actors.running.runners import Runners
 from actorrt.actors.wire.interface import of_class
 from actorrt.actors.wire.payload import Payloads
-from actorrt.clock import ManualClock
 from actorrt.ids import IdSource
+from actorrt.machine.clock import ManualClock
 from actorrt.scopes import Scope
 from tests.unit.records import crashed
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from actorrt.actors.cells import snapshot_files
-from actorrt.disk import OsDisk
+from actorrt.machine.disk import OsDisk
 
 DISK = OsDisk()
 

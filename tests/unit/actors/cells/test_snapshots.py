@@ -10,11 +10,11 @@ import pytest
 from actorrt.actors.cells.snapshots import NEVER, SnapshotKeeper, Snapshots, check_state_hooks
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.completion import Completion
-from actorrt.disk import OsDisk
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource
+from actorrt.machine.disk import OsDisk
+from actorrt.machine.threads import OsThreads
 from actorrt.protocol.authorities import SnapshotTaken
-from actorrt.threads import OsThreads
 
 IDS = IdSource()
 

@@ -11,13 +11,13 @@ import pytest
 from actorrt import errors
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.clock import ManualClock
 from actorrt.ids import JobId
+from actorrt.machine.clock import ManualClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.protocol.authorities import Sighting
 from actorrt.protocol.envelopes import ASK, CREDIT, ERROR, ITEM, NOT_HERE, REPLY
 from actorrt.protocol.processes import EndpointDown
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.actors.calling.fakes import ACTOR, HERE, KIND, NODE, THERE, FakeLink

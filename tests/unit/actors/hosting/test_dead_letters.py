@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from actorrt.actors.hosting.dead_letters import KEPT_COUNT, LOG_EVERY_S, DeadLetters
-from actorrt.clock import ManualClock
+from actorrt.machine.clock import ManualClock
 
 
 class Timers:

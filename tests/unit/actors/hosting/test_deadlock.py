@@ -9,10 +9,10 @@ import pytest
 
 from actorrt.actors.hosting import deadlock
 from actorrt.actors.hosting.deadlock import LOOK_EVERY_S, Deadlocks, Probes
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.authorities import Sighting
 from actorrt.protocol.hosts import BlockedCall, FindCycle
 from actorrt.scopes import Scope

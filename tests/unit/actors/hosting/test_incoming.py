@@ -8,8 +8,8 @@ import pytest
 
 from actorrt.actors.hosting.incoming import EARLY_CANCELS_COUNT, Incoming
 from actorrt.actors.hosting.population import Population
-from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, short
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.envelopes import ASK, TELL
 
 IDS = IdSource()

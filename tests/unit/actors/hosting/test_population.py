@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actorrt.actors.hosting.population import MAILBOXES_COUNT, Population
-from actorrt.clock import ManualClock
 from actorrt.ids import IdSource
 from actorrt.invariants import BrokenInvariantError
+from actorrt.machine.clock import ManualClock
 
 IDS = IdSource()
 

@@ -13,10 +13,10 @@ from actorrt.actors.policy.supervision import Supervision
 from actorrt.actors.supervisors.child import Child
 from actorrt.actors.supervisors.child_authority import ChildAuthority
 from actorrt.actors.supervisors.shell import Shell
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.protocol.authorities import ActorCard, AwaitEnd, DelayChild, ForgetChild, Share, StopChild
 from actorrt.protocol.hosts import ChildExited, ChildFailure, ChildrenRestarted, ChildStarted, ChildWithdrawn
 from actorrt.protocol.manner import Manner

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from actorrt.actors.wire.control import Control
-from actorrt.clock import ManualClock, MonotonicClock
 from actorrt.errors import ActorRtError
 from actorrt.ids import JobId, PeerAddress, PeerId
+from actorrt.machine.clock import ManualClock, MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol.hosts import Bury, HostActor, KillHosted, StopHosted
@@ -18,7 +19,6 @@ from actorrt.protocol.nodes import AttachDriver
 from actorrt.protocol.processes import EndpointDown, JobEnded, Leave
 from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport

@@ -13,6 +13,7 @@ from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.wire.control import Answer
 from actorrt.config import MIB
 from actorrt.ids import IdSource, JobId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol import authorities, hosts, nodes
@@ -20,7 +21,6 @@ from actorrt.protocol.authorities import Spawn
 from actorrt.protocol.envelopes import REQUEST
 from actorrt.protocol.nodes import AttachDriver, Detach
 from actorrt.protocol.verb import VERBS
-from actorrt.surroundings import Surroundings
 from actorrt.transport.interfaces import Lane
 from tests.unit.protocol.samples import ACTOR, JOB, ORDER, SAMPLES, SETTING
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.clock import ManualClock, MonotonicClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock, MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol.nodes import AttachDriver, JobSetting
-from actorrt.surroundings import Surroundings
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.records import order_of

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from actorrt.clock import ManualClock
 from actorrt.errors import ActorDiedError, PeerUnreachableError
+from actorrt.machine.clock import ManualClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver import driver_connection
 from actorrt.node.driver.driver_connection import DaemonConnection
@@ -22,7 +23,6 @@ from actorrt.protocol.nodes import AttachDriver
 from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind
 from actorrt.scopes import Scope
-from actorrt.surroundings import Surroundings
 from tests.unit.node.fakes import IDS, SETTING, FakeControl
 from tests.unit.node.objects.stores import node_at
 from tests.unit.records import crashed

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from actorrt.actors.refs import current
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, PeerUnreachableError, RuntimeStateError
+from actorrt.machine.clock import ManualClock
 from actorrt.node.driver import runtime as runtime_module
 from actorrt.node.driver.runtime import Runtime, finished
 from actorrt.protocol.nodes import Detach, Goodbye, JobSetting

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actorrt.clock import ManualClock
 from actorrt.errors import ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.node.objects import sources
 from actorrt.node.objects.chunks import Chunks
 from actorrt.node.objects.fanout import WIDTH

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerAddress
+from actorrt.machine.clock import ManualClock
+from actorrt.machine.threads import OsThreads
 from actorrt.node.objects import transfers
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.pulls import CHUNK_BYTES
@@ -18,7 +19,6 @@ from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import Holding, HoldObject, NameSource, ObjectRead, ObjectSource
 from actorrt.scopes import Scope
-from actorrt.threads import OsThreads
 from tests.unit.node.daemon.peers import until
 from tests.unit.node.fakes import IDS, Asked, FakeControl
 from tests.unit.node.objects.stores import FakeExchange, FakeTransport, node_at

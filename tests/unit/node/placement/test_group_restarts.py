@@ -6,8 +6,8 @@ import asyncio
 
 from actorrt.actors.authority.record import RecordState
 from actorrt.actors.authority.registry import Registry
-from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.machine.clock import ManualClock
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.protocol.hosts import ChildrenRestarted
 from actorrt.protocol.manner import Manner

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
-from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from actorrt.config import MIB
+from actorrt.machine.threads import OsThreads
 from actorrt.store.client.deferred_puts import DeferredPuts
 from actorrt.store.values.encoding import Encoded
-from actorrt.threads import OsThreads
 
 
 def encoded(length_bytes: int, fill: int = 0) -> Encoded:

@@ -12,11 +12,11 @@ import pytest
 from actorrt.config import KIB
 from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Op, Status
-from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)

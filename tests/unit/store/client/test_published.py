@@ -9,10 +9,10 @@ import pytest
 
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.published import Version
 from actorrt.store.wire.protocol import Op
-from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X = ObjectId(b"x" * 16)

@@ -13,11 +13,11 @@ import pytest
 from actorrt.config import KIB, MIB
 from actorrt.errors import ObjectStoreFullError, SerializationError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.values.encoding import encode
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import HELD, SEALED, Op, Status, Wait
-from actorrt.surroundings import Surroundings
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X = ObjectId(b"x" * 16)

@@ -10,11 +10,11 @@ import pytest
 from actorrt.config import KIB, MIB
 from actorrt.errors import ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId
+from actorrt.machine.threads import OsThreads
 from actorrt.store.connection.connection import NotReadyError, StoreConnection
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import HELD, SEALED, Op, Status, Wait
-from actorrt.threads import OsThreads
 from tests.unit.store.connection.fake_channel import FakeChannel
 
 X, Y, Z = (ObjectId(bytes([name]) * 16) for name in b"xyz")

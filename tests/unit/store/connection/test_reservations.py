@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from actorrt.clock import ManualClock
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import ObjectId
+from actorrt.machine.clock import ManualClock
+from actorrt.machine.threads import OsThreads
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.connection.reservations import SPILLING_S, LoopCannotWaitError, Reservation, Reservations
 from actorrt.store.wire.protocol import Op, Wait
-from actorrt.threads import OsThreads
 
 X = ObjectId(b"x" * 16)
 WANTED = Reservation(Op.CREATE, (X, 100, False, ""), (X,))

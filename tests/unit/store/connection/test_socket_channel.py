@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from actorrt.clock import ManualClock
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import ManualClock
 from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain

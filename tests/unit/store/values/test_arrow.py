@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import SerializationError
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
+from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.client import StoreClient
 from actorrt.store.server.local import LocalStore
-from actorrt.surroundings import Surroundings
 
 IDS = IdSource()
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from actorrt.clock import MonotonicClock
 from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import PeerId
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.frames.codec import (
     GIVEN_UP,
     MISDIRECTED,

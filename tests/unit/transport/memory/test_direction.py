@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource
+from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.contract.recorder import Recorder

@@ -11,10 +11,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actorrt.clock import Clock, MonotonicClock
-from actorrt.disk import Disk, OsDisk
 from actorrt.ids import IdSource
-from actorrt.threads import OsThreads, Threads
+from actorrt.machine.clock import Clock, MonotonicClock
+from actorrt.machine.disk import Disk, OsDisk
+from actorrt.machine.threads import OsThreads, Threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

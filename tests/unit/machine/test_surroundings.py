@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from actorrt.disk import Disk, OsDisk
-from actorrt.surroundings import Surroundings
+from actorrt.machine.disk import Disk, OsDisk
+from actorrt.machine.surroundings import Surroundings
+from actorrt.machine.threads import OsThreads
 from actorrt.testing.shells.disk import SimulatedDisk
-from actorrt.threads import OsThreads
 
 PRESENT: ContextVar[str] = ContextVar("present", default="")
 
