@@ -27,53 +27,78 @@ def runtime() -> Iterator[art.Runtime]:
     art.shutdown()
 
 
-class Killer(threading.Thread):
-    """Kills a random simulator several times a second; stops the run after enough kills.
+class Killer(rl.Callback):
+    """Kills a random simulator several times a second, and each incarnation only after a result of it was trained on.
+
+    So a restart follows each kill, however slow the machine is, and a kill never hits a process that is dead already.
+    Stops the run when every simulator was trained on again after its last kill.
 
     Attributes:
         count: kills so far.
     """
 
-    def __init__(self, runtime: art.Runtime, run: rl.Run, role: str) -> None:
-        super().__init__(name="killer")
-        self._runtime, self._run, self._role = runtime, run, role
-        self.is_over = threading.Event()
+    def __init__(self) -> None:
         self.count = 0
+        self._is_over = threading.Event()
+        self._changed = threading.Condition()
+        self._newest: dict[int, tuple[int, int]] = {}  # incarnation and process id, by simulator
+        self._killed: dict[int, int] = {}  # incarnation, by simulator
+        self._thread = threading.Thread(target=self._kill_all, name="killer")
 
-    def run(self) -> None:
+    def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+        with self._changed:
+            for simulator, incarnation, pid in progress.trained_on:
+                self._newest[simulator] = max(self._newest.get(simulator, (0, 0)), (incarnation, pid))
+            self._changed.notify()
+            if self.count == KILLS_COUNT and len(self._victims()) == SIMULATORS:
+                run.stop()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Kill nothing any more."""
+        with self._changed:
+            self._is_over.set()
+            self._changed.notify()
+        self._thread.join()
+
+    def _kill_all(self) -> None:
         choose = random.Random(7).choice
-        while self.count < KILLS_COUNT and not self.is_over.wait(1.0 / KILLS_PER_S):
-            progress = self._run.progress
-            if progress is not None and (self.count or progress.simulators_alive == SIMULATORS):  # all have started
-                self._kill(choose(self._pids()))
-        self._run.stop()
+        self._wait_until(lambda: len(self._newest) == SIMULATORS)
+        while self.count < KILLS_COUNT and not self._is_over.wait(1.0 / KILLS_PER_S):
+            self._wait_until(self._victims)
+            with self._changed:
+                if not self._is_over.is_set():
+                    self._kill(choose(self._victims()))
 
-    def _pids(self) -> list[int]:
-        actors = self._runtime.status().result(10)["actors"]
-        return [actor["pid"] for actor in actors if self._role in actor["label"]]
+    def _wait_until(self, is_so: Any) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over.is_set() or is_so())
 
-    def _kill(self, pid: int) -> None:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # it was killed before, and its successor is not there yet
-            return
+    def _victims(self) -> list[int]:
+        """Return the simulators that were trained on after they were killed last."""
+        return sorted(k for k, (incarnation, _) in self._newest.items() if incarnation > self._killed.get(k, 0))
+
+    def _kill(self, simulator: int) -> None:
+        self._killed[simulator], pid = self._newest[simulator]
+        os.kill(pid, signal.SIGKILL)
         self.count += 1
 
 
-@pytest.mark.parametrize(("kind", "role"), [(rl.PPO, "Simulator"), (rl.APPO, "Simulator"), (rl.ARS, "Explorer")])
+@pytest.mark.parametrize(("kind", "own"), [(rl.PPO, {}), (rl.APPO, {}), (rl.ARS, {"directions": SIMULATORS})])
 def test_eight_simulators_of_which_three_are_killed_each_second_train_on(
-    runtime: art.Runtime, kind: Any, role: str, tmp_path: Path
+    runtime: art.Runtime, kind: Any, own: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings: dict[str, Any] = {"evaluate_every": 1_000_000, "directory": tmp_path}
-    run = kind("CartPole-v1", simulators=SIMULATORS, **settings).start(steps=10_000_000)
-    killer = Killer(runtime, run, role)
+    killer = Killer()
+    settings: dict[str, Any] = {"simulators": SIMULATORS, "evaluate_every": 1_000_000, "directory": tmp_path, **own}
+    run = kind("CartPole-v1", **settings).start(steps=10_000_000, callbacks=[killer])
     killer.start()
     try:
         run.wait(120.0)
     finally:
-        killer.is_over.set()
-        killer.join()
+        killer.end()
     assert killer.count == KILLS_COUNT
     assert run.progress is not None
-    assert run.progress.simulators_restarted > 30
+    assert run.progress.simulators_restarted >= KILLS_COUNT
     assert checkpoint.load(str(tmp_path))["record"]["steps"] == run.steps

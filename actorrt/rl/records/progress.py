@@ -40,7 +40,8 @@ class Progress:
         policy_lag: mean lag of the batch, in versions.
         simulators: number of simulators.
         simulators_alive: number of simulators that are not being restarted.
-        simulators_restarted: restarts so far.
+        simulators_restarted: restarts so far. A restart counts when a result of the new incarnation, or of a later one,
+            has arrived.
         metrics: metrics of the update rule.
         trained_on: simulator, incarnation and process id of each fragment of the batch.
         update: number of the update, from 1.
