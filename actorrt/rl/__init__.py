@@ -12,6 +12,8 @@ from actorrt.rl.algorithms.es import ES, ESSettings
 from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
 from actorrt.rl.algorithms.ppo import PPO, PPOSettings
 from actorrt.rl.algorithms.source import source
+from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.making import MaskedByInfo
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import load_policy
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
@@ -23,7 +25,6 @@ from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import ParameterServer
 from actorrt.rl.roles.simulator import Simulator
-from actorrt.rl.rollouts.environment import MaskedByInfo, describe
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.rollouts.stream import Stream, stream
 from actorrt.rl.rollouts.trajectory import Batch, Fragment

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import actorrt as art
+from actorrt.rl.environments.description import describe
 from actorrt.rl.evolution import aggregation
 from actorrt.rl.evolution.aggregation import FAN_IN, weighted_sum
 from actorrt.rl.evolution.explorer import Explorer
 from actorrt.rl.evolution.explorer_pool import ExplorerPool, ShareResult
 from actorrt.rl.policies.factory import make_policy
-from actorrt.rl.rollouts.environment import describe
 from actorrt.rl.spaces.array_spaces import Array
 
 SEED, ITERATION = 3, 7

@@ -13,8 +13,8 @@ import pytest
 import actorrt as art
 from actorrt import rl
 from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.environments.seeds import EVALUATION_KEY
 from actorrt.rl.roles.learner import Learner
-from actorrt.rl.rollouts.environment import EVALUATION_KEY
 
 SPEC = rl.PolicySpec("CartPole-v1", *(lambda spec: (spec.observation, spec.action))(rl.describe("CartPole-v1")), (8, 8))
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from actorrt import rl
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.environments.making import make_environment
 from actorrt.rl.records.progress import Progress
-from actorrt.rl.rollouts.environment import make_environment
 from actorrt.rl.rollouts.evaluation import Evaluation
 
 EPISODES = 20

@@ -14,11 +14,11 @@ from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.appo import APPOSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
 from actorrt.rl.networks.network import limit_threads
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from tests.unit.rl.counting import (
     AnyIdentityEnv,

@@ -12,10 +12,10 @@ from gymnasium import spaces as gym
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
 from actorrt.rl.spaces.leaves import deviation_count, output_count, row_shape

@@ -60,8 +60,8 @@ PACKAGES = {
     "bench": ("measuring", "rows"),
     "testing": ("virtual", "shells", "world"),
     "rl": (
-        *("foundation", "spaces", "networks", "policies", "rollouts", "settings", "presets", "roles", "records"),
-        *("views", "runs", "evolution", "algorithms", "cli"),
+        *("foundation", "spaces", "networks", "policies", "environments", "rollouts"),
+        *("settings", "presets", "roles", "records", "views", "runs", "evolution", "algorithms", "cli"),
     ),
 }
 """The packages of a layer, the lowest first. A package imports itself and those before it."""

@@ -128,8 +128,8 @@ def _sampling(effort: Effort, environments: int, *, is_native: bool) -> Samples:
 
 async def _sample(effort: Effort, environments: int, is_native: bool) -> list[float]:
     from actorrt import rl
+    from actorrt.rl.environments.description import describe
     from actorrt.rl.policies.factory import make_policy
-    from actorrt.rl.rollouts.environment import describe
 
     env = "CartPole-v1"
     params = await rl.ParameterServer.spawn(make_policy(describe(env)).init(seed=0))

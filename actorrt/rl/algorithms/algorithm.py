@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Never, TypeVar
 
+from actorrt.rl.environments.description import Examined, describe, examine
+from actorrt.rl.environments.environment_checks import require_maker
+from actorrt.rl.environments.making import EnvMaker, name_of, with_kwargs
 from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.convolutions import suits_convolutions
@@ -25,8 +28,6 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
-from actorrt.rl.rollouts.environment import EnvMaker, Examined, describe, examine, name_of, with_kwargs
-from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.rollouts.evaluation import require_fit
 from actorrt.rl.runs import live
 from actorrt.rl.runs.callbacks import CallbackLike, Callbacks

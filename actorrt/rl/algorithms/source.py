@@ -21,16 +21,18 @@ from actorrt.rl.algorithms.es import ESUpdate, centred_ranks
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.algorithms.impala import IMPALAUpdate
 from actorrt.rl.algorithms.ppo import ClippedUpdate, PPOUpdate, divergence
+from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.making import make_environment
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.evolution.perturbation import direction
 from actorrt.rl.foundation.source_page import joined
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.roles.learner import UpdateRule
-from actorrt.rl.rollouts.environment import describe, episode_seed, make_environment
 from actorrt.rl.rollouts.evaluation import evaluate
 from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.transitions import Transitions, corrected_transitions, normalised, transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.spaces.array_spaces import Array

@@ -15,10 +15,10 @@ from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
 from actorrt.rl.cli.setting_options import add_setting_options, given_settings, pairs
+from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.foundation.extras import MissingPackageError, require
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
-from actorrt.rl.rollouts.environment import episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.runs import interrupts, picture
 from actorrt.rl.runs.logs import TensorBoardLog

@@ -17,6 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
+from actorrt.rl.environments.making import EnvMaker, make_environment, own_environment
+from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.evolution.aggregation import Term, sum_of_sums, sum_of_terms
 from actorrt.rl.evolution.explorer_pool import ShareResult
 from actorrt.rl.evolution.perturbation import direction
@@ -25,9 +29,6 @@ from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
-from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
-from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, make_environment, own_environment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.normaliser import Moments, Normaliser

@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.environments.env_failures import OnEnvError
+from actorrt.rl.environments.making import EnvMaker, own_environment
+from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import resolve
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
-from actorrt.rl.rollouts.env_failures import OnEnvError
-from actorrt.rl.rollouts.environment import EnvMaker, episode_seed, own_environment
 from actorrt.rl.rollouts.evaluation import Evaluation, Player
 
 SEED_KEY = 1_000_001  # spawn keys of its seeds begin with it; those of simulators begin with their index

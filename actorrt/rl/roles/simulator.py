@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from actorrt.rl.environments.env_failures import OnEnvError
 from actorrt.rl.foundation.checks import require_number
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
@@ -20,7 +21,6 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.inference import RemotePolicy
 from actorrt.rl.roles.parameters import resolve
-from actorrt.rl.rollouts.env_failures import OnEnvError
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.normaliser import Normaliser
@@ -80,7 +80,9 @@ class Simulator(EnvStepper):
 
     async def on_start(self) -> None:
         """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
-        from actorrt.rl.rollouts.environment import describe, episode_seed, make_environments
+        from actorrt.rl.environments.description import describe
+        from actorrt.rl.environments.seeds import episode_seed
+        from actorrt.rl.environments.several import make_environments
         from actorrt.rl.rollouts.sampler import Sampler
 
         self._params = await resolve(self._params)

@@ -1,1 +1,1 @@
-"""Rollouts: environments stepped, fragments, and the stream that hands them to a learner."""
+"""Rollouts: policies rolled out in environments, fragments, and the stream that hands these to a learner."""

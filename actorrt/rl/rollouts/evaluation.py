@@ -11,27 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.foundation.checks import require_whole
-from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.policies.protocols import Evaluable
-from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.env_failures import (
+from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.env_failures import (
     PROGRESS_STEPS,
     REPLAYS_LIMIT,
     EnvFailures,
     OnEnvError,
     close_quietly,
 )
-from actorrt.rl.rollouts.environment import (
-    EVALUATION_KEY,
-    WITHOUT_ID,
-    EnvMaker,
-    episode_seed,
-    make_environment,
-    name_of,
-    own_environment,
-    with_kwargs,
-)
+from actorrt.rl.environments.making import WITHOUT_ID, EnvMaker, make_environment, name_of, own_environment, with_kwargs
+from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
+from actorrt.rl.foundation.checks import require_whole
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.protocols import Evaluable
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.fit import difference

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from actorrt.rl.environments.stepping import Environments, Step
 from actorrt.rl.policies.protocols import Policy
-from actorrt.rl.rollouts.stepping import Environments, Step
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import first_bad_row

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from actorrt.rl.environments.making import name_of
 from actorrt.rl.networks.convolutions import layout_of
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.spaces.fit import in_words

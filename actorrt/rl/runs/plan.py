@@ -6,9 +6,9 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from actorrt.rl.environments.making import EnvMaker
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.weights import Weights
-from actorrt.rl.rollouts.environment import EnvMaker
 
 
 @dataclass(frozen=True, eq=False)

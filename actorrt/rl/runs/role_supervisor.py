@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.environments.making import EnvMaker, id_of
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
-from actorrt.rl.rollouts.environment import EnvMaker, id_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 

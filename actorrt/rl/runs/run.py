@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 import actorrt as art
+from actorrt.rl.environments.making import name_of
 from actorrt.rl.foundation.checks import require_whole
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.policies.factory import make_policy
@@ -25,7 +26,6 @@ from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
-from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs import endings, interrupts, picture
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.plan import Plan

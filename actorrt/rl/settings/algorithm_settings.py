@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, get_args
 
+from actorrt.rl.environments.env_failures import OnEnvError
+from actorrt.rl.environments.environment_checks import require_maker
+from actorrt.rl.environments.making import EnvMaker
 from actorrt.rl.foundation.checks import (
     is_whole,
     require_flag,
@@ -23,9 +26,6 @@ from actorrt.rl.networks.activations import Activation
 from actorrt.rl.networks.network import Backend
 from actorrt.rl.networks.optimiser import OptimiserKind
 from actorrt.rl.networks.policy_spec import NetworkKind
-from actorrt.rl.rollouts.env_failures import OnEnvError
-from actorrt.rl.rollouts.environment import EnvMaker
-from actorrt.rl.rollouts.environment_checks import require_maker
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.settings.foreign_names import hint
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule

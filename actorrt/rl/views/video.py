@@ -13,17 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.making import EnvMaker, id_of, make_environment, own_environment
+from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.policies.policy import FlatPolicy
-from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.environment import (
-    EVALUATION_KEY,
-    EnvMaker,
-    episode_seed,
-    id_of,
-    make_environment,
-    own_environment,
-)
 from actorrt.rl.spaces.array_spaces import Array
 
 MAX_FRAMES = 1_000

@@ -12,15 +12,15 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
+from actorrt.rl.environments.seeded_environments import SeededEnvironments  # noqa: E402
+from actorrt.rl.environments.vector_environments import VectorEnvironments  # noqa: E402
 from actorrt.rl.networks import activations, torch_modules  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network  # noqa: E402
 from actorrt.rl.networks.optimiser import make_optimiser, to_array  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
-from actorrt.rl.rollouts.environment import VectorEnvironments  # noqa: E402
 from actorrt.rl.rollouts.sampler import Sampler  # noqa: E402
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments  # noqa: E402
 from actorrt.rl.rollouts.transitions import Transitions, transitions  # noqa: E402
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete  # noqa: E402
 from actorrt.rl.spaces.leaves import column_count, leaves  # noqa: E402

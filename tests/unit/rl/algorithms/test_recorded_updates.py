@@ -18,13 +18,14 @@ from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.es import ESSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.evolution.perturbation import direction
 from actorrt.rl.networks.network import make_network
 from actorrt.rl.networks.optimiser import to_array
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import describe, episode_seed
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.transitions import transitions
 from actorrt.rl.spaces.normaliser import Normaliser
 from tests.records_of_floats import Record

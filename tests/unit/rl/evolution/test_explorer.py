@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
 from actorrt.rl.evolution.explorer import Episode, Explorer
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.weights import Weights
-from actorrt.rl.rollouts.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from tests.unit.rl.counting import CountingEnv
 from tests.unit.rl.fakes import FakeRef

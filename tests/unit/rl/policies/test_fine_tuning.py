@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from actorrt import rl
+from actorrt.rl.environments.description import describe
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
-from actorrt.rl.rollouts.environment import describe
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
 SPEC = dataclasses.replace(describe("CartPole-v1"), hidden=(8, 8), activation="relu", log_std=-1.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from tests.unit.rl.counting import CountingEnv, IdentityEnv
 

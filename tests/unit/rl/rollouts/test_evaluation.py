@@ -8,9 +8,11 @@ import gymnasium
 import numpy as np
 import pytest
 
+from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
+from actorrt.rl.environments.making import with_kwargs
+from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
-from actorrt.rl.rollouts.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed, with_kwargs
 from actorrt.rl.rollouts.evaluation import Player, evaluate
 from tests.unit.rl.counting import CountingEnv
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from actorrt.rl.environments.making import make_environment
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.seeds import episode_seed
+from actorrt.rl.environments.vector_environments import VectorEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import VectorEnvironments, episode_seed, make_environment
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.normaliser import Moments, Normaliser

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.normaliser import EPSILON, LIMIT, Moments, Normaliser, merged
 from tests.unit.rl.counting import CountingEnv

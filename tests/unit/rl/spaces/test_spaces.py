@@ -8,11 +8,13 @@ import pytest
 from gymnasium import spaces as gym
 from gymnasium.vector import SyncVectorEnv
 
+from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.making import MaskedByInfo
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.vector_environments import VectorEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
-from actorrt.rl.rollouts.environment import MaskedByInfo, VectorEnvironments, describe
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium, spaces_of
 from actorrt.rl.spaces.sampling import sample

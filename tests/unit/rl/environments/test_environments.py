@@ -13,22 +13,15 @@ import pytest
 from gymnasium import spaces as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from actorrt.rl.environments.description import describe, examine
+from actorrt.rl.environments.making import id_of, make_environment, name_of, own_environment, with_kwargs
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.several import make_environments
+from actorrt.rl.environments.vector_environments import VectorEnvironments
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.environment import (
-    VectorEnvironments,
-    describe,
-    examine,
-    id_of,
-    make_environment,
-    make_environments,
-    name_of,
-    own_environment,
-    with_kwargs,
-)
 from actorrt.rl.rollouts.returns import generalised_advantages, next_values
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.spaces.array_spaces import Box, Discrete
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
 from actorrt.rl.spaces.normaliser import Normaliser

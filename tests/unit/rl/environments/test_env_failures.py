@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.policies.numpy_policy import MlpPolicy
-from actorrt.rl.rollouts.env_failures import (
+from actorrt.rl.environments.env_failures import (
     FAILURES_LIMIT,
     FIRST_FAILURES_LIMIT,
     PROGRESS_STEPS,
     EnvFailures,
     OnEnvError,
 )
-from actorrt.rl.rollouts.environment import VectorEnvironments
+from actorrt.rl.environments.seeded_environments import SeededEnvironments
+from actorrt.rl.environments.vector_environments import VectorEnvironments
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.sampler import Sampler
-from actorrt.rl.rollouts.seeded_environments import SeededEnvironments
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import transitions
 from actorrt.rl.spaces.array_spaces import Box, Discrete

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.environments import environment_checks
 from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
 from actorrt.rl.spaces.leaves import output_count
 from actorrt.rl.spaces.spaces import MASK_KEY, flat_mask

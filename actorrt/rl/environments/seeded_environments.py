@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError
-from actorrt.rl.rollouts.stepping import SeedOf, Step
+from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError
+from actorrt.rl.environments.stepping import SeedOf, Step
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of

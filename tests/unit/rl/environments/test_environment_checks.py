@@ -7,9 +7,9 @@ import pytest
 from gymnasium.spaces import Discrete
 
 from actorrt import rl
+from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.making import make_environment
 from actorrt.rl.foundation.extras import MissingPackageError
-from actorrt.rl.rollouts import environment_checks
-from actorrt.rl.rollouts.environment import make_environment
 
 
 class Plain:
