@@ -1,4 +1,4 @@
-"""Pure: the seeds of episodes, which follow from the run's seed and numbers."""
+"""The seeds of episodes, which follow from the seed of the run and numbers that identify the episode."""
 
 from __future__ import annotations
 
