@@ -59,7 +59,7 @@ class Direction:
             self._held.append((callback, args))
             self._network.holding[self] = None
             return
-        self._last_due = max(self._last_due, self._loop.time() + self._network.latency_s())
+        self._last_due = max(self._last_due, self._loop.now() + self._network.latency_s())
         self._loop.call_in_at(self.target, self._last_due, callback, *args)
 
     def release(self) -> None:
@@ -203,7 +203,7 @@ class SimulatedNetwork:
 
     def noticed(self, direction: Direction, head: Buffer) -> None:
         """Called when a message has arrived."""
-        self.loop.record(_EVENT.pack(self.loop.time(), *direction.pair, zlib.crc32(head)))
+        self.loop.record(_EVENT.pack(self.loop.now(), *direction.pair, zlib.crc32(head)))
         self._journal.arrived(direction.source.name, direction.target.name, head)
 
     def bind(self, address: str, transport: SimulatedTransport, process: SimulatedProcess) -> None:

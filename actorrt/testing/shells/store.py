@@ -47,7 +47,7 @@ class SimulatedChannel(LocalChannel):
 
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         def receive(send: Send, fd: int | None) -> None:
-            self._last_due = max(self._last_due, self._loop.time() + self._latency_s())
+            self._last_due = max(self._last_due, self._loop.now() + self._latency_s())
             if fd is not None:
                 self._under_way.add(fd)
             self._loop.call_in_at(self._process, self._last_due, arrive, send.message, fd)

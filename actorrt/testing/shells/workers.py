@@ -94,7 +94,7 @@ class SimulatedWorkers:
     def _ended(self, worker: Worker, made: WorkerProcess) -> None:
         """Called at the end of a process: the daemon notices after a while."""
         loop = self._host.loop
-        loop.call_in_at(self._daemon, loop.time() + self._host.chance.between(0.0, MAX_REAP_S), self._reap, worker)
+        loop.call_in_at(self._daemon, loop.now() + self._host.chance.between(0.0, MAX_REAP_S), self._reap, worker)
 
     def _reap(self, worker: Worker) -> None:
         made = self._live.pop(worker)

@@ -107,7 +107,8 @@ def _refuse_unseeded(replace: Callable[[Any, str, Callable[..., Any]], None]) ->
 
 def _replace_time(replace: Callable[[Any, str, Callable[..., Any]], None], loop: VirtualLoop) -> None:
     def wall() -> float:
-        return WALL_START_S + loop.time() - START_S
+        now, clock = loop.now(), loop.present.clock
+        return WALL_START_S + now - START_S + (0.0 if clock is None else clock.wall_error_s(now))
 
     for name in ("monotonic", "perf_counter", "process_time", "thread_time"):
         replace(time, name, loop.time)

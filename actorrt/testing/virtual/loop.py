@@ -1,8 +1,9 @@
 """An asyncio event loop in virtual time, for several simulated processes in one thread.
 
-Time moves when something runs, by a little, and jumps to the next timer when nothing can run. Of the processes that
-have something to run, the seed chooses one, and how many of its callbacks run in turn. Inside a process the order is
-asyncio's: first scheduled, first run. The seed also says when cyclic garbage is collected.
+Time moves when something runs, by a little, and jumps to the next timer when nothing can run. `time` is what the clock
+of the present process's machine shows; `now` is the time of the whole run. Of the processes that have something to run,
+the seed chooses one, and how many of its callbacks run in turn. Inside a process the order is asyncio's: first
+scheduled, first run. The seed also says when cyclic garbage is collected.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import random
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from struct import Struct
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from actorrt.background import IS_BACKGROUND
+from actorrt.testing.virtual.clocks import MachineClock
 from actorrt.testing.virtual.processes import PROCESS, ExceptionHandler, SimulatedProcess
 from actorrt.testing.virtual.refusal import refused
 
@@ -33,6 +35,8 @@ a heartbeat finds a silent peer."""
 _COLLECTION_COUNT: Final = 20_000
 _CANCELLED_COUNT: Final = 1_000
 _TURN: Final = Struct("=dI")
+
+T = TypeVar("T")
 
 
 class VirtualTimer(asyncio.TimerHandle):
@@ -86,9 +90,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # Processes
 
-    def new_process(self, name: str) -> SimulatedProcess:
-        """Return a new process, which has nothing to run yet."""
-        process = SimulatedProcess(name, len(self.processes) + 1)
+    def new_process(self, name: str, host: int = 0, clock: MachineClock | None = None) -> SimulatedProcess:
+        """Return a new process, which has nothing to run yet. Its machine has this clock; None: the time of the run."""
+        process = SimulatedProcess(name, len(self.processes) + 1, host, clock)
         self.processes.append(process)
         return process
 
@@ -100,8 +104,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_in_at(
         self, process: SimulatedProcess, when: float, callback: Callable[..., object], *args: Any
     ) -> asyncio.TimerHandle:
-        """Call `callback` at a time in another process, unless that is dead then."""
-        return self.call_at(when, callback, *args, context=process.new_context(is_background=IS_BACKGROUND.get()))
+        """Call `callback` at a time of the run in another process, unless that is dead then."""
+        context = process.new_context(is_background=IS_BACKGROUND.get())
+        return self._push(when, VirtualTimer(when, callback, args, self, context), process)
+
+    def run_in(self, process: SimulatedProcess, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in another process now, while the present one waits; return its result."""
+        before, context = self.present, process.new_context(is_background=IS_BACKGROUND.get())
+        self._enter(process)
+        try:
+            return context.run(function, *args)
+        finally:
+            self._enter(before)
+
+    def _enter(self, process: SimulatedProcess) -> None:
+        if process is not self.present:
+            self.on_switch(self.present, process)
+            self.present = process
 
     def freeze(self, process: SimulatedProcess) -> None:
         """Let nothing of a process run until `thaw`; its timers and messages wait."""
@@ -112,7 +131,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Let a frozen process run again."""
         if process.is_frozen:
             process.is_frozen = False
-            process.thawed_at = self._now
+            process.thawed_at = self._now if process.clock is None else process.clock.read(self._now)
         if process.ready and not process.is_queued:
             process.is_queued = True
             self._runnable.append(process)
@@ -132,6 +151,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # What asyncio asks of a loop
 
     def time(self) -> float:
+        clock = self.present.clock
+        return self._now if clock is None else clock.read(self._now)
+
+    def now(self) -> float:
+        """Return the time of the run, in seconds; it begins at `START_S`."""
         return self._now
 
     def call_soon(  # type: ignore[override]
@@ -152,9 +176,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> VirtualTimer:
         if context is None:
             context = copy_context()
+        process = context.get(PROCESS, self.present)
         timer = VirtualTimer(when, callback, args, self, context)
-        timer.process = context.get(PROCESS, self.present)
-        timer.is_background = context.get(IS_BACKGROUND, False)
+        return self._push(when if process.clock is None else process.clock.run_time(when), timer, process)
+
+    def _push(self, when: float, timer: VirtualTimer, process: SimulatedProcess) -> VirtualTimer:
+        """Have a timer run at a time of the run."""
+        timer.process = process
+        timer.is_background = timer._context.get(IS_BACKGROUND, False)  # type: ignore[attr-defined]
         timer._scheduled = True  # type: ignore[attr-defined]
         self._foreground_count += not timer.is_background
         self._timers_count += 1
@@ -247,9 +276,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _turn(self, process: SimulatedProcess) -> None:
         """Run some callbacks of one process."""
-        if process is not self.present:
-            self.on_switch(self.present, process)
-            self.present = process
+        self._enter(process)
         ready = process.ready
         self._hash.update(_TURN.pack(self._now, process.number))
         count = min(len(ready), 1 + int(self._random() * MAX_TURN_COUNT))

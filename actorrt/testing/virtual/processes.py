@@ -20,6 +20,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from actorrt.background import IS_BACKGROUND
+from actorrt.testing.virtual.clocks import MachineClock
 
 MAX_AWAITS_COUNT: Final = 100
 """How many awaits in `finally` blocks of one dead task are ended, at most."""
@@ -33,6 +34,8 @@ class SimulatedProcess:
     Args:
         name: its name in stories.
         number: its number in the digest; also its process id.
+        host: the number of its machine.
+        clock: the clock of its machine; None: that shows the time of the run.
 
     Attributes:
         context: the context variables of its first callback.
@@ -43,12 +46,14 @@ class SimulatedProcess:
         endpoint: what serves its code that belongs to no actor; opaque here.
         on_crash: called when it has crashed, in the order in which they were added.
         doom: what happens to it after so many more of its callbacks; None: nothing.
-        thawed_at: when it was frozen last; infinity while it is.
+        thawed_at: when it was frozen last, by its clock; infinity while it is.
     """
 
-    def __init__(self, name: str, number: int) -> None:
+    def __init__(self, name: str, number: int, host: int = 0, clock: MachineClock | None = None) -> None:
         self.name = name
         self.number = number
+        self.host = host
+        self.clock = clock
         self.context = copy_context()
         self.context.run(PROCESS.set, self)
         self.context.run(IS_BACKGROUND.set, False)

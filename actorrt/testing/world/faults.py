@@ -149,7 +149,7 @@ class FaultInjector:
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         context = self._loop.outside.new_context(is_background=True)
         context.run(IS_BACKGROUND.set, True)
-        self._loop.call_at(self._loop.time() + delay_s, action, context=context)
+        self._loop.call_at(self._loop.now() + delay_s, action, context=context)
 
     def _drop(self, chance: Chance) -> None:
         connections = list(self._network.connections)

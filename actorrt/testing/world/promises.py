@@ -78,7 +78,7 @@ class Promises:
             CallTable.send, Execution._function = send, function  # type: ignore[method-assign]
 
     def _break(self, text: str) -> None:
-        line = f"at {self._loop.time() - START_S:.6f} s: {text}"
+        line = f"at {self._loop.now() - START_S:.6f} s: {text}"
         self.broken.append(line)
         self._note(f"BROKEN PROMISE: {text}")
 

@@ -62,7 +62,7 @@ class World:
             raise ValueError(f"hosts={hosts!r}: a World has one host, for now")
         self._seed = seed
         self._loop = loop = VirtualLoop(seed)
-        self._journal = Journal(loop.time, START_S)
+        self._journal = Journal(loop.now, START_S)
         self._defects: list[BaseException] = []
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
         self._host = Host(loop, network, seed, self._journal, self._defect)
@@ -163,7 +163,7 @@ class World:
         """Called when `main` has ended: nothing fails any more, and everything has to end soon."""
         if self._loop.present.is_alive:
             self._injector.stop()
-            self._loop.deadline = self._loop.time() + CLOSE_WITHIN_S
+            self._loop.deadline = self._loop.now() + CLOSE_WITHIN_S
 
     def _step(self) -> None:
         """Called after some callbacks of a process."""
@@ -239,7 +239,7 @@ class World:
 
     def now(self) -> float:
         """Return the virtual seconds since the start."""
-        return self._loop.time() - START_S
+        return self._loop.now() - START_S
 
     def steps_count(self) -> int:
         """Return how many callbacks have run."""
