@@ -34,7 +34,7 @@ from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
 from actorrt.rl.runs.continuation import fitted, require_resumable
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.logs import files_of_the_run
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan, Plan
 from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
 from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
@@ -327,8 +327,8 @@ class Algorithm:
         """Describe a run: effective settings, policy and roles. `print` the text, or let a notebook show it."""
         return explain(self._plan(self.settings.steps))
 
-    def _plan(self, steps: int, stop_return: float | None = None) -> Plan:
-        plan = Plan(
+    def _plan(self, steps: int, stop_return: float | None = None) -> AnyPlan:
+        plan: AnyPlan = Plan(
             name=f"{self._name}-{os.urandom(3).hex()}",
             environment=self.environment,
             policy=self.policy,

@@ -14,34 +14,8 @@ import numpy as np
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.evolution.loop import EvolutionLoop
 from actorrt.rl.presets.ars import PRESETS
-from actorrt.rl.settings.algorithm_settings import AlgorithmSettings
+from actorrt.rl.settings.evolution_settings import EvolutionSettings
 from actorrt.rl.spaces.array_spaces import Array
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvolutionSettings(AlgorithmSettings):
-    """Settings of the algorithms that learn from whole episodes.
-
-    Attributes:
-        directions: number of directions of an update, each explored with both signs.
-        deviation: standard deviation of the perturbation of each parameter.
-        learning_rate: of the step.
-        alive_bonus_offset: subtracted from the reward of each step, for updates only. If an environment rewards staying
-            alive, this keeps the policy from learning nothing else.
-    """
-
-    directions: int = 8
-    deviation: float = 0.05
-    learning_rate: float = 0.02
-    alive_bonus_offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least_1("directions")
-        self._require_positive("deviation", "learning_rate")
-        self._require_numbers("alive_bonus_offset")
-        if self.normalise_rewards:
-            raise ValueError("normalise_rewards: whole episodes are compared, so that rewards need no scale")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.ars import EvolutionSettings
 from actorrt.rl.evolution.loop import EvolutionLoop
 from actorrt.rl.presets.es import PRESETS
+from actorrt.rl.settings.evolution_settings import EvolutionSettings
 from actorrt.rl.spaces.array_spaces import Array
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8

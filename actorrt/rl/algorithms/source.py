@@ -16,7 +16,7 @@ from actorrt.rl.algorithms.a2c import A2CUpdate
 from actorrt.rl.algorithms.a3c_roles import Contribution, GradientServer, GradientSimulator
 from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.appo import APPOUpdate
-from actorrt.rl.algorithms.ars import ARSUpdate, EvolutionSettings
+from actorrt.rl.algorithms.ars import ARSUpdate
 from actorrt.rl.algorithms.es import ESUpdate, centred_ranks
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.algorithms.impala import IMPALAUpdate
@@ -35,6 +35,7 @@ from actorrt.rl.rollouts.returns import generalised_advantages, importance, next
 from actorrt.rl.rollouts.sampler import Sampler
 from actorrt.rl.rollouts.transitions import Transitions, corrected_transitions, normalised, transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.evolution_settings import EvolutionSettings
 from actorrt.rl.spaces.array_spaces import Array
 
 TITLE = """{name} on one page, as rl.source({key!r}) joined it from the sources of actorrt.

@@ -22,6 +22,7 @@ from actorrt.rl.evolution.explorer_pool import ExplorerPool
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act
+from actorrt.rl.settings.evolution_settings import EvolutionSettings
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
 
@@ -31,7 +32,7 @@ STARTS_AT_ONCE = 64  # several simulators can start at the same time
 RIDES_BYTES = 32_768  # smaller weights are sent in each message; larger ones are put into the store once
 
 
-class Evolution(RoleSupervisor):
+class Evolution(RoleSupervisor[EvolutionSettings]):
     """Supervises the roles of one run."""
 
     def _own_roles(self) -> Iterator[art.Child]:
@@ -39,7 +40,7 @@ class Evolution(RoleSupervisor):
         return iter(())
 
 
-class EvolutionLoop(RunLoop):
+class EvolutionLoop(RunLoop[EvolutionSettings]):
     """Explores directions, and moves the parameters along their weighted sum; see `RunLoop` for the arguments."""
 
     supervisor_class = Evolution

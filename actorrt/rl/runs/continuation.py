@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan, Plan, is_of_rollouts
+from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
 
 FIXED: Mapping[str, str] = {
     **dict.fromkeys(
@@ -19,7 +20,7 @@ FIXED: Mapping[str, str] = {
 """Settings that a resumed run keeps, and why."""
 
 
-def require_resumable(before: Any, now: Any) -> None:
+def require_resumable(before: AlgorithmSettings, now: AlgorithmSettings) -> None:
     """Make sure that a run can continue with other settings.
 
     Args:
@@ -37,7 +38,7 @@ def require_resumable(before: Any, now: Any) -> None:
             )
 
 
-def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def fitted(checkpoint: dict[str, Any], plan: AnyPlan) -> dict[str, Any]:
     """Return a checkpoint without the parts that do not fit a plan which differs from the one that made it.
 
     If nothing changed, all parts stay, and the run continues exactly. Simulators that step other environments, or
@@ -55,7 +56,7 @@ def fitted(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
     is_elsewhere = _place(origin) != _place(plan.origin())
     if is_elsewhere or _measure(before.settings) != _measure(plan.settings):
         kept["selection"]["best"] = None
-    if "simulators" not in checkpoint:  # an evolutionary algorithm's, whose simulators have no state
+    if not (is_of_rollouts(before) and is_of_rollouts(plan)):  # the simulators of ARS and ES have no state
         return kept
     if is_elsewhere or _sampling(before) != _sampling(plan):
         more = plan.simulators - len(checkpoint["lives"])
@@ -73,18 +74,18 @@ def _place(origin: dict[str, Any]) -> tuple[Any, ...]:
     return origin["env_id"], origin.get("env_kwargs", {})
 
 
-def _measure(settings: Any) -> tuple[Any, ...]:
+def _measure(settings: AlgorithmSettings) -> tuple[Any, ...]:
     """Return what says what a score means; the number of episodes does not."""
     limit = settings.evaluation_steps and settings.evaluation_steps // settings.evaluation_episodes
     return settings.evaluation_env, limit, settings.evaluation_deterministic
 
 
-def _sampling(plan: Plan) -> tuple[Any, ...]:
+def _sampling(plan: Plan[RolloutSettings]) -> tuple[Any, ...]:
     """Return what the states of simulators depend on."""
     return plan.environment_counts, plan.native
 
 
-def _batching(plan: Plan) -> tuple[Any, ...]:
+def _batching(plan: Plan[RolloutSettings]) -> tuple[Any, ...]:
     """Return what fragments that were collected ahead depend on."""
     settings = plan.settings
     return *_sampling(plan), plan.horizon, settings.batch_steps, settings.max_lag, settings.stream_order
@@ -96,7 +97,7 @@ def _padded(checkpoint: dict[str, Any]) -> list[Any]:
     return states + [None] * (len(checkpoint["lives"]) - len(states))
 
 
-def _next_evaluation_by(checkpoint: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def _next_evaluation_by(checkpoint: dict[str, Any], plan: AnyPlan) -> dict[str, Any]:
     """Return the state of the selection of policies; the next evaluation is due within the plan's period."""
     selection, steps = checkpoint["selection"], checkpoint["record"]["steps"]
     return {**selection, "next_at": min(selection["next_at"], steps + (plan.settings.evaluate_every or 0))}

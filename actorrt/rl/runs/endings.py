@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan
 
 
-def describe_pause(plan: Plan, directory: str, steps: int, saved_steps: int | None) -> str:
+def describe_pause(plan: AnyPlan, directory: str, steps: int, saved_steps: int | None) -> str:
     """Describe a run that has ended.
 
     Args:
@@ -21,7 +21,7 @@ def describe_pause(plan: Plan, directory: str, steps: int, saved_steps: int | No
     return pause if command is None else f"{pause}, and so does {command}"
 
 
-def describe_failure(plan: Plan, directory: str, steps: int, saved_steps: int | None) -> str:
+def describe_failure(plan: AnyPlan, directory: str, steps: int, saved_steps: int | None) -> str:
     """Describe what is left of a run that has failed; the arguments are those of `describe_pause`."""
     failed = f"the run failed after {steps:,} steps"
     if saved_steps is None:

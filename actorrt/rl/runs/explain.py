@@ -10,7 +10,7 @@ from actorrt.rl.environments.making import name_of
 from actorrt.rl.networks.convolutions import layout_of
 from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan, is_of_rollouts
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.spaces.fit import in_words
 from actorrt.rl.spaces.spaces import Composite, unmasked
@@ -23,7 +23,7 @@ class Explanation(str):
         return str(self)
 
 
-def explain(plan: Plan) -> Explanation:
+def explain(plan: AnyPlan) -> Explanation:
     """Describe the run that a plan leads to."""
     sections = {
         "run": _run(plan),
@@ -39,7 +39,7 @@ def explain(plan: Plan) -> Explanation:
     return Explanation("\n".join(lines))
 
 
-def _run(plan: Plan) -> Iterator[tuple[str, str]]:
+def _run(plan: AnyPlan) -> Iterator[tuple[str, str]]:
     yield "algorithm", plan.settings.algorithm
     kwargs = ", ".join(f"{name}={value!r}" for name, value in plan.policy.env_kwargs.items())
     yield "environment", name_of(plan.environment) + (f" with {kwargs}" if kwargs else "")
@@ -52,7 +52,7 @@ def _run(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "seed", str(plan.seed)
 
 
-def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
+def _policy(plan: AnyPlan) -> Iterator[tuple[str, str]]:
     spec = plan.policy
     yield "observation", in_words(spec.observation)
     yield "action", in_words(spec.action)
@@ -81,7 +81,7 @@ def describe_network(spec: PolicySpec) -> str:
     return f"{spec.network} with convolutions of {' and '.join(images)}{beside}"
 
 
-def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
+def _settings(plan: AnyPlan) -> Iterator[tuple[str, str]]:
     settings = plan.settings
     preset = settings.presets.get(name_of(plan.environment), {})
     for field in dataclasses.fields(settings):
@@ -97,16 +97,16 @@ def _shown(value: Any) -> str:
     return name_of(value) if callable(value) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
+def _roles(plan: AnyPlan) -> Iterator[tuple[str, str]]:
     settings, count = plan.settings, plan.simulators
     many = f"{count} simulator{'s' if count > 1 else ''}"
-    if isinstance(settings, RolloutSettings):
+    if is_of_rollouts(plan):
         counts = sorted(set(plan.environment_counts), reverse=True)
         fragments = " or ".join(f"{plan.horizon} x {each} = {plan.horizon * each}" for each in counts)
         each = " or ".join(map(str, counts))
         yield many, f"a process and a CPU each; {each} environments each, fragments of {fragments} steps"
-        batch = settings.batch_steps or plan.horizon * sum(plan.environment_counts)
-        yield "batches", f"at least {batch:,} steps, {_order(settings)}"
+        batch = plan.settings.batch_steps or plan.horizon * sum(plan.environment_counts)
+        yield "batches", f"at least {batch:,} steps, {_order(plan.settings)}"
     else:
         yield many, "a process and a CPU each; whole episodes, directions as work items"
     yield "parameter server", "a shared worker; sends each version to its readers"
@@ -117,12 +117,12 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
             _counted("learner", settings.learners),
             "a process of its own; " + ("takes turns with the simulators" if _is_in_turn(settings) else "a CPU"),
         )
-    if getattr(settings, "inference_actor", False):
+    if isinstance(settings, RolloutSettings) and settings.inference_actor:
         yield "inference", "a process of its own; acts for all simulators, in batches"
     yield "evaluator", _evaluator(plan)
 
 
-def _evaluator(plan: Plan) -> str:
+def _evaluator(plan: AnyPlan) -> str:
     settings = plan.settings
     if settings.evaluate_every is None:
         return "none: the newest policy counts as the best one"

@@ -9,7 +9,7 @@ import collections
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import actorrt as art
 from actorrt.rl.foundation.failures import cause_of
@@ -20,14 +20,14 @@ from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs.callbacks import Callbacks
 from actorrt.rl.runs.evaluations import Evaluations
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import Plan, S_co
 
 RATE_WINDOW_S = 3.0
 CHECKPOINT_PERIOD_S = 30.0
 PAUSE_WAIT_S = 5.0  # longest wait for evaluations when a run pauses, since the user waits for the pause
 
 
-class RunLoop:
+class RunLoop(Generic[S_co]):
     """Runs until the steps are used up or it is told to end.
 
     Args:
@@ -43,7 +43,7 @@ class RunLoop:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan[S_co],
         record: RunRecord,
         selection: Selection,
         directory: str,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from actorrt.rl.records.progress import Progress
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan
 from actorrt.rl.views import curve
 from actorrt.rl.views.progress_line import PARTS_BEFORE_TIME, SEPARATOR, parts, shares
 
@@ -16,7 +16,7 @@ class PicturedRun(Protocol):
     """The part of a run that its picture shows."""
 
     @property
-    def plan(self) -> Plan: ...
+    def plan(self) -> AnyPlan: ...
 
     @property
     def progress(self) -> Progress | None: ...

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
 
 from actorrt.rl.environments.making import EnvMaker
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.weights import Weights
+from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
+
+S_co = TypeVar("S_co", bound=AlgorithmSettings, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Generic[S_co]):
     """The plan of a run, which determines everything that the run does.
 
     Attributes:
@@ -34,7 +37,7 @@ class Plan:
     environment: EnvMaker
     policy: PolicySpec
     weights: Weights
-    settings: Any
+    settings: S_co
     simulators: int
     steps: int
     seed: int
@@ -46,24 +49,23 @@ class Plan:
     @property
     def evaluation_environment(self) -> EnvMaker:
         """Gymnasium id of the environment of evaluations, or a function that makes it."""
-        other: EnvMaker | None = self.settings.evaluation_env
+        other = self.settings.evaluation_env
         return self.environment if other is None else other
 
     @property
-    def environment_counts(self) -> tuple[int, ...]:
+    def environment_counts(self: Plan[RolloutSettings]) -> tuple[int, ...]:
         """Number of environments of each simulator: as equal as can be, and at least 1."""
         each, more = divmod(self.settings.environments, self.simulators)
         return tuple(max(1, each + (index < more)) for index in range(self.simulators))
 
     @property
-    def horizon(self) -> int:
+    def horizon(self: Plan[RolloutSettings]) -> int:
         """Steps of each environment in a fragment; fewer if there are more simulators than environments.
 
         Every simulator has at least one environment, so a shorter horizon keeps batches at their configured size.
         """
         horizon, environments = self.settings.horizon, self.settings.environments
-        shared: int = -(-horizon * min(environments, self.simulators) // self.simulators)
-        return shared
+        return -(-horizon * min(environments, self.simulators) // self.simulators)
 
     def origin(self) -> dict[str, Any]:
         """Return the plain data from which `Algorithm.resume` makes the algorithm."""
@@ -94,3 +96,11 @@ class Plan:
         stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:g}"
         resumed = f"rl.{self.settings.algorithm}.resume({directory!r}{env}{functions})"
         return f"{resumed}.start(steps={max(self.steps, saved_steps):_}{stop_return})"
+
+
+AnyPlan: TypeAlias = Plan[AlgorithmSettings]
+
+
+def is_of_rollouts(plan: AnyPlan) -> TypeGuard[Plan[RolloutSettings]]:
+    """Whether a run learns from rollouts, so that its plan has batches, fragments and learners."""
+    return isinstance(plan.settings, RolloutSettings)

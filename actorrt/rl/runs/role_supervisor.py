@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic
 
 import actorrt as art
 from actorrt.rl.environments.making import EnvMaker, id_of
@@ -12,7 +12,7 @@ from actorrt.rl.networks.network import backend_of
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan, Plan, S_co
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 
 GYMNASIUM_OWN = "gymnasium.envs."
@@ -43,18 +43,19 @@ def imported_to_act(spec: PolicySpec) -> tuple[str, ...]:
     return () if spec.network == "mlp" else WITH_TORCH
 
 
-def imported_to_learn(plan: Plan) -> tuple[str, ...]:
+def imported_to_learn(plan: AnyPlan) -> tuple[str, ...]:
     """Return the modules with which the learner is forked: those of torch, if it learns in torch."""
-    is_learner = isinstance(plan.settings, RolloutSettings)
-    return WITH_TORCH if is_learner and backend_of(plan.policy, plan.settings.backend) == "torch" else ()
+    if not isinstance(plan.settings, RolloutSettings):  # the loop itself learns
+        return ()
+    return WITH_TORCH if backend_of(plan.policy, plan.settings.backend) == "torch" else ()
 
 
-def imported_apart(plan: Plan) -> tuple[str, ...]:
+def imported_apart(plan: AnyPlan) -> tuple[str, ...]:
     """Return the modules with which only some roles of a run are forked."""
     return imported_to_act(plan.policy) or imported_to_learn(plan)
 
 
-class RoleSupervisor(art.Supervisor):
+class RoleSupervisor(art.Supervisor, Generic[S_co]):
     """Supervises the roles of one run, and restarts those that die.
 
     It never gives up. The loop of the run does, since only the loop knows whether a role had a result between two
@@ -67,7 +68,7 @@ class RoleSupervisor(art.Supervisor):
     strategy = "one_for_one"
     max_restarts = None
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan[S_co]) -> None:
         self._plan = plan
         self._server = f"{plan.name}/parameters"
 

@@ -28,7 +28,7 @@ from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs import endings, interrupts, picture
 from actorrt.rl.runs.explain import Explanation, explain
-from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.plan import AnyPlan
 from actorrt.rl.runs.role_supervisor import imported_apart, imported_by_roles
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.normaliser import Normaliser
@@ -82,7 +82,7 @@ class Run:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: AnyPlan,
         directory: str,
         loop_class: Callable[..., Any],
         make_callbacks: Callable[[Run], Events],

@@ -25,6 +25,7 @@ from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act, imported_to_learn
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts new episodes when the run is resumed
@@ -46,7 +47,7 @@ class Learners(art.Supervisor):
     strategy = "one_for_all"
     max_restarts = None
 
-    def __init__(self, plan: Plan, server: str) -> None:
+    def __init__(self, plan: Plan[RolloutSettings], server: str) -> None:
         self._plan, self._server = plan, server
 
     def children(self) -> Iterator[art.Child]:
@@ -62,7 +63,7 @@ class Learners(art.Supervisor):
             )
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         for rank in range(plan.settings.learners):
-            place = {"rank": rank, "count": plan.settings.learners, "threads": self._thread_count()}
+            place: dict[str, Any] = {"rank": rank, "count": plan.settings.learners, "threads": self._thread_count()}
             options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, "crash_on": GroupLostError}
             options |= self._reservation() | {"preload": imported_to_learn(plan)}
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
@@ -77,8 +78,7 @@ class Learners(art.Supervisor):
         is_alone = plan.settings.max_lag == 0
         if not is_alone or plan.policy.network == "mlp" or not has_large_image(plan.policy.observation):
             return 1
-        learners: int = plan.settings.learners
-        return max(1, min(THREADS_LIMIT, len(os.sched_getaffinity(0)) // learners))
+        return max(1, min(THREADS_LIMIT, len(os.sched_getaffinity(0)) // plan.settings.learners))
 
     def _reservation(self) -> dict[str, Any]:
         """Return the learner's options: a process of its own, and a CPU if it works at the same time as the simulators.
@@ -89,7 +89,7 @@ class Learners(art.Supervisor):
         return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
 
 
-class Training(RoleSupervisor):
+class Training(RoleSupervisor[RolloutSettings]):
     """Supervises the roles of one run."""
 
     simulator_class: ClassVar[type[Simulator]] = Simulator
@@ -148,7 +148,7 @@ class Training(RoleSupervisor):
         return lives - 1
 
 
-class TrainingLoop(RunLoop):
+class TrainingLoop(RunLoop[RolloutSettings]):
     """Feeds the learner; see `RunLoop` for its arguments."""
 
     supervisor_class = Training
@@ -205,10 +205,16 @@ class TrainingLoop(RunLoop):
 
     def _batches(self) -> Stream:
         settings = self._plan.settings
-        size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
-        kept: dict[str, Any] = {"max_lag": settings.max_lag, "order": settings.stream_order}
-        # Simulators replace environments that fail, so an error that gets here is final.
-        return stream(self._simulators, **size, **kept, raises_limit=1, stretches=True)
+        is_sized = settings.batch_steps is not None
+        return stream(
+            self._simulators,
+            steps=settings.batch_steps,
+            fragments=None if is_sized else self._plan.simulators,
+            max_lag=settings.max_lag,
+            order=settings.stream_order,
+            raises_limit=1,  # simulators replace environments that fail, so an error that gets here is final
+            stretches=True,
+        )
 
     async def _next(self, batches: Stream) -> Batch:
         """Wait for a batch, and count the time."""

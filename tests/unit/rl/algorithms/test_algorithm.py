@@ -19,6 +19,7 @@ from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs import live
 from actorrt.rl.runs.logs import CurveFile
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from tests.unit.rl.counting import CountingEnv
 
 
@@ -58,6 +59,9 @@ def save(directory, algorithm, steps=64):
         "selection": Selection(10, None).state(),
         "weights": plan.weights._replace(version=5).to_data(),
     }
+    if isinstance(algorithm.settings, RolloutSettings):
+        idle = {"simulators": [None] * algorithm.simulators, "lives": [1] * algorithm.simulators}
+        tree |= {**idle, "ahead": [], "turn": 0}
     checkpoint.save(str(directory), tree)
 
 
