@@ -13,6 +13,7 @@ from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
 from actorrt.rl.algorithms.ppo import PPO, PPOSettings
 from actorrt.rl.algorithms.source import source
 from actorrt.rl.environments.description import describe
+from actorrt.rl.environments.env_failures import UnplayableError
 from actorrt.rl.environments.making import MaskedByInfo
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import load_policy
@@ -74,6 +75,7 @@ __all__ = [
     "Simulator",
     "Stream",
     "TensorBoardLog",
+    "UnplayableError",
     "Video",
     "WandbLog",
     "Weights",

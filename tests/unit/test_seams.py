@@ -163,6 +163,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "rl.algorithms.algorithm": ({TIME, CHANCE, PROCESS}, f"names a run, and draws its seed if none is given; {_RUN}"),
     "rl.cli.chaos": ({PROCESS}, "the command line"),
     "rl.cli.train": ({FILES, THREADS}, "the command line"),
+    "rl.environments.closing": ({STATE}, f"environments whose error of closing was logged already; {_RUN}"),
     "rl.evolution.explorer": ({TIME, PROCESS}, _TIMED),
     "rl.evolution.explorer_pool": ({TIME}, _TIMED),
     "rl.evolution.loop": ({TIME}, _TIMED),

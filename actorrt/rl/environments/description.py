@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.making import EnvMaker, Registered, id_of, make_environment
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.gymnasium_spaces import spaces_of
@@ -37,7 +38,7 @@ def examine(env: EnvMaker) -> Examined:
         count = environment.num_envs if environment_checks.is_vector(environment) else None
         return Examined(*spaces_of(environment), count)
     finally:
-        environment.close()
+        close(environment)
 
 
 def describe(

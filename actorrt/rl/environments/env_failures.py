@@ -10,9 +10,10 @@ after 15 steps, and after 25 steps if it has worked before.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
+
+from actorrt.rl.environments.closing import close
 
 OnEnvError = Literal["truncate", "fail"]
 """What a failure of an environment ends: `"truncate"` its episode, `"fail"` the run."""
@@ -20,14 +21,45 @@ OnEnvError = Literal["truncate", "fail"]
 FAILURES_LIMIT = 5  # so many failures of one environment in a row mean that it is broken
 FIRST_FAILURES_LIMIT = 3  # likewise for an environment that has never made progress
 PROGRESS_STEPS = 10
-REPLAYS_LIMIT = 20  # an episode that has to be played from its start again is broken if it fails so often
+REPLAYS_LIMIT = 20  # an episode is unplayable if it broke so often in a row and got no further
 SHOWN_CHARACTERS = 500  # of an error's text; it travels with every fragment
 
 
-def close_quietly(environment: Any) -> None:
-    """Close an environment, which may have failed already and be unable to close."""
-    with contextlib.suppress(Exception):
-        environment.close()
+class UnplayableError(Exception):
+    """An episode broke in every replay, so no whole episode is known. The environment may work for shorter ones."""
+
+
+class Replays:
+    """Counts the replays of one episode that has to be whole; it is replayed from its start whenever it breaks.
+
+    Replays are in a row if none of them got `PROGRESS_STEPS` further than all before. An environment that can't be
+    repeated breaks in another step each time, and one that can breaks in the same.
+    """
+
+    def __init__(self) -> None:
+        self._furthest = 0
+        self._in_a_row = 0
+
+    def broke(self, length: int, error: Exception, where: str) -> None:
+        """Count an attempt that broke.
+
+        Args:
+            length: steps of the attempt.
+            error: what the environment raised, or what is wrong with the values that it returned.
+            where: names the environment, the step and the episode.
+
+        Raises:
+            UnplayableError: the episode broke too often without getting further; its cause is `error`.
+        """
+        if length >= self._furthest + PROGRESS_STEPS:
+            self._furthest, self._in_a_row = length, 0
+        self._in_a_row += 1
+        if self._in_a_row >= REPLAYS_LIMIT:
+            raise UnplayableError(
+                f"an episode was played {self._in_a_row} times and broke each time, after at most {self._furthest} "
+                f"steps; at last in {where}: {type(error).__name__}: {error!s:.{SHOWN_CHARACTERS}}. Shorter episodes "
+                "may break less often"
+            ) from error
 
 
 class EnvFailures:
@@ -64,7 +96,7 @@ class EnvFailures:
         if has_progressed:
             self._in_a_row[k], self._limits[k] = 0, FAILURES_LIMIT
         self._count(k, error, where)
-        close_quietly(environment)
+        close(environment)
         return self.made(k, where)
 
     def made(self, k: int, where: str) -> Any:
@@ -97,7 +129,7 @@ class EnvFailures:
                 made.append(self.made(k, f"environment {k}, which could not be made"))
         except BaseException:
             for environment in made:
-                close_quietly(environment)
+                close(environment)
             raise
         return made
 

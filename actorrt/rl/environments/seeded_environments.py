@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError
 from actorrt.rl.environments.stepping import SeedOf, Step
 from actorrt.rl.spaces.array_spaces import Array
@@ -243,6 +244,6 @@ class SeededEnvironments:
         return bool((encoded[0] == state["obs"][k]).all())
 
     def close(self) -> None:
-        """Close every environment. Idempotent, as Gymnasium's `close` is."""
+        """Close every environment; one that can't be closed is dropped. Idempotent, as Gymnasium's `close` is."""
         for environment in self._environments:
-            environment.close()
+            close(environment)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.env_failures import OnEnvError
 from actorrt.rl.environments.making import EnvMaker, Registered, id_of, make_environment, name_of
 from actorrt.rl.environments.seeded_environments import SeededEnvironments
@@ -17,10 +18,10 @@ def _vector_by(maker: Callable[[], Any], count: int) -> Any:
     """Return the vector of `count` environments that a function makes."""
     made = environment_checks.one_or_several_made_by(maker)
     if not environment_checks.is_vector(made):
-        made.close()
+        close(made)
         raise ValueError(f"{name_of(maker)} has no vector environment of its own; leave out native=True")
     if made.num_envs != count:
-        made.close()
+        close(made)
         raise ValueError(f"{name_of(maker)} makes {made.num_envs} environments, and {count} are stepped together here")
     return made
 
@@ -48,9 +49,10 @@ def make_environments(
         return VectorEnvironments(lambda: _vector_by(env, count), seed_of(0, 0), on_error)
     import gymnasium
 
-    make_environment(env).close()  # for an unknown id, raises the error of `make_environment`
+    one = make_environment(env)  # for an unknown id, raises the error of `make_environment`
+    close(one)
     env_id, kwargs = id_of(env), env.kwargs if isinstance(env, Registered) else {}
-    if not env_id or gymnasium.spec(env_id).vector_entry_point is None:
+    if one.spec is None or one.spec.vector_entry_point is None:
         raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
 
     def make() -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError
 from actorrt.rl.environments.stepping import Step
 from actorrt.rl.spaces.array_spaces import Array
@@ -148,8 +149,8 @@ class VectorEnvironments:
         return self.reset(), np.zeros(self.count, np.bool_)
 
     def close(self) -> None:
-        """Close the vector environment. Idempotent."""
-        self._vector.close()
+        """Close the vector environment; one that can't be closed is dropped. Idempotent."""
+        close(self._vector)
 
 
 def _row(batch: Any, k: int) -> Any:

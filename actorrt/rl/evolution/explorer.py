@@ -8,7 +8,6 @@ the chance from their difference; any explorer may play either of them.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import os
 import time
@@ -18,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actorrt.rl.environments import environment_checks
-from actorrt.rl.environments.env_failures import PROGRESS_STEPS, REPLAYS_LIMIT, EnvFailures, OnEnvError
+from actorrt.rl.environments.closing import close
+from actorrt.rl.environments.env_failures import PROGRESS_STEPS, EnvFailures, OnEnvError, Replays
 from actorrt.rl.environments.making import EnvMaker, make_environment, own_environment
 from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.evolution.aggregation import Term, sum_of_sums, sum_of_terms
@@ -129,13 +129,13 @@ class Explorer(EnvStepper):
 
     async def _play_to_the_end(self, seed: int) -> Episode:
         """Play one episode; play it from its start again, in a new environment, if the environment fails."""
-        for attempt in itertools.count(1):
+        replays = Replays()
+        while True:
             try:
                 episode = await self._play(seed)
                 break
             except Exception as error:  # of the user's environment
-                if attempt == REPLAYS_LIMIT:
-                    raise
+                replays.broke(self._step_count, error, self._location(seed))
                 self._replace(error, seed)
         self._has_ended_one = True
         return episode._replace(failures=self._failures.take())
@@ -185,4 +185,4 @@ class Explorer(EnvStepper):
     async def on_stop(self, reason: Any) -> None:
         """Close the environment."""
         if self._environment is not None:
-            self._environment.close()
+            close(self._environment)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.env_failures import (
     PROGRESS_STEPS,
-    REPLAYS_LIMIT,
     EnvFailures,
     OnEnvError,
-    close_quietly,
+    Replays,
 )
 from actorrt.rl.environments.making import WITHOUT_ID, EnvMaker, make_environment, name_of, own_environment, with_kwargs
 from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
@@ -100,7 +100,8 @@ def evaluate(
         ValueError: there is no such environment; or the policy has no id of one; or the policy is for other
             observations or actions; or `episodes` is less than 1, or larger than `steps`.
         NotImplementedError: sampled actions are wanted of a linear policy, which has none.
-        Exception: an environment's own error, if it failed several times in a row, or the same episode 20 times.
+        Exception: an environment's own error, if it failed several times in a row.
+        UnplayableError: an episode broke in 20 replays in a row, none of which got further. Fewer `steps` shorten it.
     """
     made = own_environment(policy.spec, env_kwargs) if env is None else with_kwargs(env, env_kwargs)
     options: dict[str, Any] = {"deterministic": deterministic, "on_env_error": on_env_error}
@@ -152,7 +153,8 @@ class _Episodes:
         count = len(seeds)
         self._space, self._action = spaces_of(environments[0])
         self._obs: list[Any] = [None] * count
-        self._length, self._failed_count = [0] * count, [0] * count
+        self._length = [0] * count
+        self._replays = [Replays() for _ in range(count)]
         self.total = np.zeros(count)
         self.running = list(range(count))
         self.unfinished = 0
@@ -181,11 +183,10 @@ class _Episodes:
         """Count a failure of an environment, and put a new one in its place.
 
         Raises:
-            Exception: `error`, if the environment is broken, or the episode has failed too often.
+            Exception: `error`, if the environment is broken.
+            UnplayableError: the episode breaks in every replay.
         """
-        self._failed_count[k] += 1
-        if self._failed_count[k] >= REPLAYS_LIMIT:
-            raise error
+        self._replays[k].broke(self._length[k], error, self.at)
         has_progressed = self._length[k] >= PROGRESS_STEPS
         self._environments[k] = self._failures.replaced(
             k, self._environments[k], error, self.at, has_progressed=has_progressed
@@ -342,4 +343,4 @@ class Player:
     def close(self) -> None:
         """Close the environments; those that can't close are dropped. Idempotent."""
         while self._environments:
-            close_quietly(self._environments.pop())
+            close(self._environments.pop())

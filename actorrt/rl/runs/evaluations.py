@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.environments.env_failures import UnplayableError
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_from_user_code
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records.run_record import RunRecord
@@ -50,6 +51,7 @@ class Evaluations:
         self._under_way: tuple[int, Any, Weights | None] | None = None
         self._failed_count = self._death_count = 0
         self._has_cut_off = False  # whether it was told that episodes are cut off
+        self._has_skipped = False  # whether it was told that an episode could not be played
         self._give_up_at: float | None = None  # when `finish` waits no longer
         self._wait: asyncio.Timeout | None = None  # of `finish`, while it waits
 
@@ -58,11 +60,14 @@ class Evaluations:
 
         Raises:
             ActorDiedError: the evaluator died too often in a row.
-            Exception: an environment's own error, after several in a row.
+            Exception: an environment's own error, after several in a row. It is not `UnplayableError`: however many
+                evaluations end by that, they are skipped, since simulators need no whole episodes and can go on.
         """
         if self._under_way is not None and self._under_way[1].done():
             error = await self._end()
-            if error is not None:
+            if isinstance(error, UnplayableError):
+                self._skip(error)
+            elif error is not None:
                 raise error
         if self._under_way is None and self._selection.is_due(self._record.steps):
             self._begin()
@@ -159,6 +164,8 @@ class Evaluations:
 
     def _failed(self, error: Exception) -> Exception | None:
         """Count an evaluation that failed. Return an error if the failure is final; None lets the next one be due."""
+        if isinstance(error, UnplayableError):
+            return error
         if isinstance(error, art.ActorUnavailableError):  # the evaluator is being restarted
             self._death_count += 1
             return died_for_good("the evaluator", DEATHS_LIMIT, error) if self._death_count >= DEATHS_LIMIT else None
@@ -168,6 +175,17 @@ class Evaluations:
         notes = getattr(error, "__notes__", None) or ["an evaluation"]
         logger.warning("%s: %s: %s; the evaluation is skipped", notes[0], type(error).__name__, error)
         return None
+
+    def _skip(self, error: UnplayableError) -> None:
+        """Called when an evaluation ended since an episode broke in every replay."""
+        if not self._has_skipped:
+            self._has_skipped = True
+            logger.warning(
+                "%s: %s; the evaluation is skipped. evaluation_steps makes its episodes shorter. "
+                "Further evaluations that are skipped for such an episode are not logged",
+                type(error).__name__,
+                error,
+            )
 
     def _give_up(self, why: Any) -> None:
         """Called when `finish` gives up an evaluation, for an error or another reason."""

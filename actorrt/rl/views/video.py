@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.environments import environment_checks
+from actorrt.rl.environments.closing import close
 from actorrt.rl.environments.making import EnvMaker, id_of, make_environment, own_environment
 from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
 from actorrt.rl.foundation.extras import require
@@ -78,7 +79,7 @@ def film(
         frames, total = _play(policy, environment, episode_seed(seed, EVALUATION_KEY, 0, 0), max_frames)
         hz = environment.metadata.get("render_fps") or DEFAULT_HZ
     finally:
-        environment.close()
+        close(environment)
     write(frames, path, hz)
     return Video(path, total, len(frames))
 

@@ -284,6 +284,23 @@ def test_arguments_of_an_environment_reach_it_in_every_form():
     native.close()
 
 
+def test_vector_of_an_id_with_its_module_is_found(tmp_path, monkeypatch):
+    (tmp_path / "nearby_environments.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv\n"
+        "gymnasium.register('Nearby-v0', entry_point=CartPoleEnv, vector_entry_point=CartPoleVectorEnv)\n"
+        "gymnasium.register('Alone-v0', entry_point=CartPoleEnv)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
+    native = make_environments("nearby_environments:Nearby-v0", 2, lambda k, episode: 0, native=True)
+    assert isinstance(native, VectorEnvironments)
+    assert native.reset().shape == (2, 4)
+    native.close()
+    with pytest.raises(ValueError, match="nearby_environments:Alone-v0 has no vector environment of its own; leave"):
+        make_environments("nearby_environments:Alone-v0", 2, lambda k, episode: 0, native=True)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_vector_that_a_function_makes_is_stepped_as_it_is(mode):
     def make():

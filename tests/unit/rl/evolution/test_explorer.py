@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
+from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT, UnplayableError
 from actorrt.rl.evolution.explorer import Episode, Explorer
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
@@ -74,6 +74,6 @@ async def test_broken_environment_ends_the_incarnation(options: dict[str, Any], 
 
 async def test_episode_that_breaks_late_again_and_again_ends_the_incarnation() -> None:
     life = Life(*range(PROGRESS_STEPS, 10_000, PROGRESS_STEPS))
-    with pytest.raises(OSError, match="it broke"):
+    with pytest.raises(UnplayableError, match=r"an episode was played 20 times and broke.*OSError: it broke"):
         await played(life)
     assert life.steps == REPLAYS_LIMIT * PROGRESS_STEPS

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import pickle
+import re
 
 import gymnasium
 import numpy as np
 import pytest
 
 from actorrt.rl.environments.description import describe
-from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT
+from actorrt.rl.environments.env_failures import FIRST_FAILURES_LIMIT, PROGRESS_STEPS, REPLAYS_LIMIT, UnplayableError
 from actorrt.rl.environments.making import with_kwargs
 from actorrt.rl.environments.seeds import EVALUATION_KEY, episode_seed
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
@@ -158,11 +160,51 @@ def test_environment_that_always_breaks_ends_the_evaluation_with_its_error():
     assert raised.value.__notes__[0].startswith("an evaluation, environment 0, step 4 of the episode with seed ")
 
 
-def test_episode_that_breaks_late_again_and_again_ends_the_evaluation_with_its_error():
+def test_episode_that_breaks_in_the_same_step_of_every_replay_is_unplayable():
     events = []
-    with pytest.raises(RuntimeError, match="the pole broke"):
+    with pytest.raises(UnplayableError) as raised:
         evaluate(make_policy(), lambda: Counted(events, PROGRESS_STEPS), 1, 1)
-    assert events.count("made") == REPLAYS_LIMIT
+    assert events.count("made") == events.count("closed") == REPLAYS_LIMIT
+    assert re.match(
+        r"an episode was played 20 times and broke each time, after at most 10 steps; at last in environment 0, step "
+        r"10 of the episode with seed \d+: RuntimeError: the pole broke\. Shorter episodes may break less often",
+        str(raised.value),
+    )
+    assert isinstance(raised.value.__cause__, RuntimeError)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+def breaking_at(steps):
+    """Make an environment that raises in these steps, one for each that is made; then one that plays well."""
+    remaining = iter(steps)
+
+    class Breaking(CountingEnv):
+        def __init__(self):
+            super().__init__(400, truncates=True)
+            self.at, self.played = next(remaining, None), 0
+
+        def step(self, action):
+            self.played += 1
+            if self.played == self.at:
+                raise RuntimeError("the pole broke")
+            return super().step(action)
+
+    return Breaking
+
+
+def test_replays_that_get_further_are_not_in_a_row():
+    policy = MlpPolicy(describe(breaking_at([])))
+    policy.init(0)
+    further = [10 * (1 + attempt // 2) for attempt in range(2 * REPLAYS_LIMIT)]  # each second one gets further
+    assert evaluate(policy, breaking_at(further), 1, 1).returns == evaluate(policy, breaking_at([]), 1, 1).returns
+
+
+def test_episode_that_is_not_repeatable_is_given_up_when_no_replay_gets_further():
+    policy = MlpPolicy(describe(breaking_at([])))
+    policy.init(0)
+    steps = [100] + [20 + 4 * attempt for attempt in range(REPLAYS_LIMIT)]  # the last one would get as far as 96
+    with pytest.raises(UnplayableError, match="broke each time, after at most 100 steps"):
+        evaluate(policy, breaking_at(steps), 1, 1)
 
 
 def test_environment_that_can_not_be_made_at_first_is_made_later():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
+from actorrt.rl.environments.env_failures import UnplayableError
 from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records.run_record import RunRecord
@@ -130,6 +131,19 @@ async def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(c
     assert [entry.getMessage() for entry in caplog.records] == [line] * 2
 
 
+async def test_evaluations_of_episodes_that_can_not_be_played_are_skipped_and_told_once(caplog):
+    evaluator = FakeRef("evaluator", evaluate=UnplayableError("an episode was played 20 times"))
+    evaluations, record, selection, heard = make(evaluator, every=1)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3 * RAISES_LIMIT):
+            record.steps += 1
+            await evaluations.look()
+    assert len(evaluator.calls) == 3 * RAISES_LIMIT
+    assert (record.evaluations, selection.best, heard.evaluations) == ([], None, [])
+    (told,) = caplog.records
+    assert told.getMessage().startswith("UnplayableError: an episode was played 20 times; the evaluation is skipped. ")
+
+
 async def test_first_error_of_an_environment_is_raised_where_the_limit_is_one():
     error = ZeroDivisionError("in step")
     evaluations, record, _, _ = make(FakeRef("evaluator", evaluate=error), every=1, raises_limit=1)
@@ -213,6 +227,7 @@ async def test_wait_is_never_made_longer():
         (unavailable("killed"), DEATHS_LIMIT, "ActorDiedError: the evaluator died 6 times in a row: killed"),
         (ZeroDivisionError("in step"), RAISES_LIMIT, "ZeroDivisionError: in step"),
         (art.ActorDiedError("stopped"), 1, "ActorDiedError: stopped"),
+        (UnplayableError("20 times"), 1, "UnplayableError: 20 times"),
     ],
 )
 async def test_evaluator_that_fails_does_not_fail_a_run_that_is_trained(caplog, failure, count, why):
