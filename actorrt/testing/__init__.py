@@ -2,7 +2,7 @@
 
 from actorrt.testing.virtual.stuck import Stuck
 from actorrt.testing.world.faults import Faults
-from actorrt.testing.world.promises import BrokenPromiseError
+from actorrt.testing.world.findings import BrokenPromiseError
 from actorrt.testing.world.world import World
 
 __all__ = ["BrokenPromiseError", "Faults", "Stuck", "World"]

@@ -8,7 +8,7 @@ from actorrt.ids import ActorId
 from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.virtual.processes import SimulatedProcess
-from actorrt.testing.world.promises import BrokenPromiseError
+from actorrt.testing.world.findings import BrokenPromiseError
 
 
 def check_process(host: Host, node: SimulatedNode, process: SimulatedProcess) -> None:

@@ -6,8 +6,7 @@ run (`Execution._function`). The promises are those of `docs/messaging.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
@@ -17,9 +16,10 @@ from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Message
 from actorrt.actors.refs.reply import Reply
 from actorrt.config import DEADLINE_VERDICT_S
-from actorrt.errors import ActorRtError, CallError
+from actorrt.errors import CallError
 from actorrt.ids import ActorId, PeerId
-from actorrt.testing.virtual.loop import START_S, VirtualLoop
+from actorrt.testing.virtual.loop import VirtualLoop
+from actorrt.testing.world.findings import Findings, replace
 
 LATE_S: Final = 1.0
 """How long after its deadline, and the moment in which its receiver may say whether it ran, a call may end."""
@@ -28,30 +28,24 @@ CallKey = tuple[PeerId, int]
 """A call: the endpoint of its caller, and its number there."""
 
 
-class BrokenPromiseError(ActorRtError):
-    """The runtime did not do what it promises. The text says what, and when."""
-
-
 class Promises:
     """Checks the promises about calls.
 
     Args:
         loop: the world's loop.
-        note: called with each broken promise, in words.
+        findings: gets what is broken.
     """
 
-    def __init__(self, loop: VirtualLoop, note: Callable[[str], None]) -> None:
+    def __init__(self, loop: VirtualLoop, findings: Findings) -> None:
         self._loop = loop
-        self._note = note
+        self._break = findings.add
         self._runs: dict[CallKey, int] = {}  # how often each call's method has begun
         self._unexecuted: set[CallKey] = set()  # the calls whose callers were told that they did not run
         self._newest: dict[tuple[PeerId, ActorId, int], int] = {}
         """The number of the newest call that ran, by caller, actor and incarnation."""
-        self.broken: list[str] = []
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Watch the calls of this process while the body runs."""
+    def watch(self, undo: ExitStack) -> None:
+        """Watch the calls of all processes until the end of `undo`."""
         send, function = CallTable.send, Execution._function
 
         def send_and_watch(table: CallTable, call: Reply[Any]) -> None:
@@ -71,16 +65,8 @@ class Promises:
 
             return run_and_note, kind
 
-        CallTable.send, Execution._function = send_and_watch, note_and_run  # type: ignore[method-assign,assignment]
-        try:
-            yield
-        finally:
-            CallTable.send, Execution._function = send, function  # type: ignore[method-assign]
-
-    def _break(self, text: str) -> None:
-        line = f"at {self._loop.now() - START_S:.6f} s: {text}"
-        self.broken.append(line)
-        self._note(f"BROKEN PROMISE: {text}")
+        replace(undo, CallTable, "send", send_and_watch)
+        replace(undo, Execution, "_function", note_and_run)
 
     def _sent(self, peer: PeerId, call: Reply[Any]) -> None:
         call.add_callback(partial(self._ended, (peer, call.call_id), call.deadline))

@@ -23,9 +23,9 @@ from actorrt.testing.virtual.fences import fenced
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
 from actorrt.testing.virtual.processes import SimulatedProcess, buried_silently
 from actorrt.testing.virtual.stuck import Stuck
-from actorrt.testing.world.consistency import check_incarnations, check_process, what_is_left
+from actorrt.testing.world.consistency import check_incarnations, check_process
 from actorrt.testing.world.faults import FaultInjector, Faults
-from actorrt.testing.world.promises import BrokenPromiseError, Promises
+from actorrt.testing.world.oracles import Oracles
 from actorrt.testing.world.story import who_waits
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class World:
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
         self._host = Host(loop, network, seed, self._journal, self._defect)
         self._node = SimulatedNode(self._host, "node", cpus)
-        self._promises = Promises(loop, self._journal.note)
+        self._oracles = Oracles(self._host, self._node, self._journal.note)
         self.faults = faults or Faults()
         self._injector = FaultInjector(self.faults, seed, self._host, self._node.workers)
         self._node.workers.spawn_fails = self._injector.spawn_fails
@@ -103,9 +103,7 @@ class World:
         self._run_fenced(self._live(main, args, outcome))
         if self._defects:
             raise self._defects[0]
-        if self._promises.broken:
-            broken = "\n  ".join(self._promises.broken)
-            raise BrokenPromiseError(f"seed {self._seed}:\n  {broken}") from outcome.error()
+        self._oracles.raise_found(self._seed, outcome.error())
         return outcome.value()
 
     def _run_fenced(self, life: Coroutine[Any, Any, None]) -> None:
@@ -113,7 +111,7 @@ class World:
         before = current.process_endpoint()
         set_blocking_rule(refuse_to_block)
         try:
-            with fenced(self._loop, self._seed), self._promises.watched():
+            with fenced(self._loop, self._seed), self._oracles.watching():
                 try:
                     self._loop.run_until_complete(life)
                 finally:
@@ -155,9 +153,7 @@ class World:
         await node.ended
         await asyncio.sleep(TRANSIT_GRACE_S + 1)  # the store keeps so long what dead processes had sent
         host.sweep_store()
-        left = what_is_left(host, node)
-        if left:
-            raise BrokenPromiseError(f"seed {self._seed}: the world has ended, and left " + "; ".join(left))
+        self._oracles.look_at_end()
 
     def _calm(self) -> None:
         """Called when `main` has ended: nothing fails any more, and everything has to end soon."""
@@ -171,6 +167,7 @@ class World:
             self._next_check = self._loop.step_count + self.check_every_count
             check_process(self._host, self._node, self._loop.present)
             check_incarnations(self._host)
+            self._oracles.look()
 
     def _bury(self) -> None:
         """End what is left, so that nothing of this run runs later, not even `finally` blocks."""
