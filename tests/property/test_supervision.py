@@ -31,6 +31,7 @@ from actorrt.actors.policy.supervision import Supervision
 from actorrt.errors import RuntimeStateError
 from actorrt.protocol.manner import Manner
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
+from actorrt.testing.world.restart_rules import Intensity, is_normal, is_restarted
 
 CRASHED = ExitReason(ExitKind.CRASHED, signal=9)
 REASONS = st.sampled_from([NORMAL, SHUTDOWN, KILLED, CRASHED])
@@ -48,26 +49,23 @@ class Rules:
 
     strategy: Strategy
     quorum: int | None
-    max_restarts: int
+    intensity: Intensity
     specs: list[ChildSpec]
     alive: set[str] = field(default_factory=set)
-    failures: list[float] = field(default_factory=list)
     is_over: bool = False
 
     def exited(self, id: str, reason: ExitReason, now: float) -> list[Instruction]:
         spec = next(s for s in self.specs if s.id == id)
         self.alive.discard(id)
-        normal = reason in (NORMAL, SHUTDOWN)
-        is_failure = not normal or spec.restart is RestartType.PERMANENT
+        is_failure = not is_normal(reason) or spec.restart is RestartType.PERMANENT
         if self.quorum is not None and is_failure and len(self.alive) < self.quorum:
             return self.ended([id])
         if spec.restart is RestartType.TEMPORARY:
             self.specs.remove(spec)
             return [Forget(id)]
-        if spec.restart is RestartType.TRANSIENT and normal:
+        if not is_restarted(spec.restart, reason):
             return [Forget(id)]
-        self.failures = [now, *(t for t in self.failures if t >= now - PERIOD_S)]
-        if len(self.failures) > self.max_restarts and self.quorum is None:
+        if self.intensity.is_exceeded_by(now) and self.quorum is None:
             return self.ended([id])
         return self.restarted(spec)
 
@@ -112,7 +110,7 @@ class WholeSteps(RuleBasedStateMachine):
         self.now = 0.0
         self.count = len(specs)
         least = quorum_of(strategy, quorum, specs)
-        self.rules = Rules(strategy, least, max_restarts, list(specs), {spec.id for spec in specs})
+        self.rules = Rules(strategy, least, Intensity(max_restarts, PERIOD_S), list(specs), {spec.id for spec in specs})
         self.real = Supervision(
             lambda: 0.0, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S, quorum=least
         )

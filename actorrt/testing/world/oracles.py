@@ -11,6 +11,7 @@ from actorrt.testing.world.consistency import what_is_left
 from actorrt.testing.world.findings import BrokenPromiseError, Findings
 from actorrt.testing.world.promises import Promises
 from actorrt.testing.world.reachability import Reachability
+from actorrt.testing.world.supervising import Supervising
 
 
 class Oracles:
@@ -26,6 +27,7 @@ class Oracles:
         self._findings = findings = Findings(host.loop, note)
         self._promises = Promises(host.loop, findings)
         self._reachability = Reachability(host, node, findings)
+        self._supervising = Supervising(host, findings)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -33,6 +35,7 @@ class Oracles:
         with ExitStack() as undo:
             self._promises.watch(undo)
             self._reachability.watch(undo)
+            self._supervising.watch(undo)
             yield
 
     def look(self) -> None:

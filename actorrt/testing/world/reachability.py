@@ -52,8 +52,8 @@ class Reachability:
         self._findings = findings
         self._core: Any = host.store._core
         self._table: ObjectTable = self._core._table
-        self._refs: defaultdict[ObjectId, dict[int, tuple[SimulatedProcess, Any]]] = defaultdict(dict)
-        """For each object, by the identity of what lives as long as a ref: the process, and its client of the store."""
+        self._refs: defaultdict[ObjectId, dict[int, SimulatedProcess]] = defaultdict(dict)
+        """For each object the processes with refs to it, by the identity of what lives as long as the ref."""
         self._views: defaultdict[ObjectId, dict[int, SimulatedProcess]] = defaultdict(dict)
         self._deleted: set[ObjectId] = set()
         self._settled: set[Token] = set()
@@ -74,7 +74,7 @@ class Reachability:
 
         def begins(made: refs._Hold, client: Any, object_id: ObjectId) -> None:
             begin(made, client, object_id)
-            self._refs[object_id][id(made)] = (loop.present, client)
+            self._refs[object_id][id(made)] = loop.present
 
         def ends(made: refs._Hold) -> None:
             _forget(self._refs, made._object_id, made)
@@ -176,13 +176,15 @@ class Reachability:
 
     def _known(self, object_id: ObjectId) -> Iterator[str]:
         """Yield the refs to an object and the views of it, in words, that exist in processes that live."""
-        here = self._host.processes
-        for process, client in self._refs.get(object_id, {}).values():
-            if here.get(process.number) is process and not client._conversation.has_ended:
-                yield f"{process.name} has a ref to it"
-        for process in self._views.get(object_id, {}).values():
-            if here.get(process.number) is process:
-                yield f"{process.name} has a view of it"
+        for known, what in ((self._refs, "a ref to it"), (self._views, "a view of it")):
+            for process in known.get(object_id, {}).values():
+                if self._uses_store(process):
+                    yield f"{process.name} has {what}"
+
+    def _uses_store(self, process: SimulatedProcess) -> bool:
+        """Whether a process of this host lives and has not left the store."""
+        endpoint = self._host.endpoints.get(process)
+        return endpoint is not None and endpoint.store is not None and not endpoint.store.is_gone
 
     def _reachable(self) -> set[ObjectId]:
         """Return the objects that something refers to, and what these contain."""
