@@ -111,7 +111,7 @@ def test_supervisors_give_up_exactly_when_there_are_too_many_failures(seed: int)
 def test_lost_process_that_counts_once_for_each_child_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     admits = RestartWindow.admits
     monkeypatch.setattr(RestartWindow, "admits", lambda window, now, cause=None: admits(window, now))
-    with pytest.raises(BrokenPromiseError, match="gives up after [12] failures within 2 s, and max_restarts is 2"):
+    with pytest.raises(BrokenPromiseError, match=r"gives up after [12] failures within 2 s, and max_restarts is 2"):
         run_all()
 
 
