@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
 
-from actorrt.protocol import authorities, hosts, nodes, objects, processes
+from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
 from actorrt.protocol.annotations import record_form
 from actorrt.protocol.record_type import compile_init
 from actorrt.protocol.verb import VERBS, Record, answer_form
 
-MODULES: Final[tuple[ModuleType, ...]] = (authorities, hosts, nodes, objects, processes)
-"""The modules that define verbs, one for each kind of process that answers them: their import fills `VERBS`."""
+MODULES: Final[tuple[ModuleType, ...]] = (authorities, hosts, leases, nodes, objects, processes)
+"""The modules that define verbs, for each kind of process that answers them, and of leases; they fill `VERBS`."""
 
 
 def records(base: type[Record] = Record) -> Iterator[type[Record]]:

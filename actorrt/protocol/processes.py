@@ -41,6 +41,7 @@ class WorkerSetting(Record):
         store: the path of the object store's socket.
         job, namespace, log_level, sys_path, cwd, env_vars: see `JobSetting`.
         label: its name for people.
+        serves_tasks: whether it runs tasks; otherwise it hosts actors.
     """
 
     peer: PeerId
@@ -55,6 +56,7 @@ class WorkerSetting(Record):
     sys_path: list[str]
     cwd: str
     env_vars: dict[str, str]
+    serves_tasks: bool
 
 
 class CallInHand(NamedTuple):

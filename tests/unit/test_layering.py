@@ -55,7 +55,7 @@ PACKAGES = {
         *("supervisors",),
     ),
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
-    "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
+    "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),
     "testing": ("virtual", "shells", "world"),

@@ -27,6 +27,7 @@ from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
+from actorrt.node.leases.leases import Leases
 from actorrt.node.objects.transfers import Transfers
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.job_table import JobTable
@@ -120,7 +121,8 @@ class NodeCore:
             self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, clock, self._surroundings.random, self.scope)
-        self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope)
+        self.leases = Leases(self.jobs, self.workers, self.resources, self.control, self.scope, clock)
+        self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope, self.leases.job_ended)
         self.end_job = self._job_ends.end
         self.status = NodeStatus(self.peer_address.address, self.jobs, self.workers, self.registry, self.resources)
         self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.all, self._factory.kill)
@@ -136,6 +138,7 @@ class NodeCore:
         GroupRestarts(self.registry, self.placement, self.control, self.peer_address)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
+        self.leases.serve()
         self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))
         self.control.handle(AttachDriver.by(self.attach_driver))
         self.control.handle(AttachWorker.by(self._attach_worker))
@@ -151,8 +154,9 @@ class NodeCore:
         self.control.handle(CheckInvariants.by(self._check_invariants))
 
     def check_invariants(self) -> None:
-        """Raise BrokenInvariantError if the registry of actors or the object store contradicts itself; for tests."""
+        """Raise BrokenInvariantError if the actors, the leases or the object store contradict themselves; for tests."""
         self.registry.check_invariants()
+        self.leases.check_invariants()
         self._retention.check_invariants()
 
     async def _check_invariants(self, _: PeerId, __: CheckInvariants) -> None:
@@ -250,6 +254,7 @@ class NodeCore:
             self.control.notify(job.driver, JobEnded(why="its connection to the object store broke"))
             self.control.peer_lost(peer, errors.ActorDiedError("the driver is gone"))
             self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
+            self.leases.process_ended(peer, "the driver is gone")
             self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
             self.scope.start(self._job_ends.end_orphaned(job), f"end job {short(job.job_id)}")
 
@@ -291,6 +296,7 @@ class NodeCore:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
         self._announce_end(worker.peer, reason, worker.in_hand)
+        self.leases.process_ended(worker.peer, str(reason))
         for actor_id in list(worker.actors):
             self.registry.stops.stop_children(actor_id)
         self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))

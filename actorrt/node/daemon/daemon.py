@@ -29,7 +29,7 @@ from actorrt.node.daemon.process_workers import ProcessWorkers
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.forker import Forker
-from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
+from actorrt.node.processes.limits import cpu_count, gpu_count, memory_bytes, store_capacity_bytes
 from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import SpillDisk, spill_directory
@@ -88,6 +88,7 @@ class Daemon:
         resources = Resources(
             setting.cpus or cpu_count(),
             gpu_count() if setting.gpus is None else setting.gpus,
+            memory_bytes()[0],
             may_exceed=setting.embedded_fd is not None,
         )
         address = f"unix://{directory.path}/node"

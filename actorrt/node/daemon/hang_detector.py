@@ -14,7 +14,7 @@ from actorrt.background import in_background
 from actorrt.ids import PeerId
 from actorrt.machine.clock import Clock
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
-from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.processes.process_stat import stat_of
 from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
 from actorrt.protocol.nodes import SilenceReport
@@ -67,7 +67,8 @@ class HangDetector:
         oom_kills_count = oom_kill_count() if present else None
         for worker in present.values():
             worker.process.outlived(oom_kills_count)
-            self._look_at(worker)
+            if worker.kind is not WorkerKind.TASKS:  # such a worker is silent while it runs a plain task
+                self._look_at(worker)
         next_look_s = min((watch.next_look_s for watch in self._watches.values()), default=LOOK_EVERY_S)
         in_background(self._scope.after, next_look_s, self._look_at_all)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
 from actorrt.ids import JobId, short
 from actorrt.node.placement.job_table import JobTable
-from actorrt.node.placement.jobs import Job
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.workers import Workers
 from actorrt.scopes import Scope, parts_of
 
@@ -28,13 +29,22 @@ class JobEnds:
     Args:
         jobs, workers, registry: the node's.
         scope: owns the tasks that wait for detached actors.
+        end_leases: dismisses the workers for tasks of a job, but for those that serve detached actors.
     """
 
-    def __init__(self, jobs: JobTable, workers: Workers, registry: Registry, scope: Scope) -> None:
+    def __init__(
+        self,
+        jobs: JobTable,
+        workers: Workers,
+        registry: Registry,
+        scope: Scope,
+        end_leases: Callable[[Job], None],
+    ) -> None:
         self._jobs = jobs
         self._workers = workers
         self._registry = registry
         self._scope = scope
+        self._end_leases = end_leases
 
     async def end(self, job_id: JobId, *, with_detached: bool = False) -> None:
         """Stop the actors of a job, then its workers; workers with detached actors end with these. Idempotent."""
@@ -58,7 +68,8 @@ class JobEnds:
             async with asyncio.timeout(ORPHANS_STOP_S):
                 await self.end(job.job_id)
         except TimeoutError:
-            for worker in [w for w in self._workers.all() if w.job is job]:
+            self._end_leases(job)
+            for worker in [w for w in self._workers.all() if w.job is job and not _serves(w)]:
                 if not any(r.order.is_detached for r in self._registry.records() if r.place is worker):
                     self._workers.end(worker)
             await self.end(job.job_id)
@@ -78,12 +89,20 @@ class JobEnds:
         self._forget(job)
 
     async def _dismiss_idle(self, job: Job) -> None:
-        """Dismiss the workers of a job that host no actor; return when they have ended."""
-        idle = [worker for worker in self._workers.all() if worker.job is job and not worker.actors]
+        """Dismiss the workers of a job that serve no actor; return when they have ended."""
+        self._end_leases(job)
+        workers = [worker for worker in self._workers.all() if worker.job is job]
+        idle = [worker for worker in workers if not worker.actors and not _serves(worker)]
         for worker in idle:
-            self._workers.dismiss(worker)
+            if not worker.is_leaving:
+                self._workers.dismiss(worker)
         await self._workers.ended(idle)
 
     def _forget(self, job: Job) -> None:
         if self._jobs.forget(job.job_id):
             logger.info("job %s ended", short(job.job_id))
+
+
+def _serves(worker: Worker) -> bool:
+    """Whether a worker runs tasks for an actor that lives on. The leases of the job have ended, but for such ones."""
+    return worker.kind is WorkerKind.TASKS and not worker.is_leaving

@@ -10,7 +10,7 @@ from pathlib import Path
 from actorrt import errors
 from actorrt.actors.cells import crash_notes
 from actorrt.ids import IdSource, JobId, PeerAddress
-from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.forker import ProcessFactory
 from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
@@ -105,6 +105,7 @@ class ProcessWorkers:
             sys_path=of_job.sys_path,
             cwd=of_job.cwd,
             env_vars={**of_job.env_vars, **worker.env_vars},
+            serves_tasks=worker.kind is WorkerKind.TASKS,
         )
 
     def kill(self, worker: Worker) -> None:

@@ -6,7 +6,7 @@ from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
-from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
+from actorrt.node.processes.limits import cpu_count, gpu_count, memory_bytes, store_capacity_bytes
 from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.transport.memory.network import MemoryNetwork
 
@@ -23,7 +23,8 @@ class LocalConnection:
     is_lost = False  # the node is in this process
 
     def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None, surroundings: Surroundings) -> None:
-        resources = Resources(cpus or cpu_count(), gpu_count() if gpus is None else gpus, may_exceed=True)
+        gpus = gpu_count() if gpus is None else gpus
+        resources = Resources(cpus or cpu_count(), gpus, memory_bytes()[0], may_exceed=True)
         capacity = store_capacity_bytes(store_bytes)
         self._node = LocalNode(resources, capacity, surroundings)
         self._surroundings = surroundings

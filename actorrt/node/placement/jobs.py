@@ -16,11 +16,12 @@ from actorrt.reasons import ExitKind, ExitReason
 
 
 class WorkerKind(StrEnum):
-    """The kind of actors that a worker hosts."""
+    """The kind of actors that a worker hosts, or that it runs tasks and hosts none."""
 
     OWN = "own"  # one actor, and its light children
     SHARED = "shared"
     SUPERVISORS = "supervisors"
+    TASKS = "tasks"
 
 
 class Worker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError
@@ -17,14 +17,20 @@ class Resources:
 
     Args:
         cpu_count, gpu_count: the CPUs and GPUs of the node.
+        memory_bytes: the memory that tasks can reserve.
         may_exceed: whether reservations may add up to more than the node has; one warning says so.
+
+    Attributes:
+        on_change: called when a reservation was made or released.
     """
 
-    def __init__(self, cpu_count: int, gpu_count: int, *, may_exceed: bool) -> None:
+    def __init__(self, cpu_count: int, gpu_count: int, memory_bytes: int = 0, *, may_exceed: bool) -> None:
         self.cpu_count = cpu_count
         self.gpu_count = gpu_count
+        self.memory_bytes = memory_bytes
         self._total = {"cpus": cpu_count, "gpus": gpu_count}
-        self._may_exceed = may_exceed
+        self.may_exceed = may_exceed
+        self.on_change: Callable[[], None] = lambda: None
         self._has_said_so = False
         self._reserved: dict[ActorId, dict[str, float]] = {}  # of actors that reserve something
         self._sums: dict[str, float] = {}
@@ -32,6 +38,15 @@ class Resources:
     def reserved(self, name: str) -> float:
         """Return how much of one resource is reserved."""
         return self._sums.get(name, 0.0)
+
+    def sums(self) -> Mapping[str, float]:
+        """Return how much of each resource is reserved."""
+        return self._sums
+
+    @property
+    def total(self) -> Mapping[str, float]:
+        """How much of each resource the node has."""
+        return self._total
 
     def reserving(self) -> Collection[ActorId]:
         """Return the actors that have reserved anything."""
@@ -64,7 +79,7 @@ class Resources:
                 f"{label} did not start: it reserves {name}, and the node has none; leave the reservation out, or "
                 f"start the actor on a node that has some"
             )
-        if not self._may_exceed:
+        if not self.may_exceed:
             raise ActorStartError(
                 f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "
                 f"other actors, or start the node with more"
@@ -81,3 +96,5 @@ class Resources:
         for name, amount in amounts.items():
             # Rounded, so that many fractions that are added and subtracted leave exactly 0.
             self._sums[name] = round(self.reserved(name) + sign * amount, 9)
+        if amounts:
+            self.on_change()

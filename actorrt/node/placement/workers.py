@@ -94,14 +94,20 @@ class Workers:
             self._one_ended.clear()
             await self._one_ended.wait()
 
-    def dismiss(self, worker: Worker) -> None:
-        """Tell a worker without actors to send its last messages and end; kill it if it does not end."""
+    def dismiss(self, worker: Worker, grace_s: float | None = None) -> None:
+        """Tell a worker without actors to send its last messages and end; kill it if it does not end.
+
+        Args:
+            worker: the worker.
+            grace_s: how long it may take; None: `LEAVE_GRACE_S`.
+        """
         if worker.exit_reason is not None:
             return
         worker.is_leaving = True
         if worker.is_up:
             self._control.notify(worker.peer_address, Leave())
-            self._scope.after(LEAVE_GRACE_S, lambda: self.kill(worker) if worker.exit_reason is None else None)
+            grace_s = LEAVE_GRACE_S if grace_s is None else grace_s
+            self._scope.after(grace_s, lambda: self.kill(worker) if worker.exit_reason is None else None)
         else:
             self.kill(worker)
 

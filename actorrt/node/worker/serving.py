@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
@@ -12,6 +14,13 @@ from actorrt.protocol.nodes import AttachWorker
 from actorrt.protocol.processes import Leave
 
 logger = logging.getLogger(__name__)
+
+ServeTasks: TypeAlias = Callable[[ActorEndpoint], None]
+"""Called when the endpoint of a worker for tasks has started, before the node hears that the worker is ready."""
+
+
+def serve_no_tasks(_: ActorEndpoint) -> None:
+    """Leave an endpoint as it is."""
 
 
 async def serve_until_told_to_leave(endpoint: ActorEndpoint, pid: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actorrt.errors import ActorDiedError
+from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress, PeerId
-from actorrt.protocol import authorities, hosts, nodes, objects, processes
+from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -166,6 +166,25 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (hosts.Unlinked(actor=ACTOR, other=OTHER), None),
     (hosts.ExplainCall(actor=ACTOR, call=4), hosts.CallState(state="queued", seconds=0.5, ahead=2, in_hand="b()")),
     (hosts.FindCycle(actor=ACTOR, call=4, start=OTHER, seen=[ACTOR]), BLOCKED),
+    (
+        leases.WantLeases(
+            task_class=3,
+            cpus=0.5,
+            gpus=1,
+            resources={"license": 1},
+            memory_bytes=1 << 20,
+            env_vars={"A": "b"},
+            count=2,
+            depth=1,
+        ),
+        None,
+    ),
+    (leases.ReturnLease(lease=4), None),
+    (leases.TaskBlocked(lease=4), None),
+    (leases.TaskUnblocked(lease=4), None),
+    (leases.LeaseGranted(task_class=3, lease=4, worker=AT), None),
+    (leases.LeasesRefused(task_class=3, error=PlacementError("no GPU")), None),
+    (leases.RecallLease(lease=4), None),
     (
         nodes.AttachDriver(job=JOB, address="memory://driver", pid=1, setting=SETTING),
         nodes.Attached(version="1", cpus=2, gpus=0),

@@ -61,7 +61,7 @@ class Node:
         self.jobs = JobTable()
         self.registry = Registry()
         self.workers = Workers(self.factory, FakeControl(), self.scope, IDS)  # type: ignore[arg-type]
-        self.ends = JobEnds(self.jobs, self.workers, self.registry, self.scope)  # type: ignore[arg-type]
+        self.ends = JobEnds(self.jobs, self.workers, self.registry, self.scope, lambda _: None)  # type: ignore[arg-type]
         self.factory.kill = self.end_worker  # type: ignore[method-assign]
 
     def end_worker(self, worker: Worker) -> None:

@@ -1,0 +1,1 @@
+"""Leases: which worker of a node runs the tasks of which submitter."""

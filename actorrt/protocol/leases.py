@@ -1,0 +1,98 @@
+"""Pure: notices about leases: workers that a node lends to the processes that submit tasks.
+
+The node never sees a task. A *class* is what a worker must offer to the tasks of one submitter; the submitter numbers
+its classes. A lease is one worker, lent to one submitter for one class. Notices about wants tell levels, not changes:
+the number of leases wanted in all, so that a notice that is repeated, or that supersedes another, does no harm. A
+lease ends when it is returned, and with the process of its worker or of its submitter, which every process hears by
+`EndpointDown`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from actorrt.errors import ActorStartError
+from actorrt.ids import PeerAddress
+from actorrt.protocol.forms import AtLeast, Count
+from actorrt.protocol.verb import Request, verb
+
+Amount: TypeAlias = Annotated[float, AtLeast(0)]
+
+# To the node
+
+
+@verb("want_leases", asked_by="a driver or worker that submits tasks")
+class WantLeases(Request[None]):
+    """The asker wants `count` leases of its class in all, those that it holds included; 0 withdraws the want.
+
+    A lease that is granted while a smaller want is on its way is returned like any other. A class without any needs,
+    `cpus=0` and nothing else, gets one lease of a worker that all submitters of the job share.
+
+    Attributes:
+        task_class: the asker's number of the class. The needs of a class never change.
+        cpus, gpus, resources, memory_bytes: the amounts that one lease reserves.
+        env_vars: environment variables of the worker.
+        depth: how deep the deepest task that waits is nested in other tasks. Deeper tasks get leases first.
+    """
+
+    task_class: Count
+    cpus: Amount
+    gpus: Amount
+    resources: dict[str, Amount]
+    memory_bytes: Count | None
+    env_vars: dict[str, str]
+    count: Count
+    depth: Count
+
+
+@verb("return_lease", asked_by="a driver or worker that submits tasks")
+class ReturnLease(Request[None]):
+    """The asker uses the lease no more: nothing that it sent to the worker is unanswered."""
+
+    lease: Count
+
+
+@verb("task_blocked", asked_by="a worker that runs tasks")
+class TaskBlocked(Request[None]):
+    """The task of the lease waits. Its CPUs are lent to other tasks; it keeps everything else that it reserves."""
+
+    lease: Count
+
+
+@verb("task_unblocked", asked_by="a worker that runs tasks")
+class TaskUnblocked(Request[None]):
+    """The task of the lease goes on. The node grants no CPUs until its reservations fit again."""
+
+    lease: Count
+
+
+# To the process that submits tasks
+
+
+@verb("lease_granted", asked_by="a node")
+class LeaseGranted(Request[None]):
+    """The worker is ready, and lent to the receiver for a class."""
+
+    task_class: Count
+    lease: Count
+    worker: PeerAddress
+
+
+@verb("leases_refused", asked_by="a node")
+class LeasesRefused(Request[None]):
+    """The node has forgotten the want of a class: no more leases come for it. Leases that are held stay.
+
+    Attributes:
+        error: a `PlacementError` if this node can never grant such a lease, or if too many workers have tasks that
+            wait; another `ActorStartError` if workers of the class failed to start, or the job has ended.
+    """
+
+    task_class: Count
+    error: ActorStartError
+
+
+@verb("recall_lease", asked_by="a node")
+class RecallLease(Request[None]):
+    """Another submitter waits for its share: assign nothing more to the lease, and return it when all is answered."""
+
+    lease: Count
