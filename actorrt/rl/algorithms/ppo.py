@@ -121,8 +121,9 @@ class ClippedUpdate(GradientUpdate):
         error = value - rows.target
         d_value = error * (2.0 * settings.value_coefficient / count)
         if clip_range_value is not None:
-            clipped_error = rows.value + (value - rows.value).clip(-clip_range_value, clip_range_value) - rows.target
-            d_value *= np.abs(error) >= np.abs(clipped_error)  # where the clipped one counts, it does not move
+            # Not v + clip(V - v), which rounding makes different from V where nothing is clipped.
+            clipped = value.clip(rows.value - clip_range_value, rows.value + clip_range_value)
+            d_value *= np.abs(error) >= np.abs(clipped - rows.target)  # where the clipped one counts, it does not move
         self.network.backward(d_outputs, d_value)
         return log_ratio
 

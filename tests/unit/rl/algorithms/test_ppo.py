@@ -216,6 +216,22 @@ def test_gradient_of_clipped_values_is_the_one_that_torch_records():
     assert np.abs(gradients[0] - gradients[1]).max() > 0.01
 
 
+def test_values_within_their_clip_range_have_the_whole_gradient():
+    """Also where V - v is rounded, which happens for values near 0."""
+    policy = make_policy(TWO_SIZES)
+    update = PPOUpdate(PPOSettings.preset(""), TWO_SIZES, policy.parameters, seed=0)
+    rng = np.random.default_rng(5)
+    obs, noise = make_features(TWO_SIZES, 4096, rng), rng.standard_normal((3, 4096)).astype(np.float32)
+    outputs, value = update.network.forward(obs)
+    action = policy.act(obs, rng)[0]
+    rows = Transitions(obs, action, 0 * value, noise[0], value + 0.1 * noise[1], value + 0.05 * noise[2])
+    gradients = []
+    for clip_range_value in (0.5, None):
+        update.differentiate(rows, 0.2, clip_range_value)
+        gradients.append(update.network.gradient.copy())
+    assert (gradients[0] == gradients[1]).all()
+
+
 def test_metrics_are_those_of_the_loss_before_and_after():
     policy, fragment = counted_fragment(horizon=64)
     settings = PPOSettings.preset("", hidden=(8, 8), epochs=2, entropy_coefficient=0.1, learning_rate=0.02)
