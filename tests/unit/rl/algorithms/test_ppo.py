@@ -221,10 +221,11 @@ def test_values_within_their_clip_range_have_the_whole_gradient():
     policy = make_policy(TWO_SIZES)
     update = PPOUpdate(PPOSettings.preset(""), TWO_SIZES, policy.parameters, seed=0)
     rng = np.random.default_rng(5)
-    obs, noise = make_features(TWO_SIZES, 4096, rng), rng.standard_normal((3, 4096)).astype(np.float32)
+    obs = make_features(TWO_SIZES, 4096, rng)
     outputs, value = update.network.forward(obs)
-    action = policy.act(obs, rng)[0]
-    rows = Transitions(obs, action, 0 * value, noise[0], value + 0.1 * noise[1], value + 0.05 * noise[2])
+    noise = rng.standard_normal((3, 4096))
+    arrays = (0.0 * value, noise[0], value + 0.1 * noise[1], value + 0.05 * noise[2])
+    rows = Transitions(obs, policy.act(obs, rng)[0], *(array.astype(np.float32) for array in arrays))
     gradients = []
     for clip_range_value in (0.5, None):
         update.differentiate(rows, 0.2, clip_range_value)
