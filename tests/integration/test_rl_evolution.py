@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 
 import actorrt as art
@@ -144,3 +148,66 @@ async def test_other_algorithms_refuse_to_change_their_simulators(tmp_path: Path
         with pytest.raises(ValueError, match="simulators is at least 1: simulators=0"):
             run.resize(0)
         await run
+
+
+class EndlessEnv(gymnasium.Env[Any, Any]):
+    """Episodes that never end; opens a pipe in the first step."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, pipe: str) -> None:
+        self._pipe, self._is_told = pipe, False
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        if not self._is_told:
+            os.close(os.open(self._pipe, os.O_WRONLY))
+            self._is_told = True
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+def test_stop_ends_a_run_whose_episodes_never_end(
+    node_session: art.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("actorrt.rl.evolution.loop.PAUSE_WAIT_S", 0.05)
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    settings: dict[str, Any] = {"simulators": 1, "evaluate_every": None, "directory": tmp_path / "run"}
+    run = rl.ARS(functools.partial(EndlessEnv, pipe), **settings).start(steps=1_000)
+    os.close(os.open(pipe, os.O_RDONLY))  # waits until an episode has begun
+    run.stop()
+    run.wait(60.0)
+    assert run.steps == 0
+    assert "update 1 was given up: its episodes did not end in time for the stop" in caplog.text
+    assert checkpoint.load(str(tmp_path / "run"))["weights"]["version"] == 0
+
+
+class DeadlyEnv(gymnasium.Env[Any, Any]):
+    """Ends its process when it is made there, as long as there is a file of its test, which it removes."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, file: str, harmless: int) -> None:
+        if os.getpid() != harmless:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(2, np.float32), 1.0, True, False, {}
+
+
+def test_simulator_that_dies_in_its_first_start_is_replaced(node_session: art.Runtime, tmp_path: Path) -> None:
+    (tmp_path / "deadly").touch()
+    settings: dict[str, Any] = {"simulators": 2, "evaluate_every": None, "directory": tmp_path / "run"}
+    make = functools.partial(DeadlyEnv, str(tmp_path / "deadly"), os.getpid())
+    run = rl.ARS(make, **settings).start(steps=100).wait()
+    assert run.steps >= 100
+    assert not (tmp_path / "deadly").exists()

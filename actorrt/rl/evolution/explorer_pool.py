@@ -66,6 +66,7 @@ class ExplorerPool:
         self._incarnations: dict[int, int] = {}
         self._asked: dict[Any, WorkShare] = {}
         self._starting: dict[Any, int] = {}
+        self._failed_start_count = 0  # in a row
         self._stopping: dict[Any, int] = {}
         self._raises_limit = raises_limit
         # By simulator, since its last completed share.
@@ -104,8 +105,8 @@ class ExplorerPool:
             The results in the order of the items, and the sources of their shares.
 
         Raises:
-            ActorDiedError: the last simulator is gone for good.
-            ActorStartError: a simulator could not be started.
+            ActorDiedError: the last simulator is gone for good, or one died too often in a row.
+            ActorStartError: a simulator can't be started, for another reason than the death of its process.
             Exception: an environment's own error, after several in a row.
         """
         results: dict[int, Any] = {}
@@ -144,9 +145,7 @@ class ExplorerPool:
     def _settle(self, reply: Any, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]) -> None:
         """Handle a reply that has arrived."""
         if reply in self._starting:
-            index = self._starting.pop(reply)
-            self._simulators[index] = reply.value()
-            self._schedule.join(index)
+            self._started(self._starting.pop(reply), reply)
         elif reply in self._stopping:
             del self._stopping[reply]
             reply.value()
@@ -156,6 +155,26 @@ class ExplorerPool:
                 self._completed(share, reply.value(), results, sources)
             else:
                 self._failed(share, error)
+
+    def _started(self, index: int, reply: Any) -> None:
+        """Let a simulator join. If its process ended while it started, the next round of requests starts another one.
+
+        Raises:
+            ActorDiedError: so many processes in a row ended while they started.
+            ActorStartError: the simulator can't be started.
+        """
+        error = reply.error()
+        if error is None:
+            self._failed_start_count = 0
+            self._simulators[index] = reply.value()
+            self._schedule.join(index)
+            return
+        if not isinstance(error, art.ActorStartError) or error.reason is None:
+            raise error
+        self._failed_start_count += 1
+        if self._failed_start_count >= DEATHS_LIMIT:
+            raise died_for_good("a simulator that was starting", DEATHS_LIMIT, error)
+        logger.warning("simulator %d: %s; another one is started in its place", index, error)
 
     def _completed(
         self, share: WorkShare, outcome: ShareResult, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]

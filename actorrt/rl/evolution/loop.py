@@ -8,6 +8,7 @@ whichever simulator plays an item or dies.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from actorrt.rl.evolution.aggregation import weighted_sum
 from actorrt.rl.evolution.explorer import Episode, Explorer
 from actorrt.rl.evolution.explorer_pool import ExplorerPool
 from actorrt.rl.policies.weights import Weights
-from actorrt.rl.runs.loop import RunLoop
+from actorrt.rl.runs.loop import PAUSE_WAIT_S, RunLoop
 from actorrt.rl.runs.role_supervisor import RoleSupervisor, imported_to_act
 from actorrt.rl.settings.evolution_settings import EvolutionSettings
 from actorrt.rl.spaces.finite import require_finite
@@ -52,6 +53,7 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
         self._pool = ExplorerPool(self._plan.simulators, self._start, self._stop, raises_limit=limit)
         self._env_failure_count = 0
         self._weights = self._plan.weights
+        self._exploring: asyncio.Timeout | None = None  # of the episodes of an update, while they are played
 
     def newest(self) -> Weights:
         """Return the newest weights, which this loop makes itself."""
@@ -106,12 +108,22 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
     def _stop(self, index: int) -> Any:
         return self._supervisor.stop_child(f"simulator-{index}")
 
+    def hurry(self) -> None:
+        """Called when the run was told to end: do not wait long for the episodes of the update under way."""
+        super().hurry()
+        if self._exploring is not None:
+            self._exploring.reschedule(asyncio.get_running_loop().time() + PAUSE_WAIT_S)
+
     async def _improve(self) -> None:
         """Make one update; its number is the version of the weights that it starts from."""
         settings, pool = self._plan.settings, self._pool
         iteration, parameters, normaliser = self._weights
         began_at = time.monotonic()
-        episodes, sources = await self._explore()
+        explored = await self._explore_in_time()
+        if explored is None:
+            logger.warning("update %d was given up: its episodes did not end in time for the stop", iteration + 1)
+            return
+        episodes, sources = explored
         explored_at = time.monotonic()
         returns = np.array([episode.total for episode in episodes]).reshape(-1, 2)
         lengths = np.array([episode.length for episode in episodes]).reshape(-1, 2)
@@ -142,6 +154,18 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
                 failures[0],
             )
         self._env_failure_count += len(failures)
+
+    async def _explore_in_time(self) -> tuple[list[Episode], list[tuple[int, int, int]]] | None:
+        """Explore as `_explore` does; return None if the run was told to end and the episodes did not, for a while."""
+        try:
+            async with asyncio.timeout(None) as self._exploring:
+                return await self._explore()
+        except TimeoutError:  # perhaps an environment's own
+            if self._exploring is not None and self._exploring.expired():
+                return None
+            raise
+        finally:
+            self._exploring = None
 
     async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
         """Let the pool play the episodes of an update; return them in the order of directions, and their sources."""

@@ -256,6 +256,7 @@ class Run:
     def stop(self) -> None:
         """Pause the run after the current update, with a checkpoint. Idempotent; wait for the run afterwards.
 
+        ARS and ES give up an update whose episodes do not end within 5 seconds; a resumed run makes it again.
         The best policy so far stays the best. If no policy was evaluated yet, the newest one is evaluated, which the
         pause waits for at most 5 seconds; the newest one is the best in any case then.
         """

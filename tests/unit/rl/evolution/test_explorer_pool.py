@@ -27,6 +27,8 @@ class Staff:
 
     def start(self, index):
         self.events.append(("start", index))
+        if f"start_{index}" in self._answers:
+            return FakeReply.of(self._answers[f"start_{index}"])
         answer = self._answers.get(f"simulator_{index}", squares(index))
         self.simulators[index] = FakeRef(f"simulator-{index}", square=answer)
         return FakeReply.of(self.simulators[index])
@@ -192,3 +194,24 @@ def test_slow_share_is_done_by_an_idle_simulator_as_well_and_counted_once():
     assert staff.pool.statistics()["shares_repeated"] == 1
     slow.open[0].set_value(ShareResult([-1], (1, 1, 101)))
     assert staff.do(2)[0] == [0, 1]
+
+
+def test_simulator_whose_process_ends_in_its_start_is_replaced_by_one_of_a_new_number():
+    killed = art.ActorStartError("did not start", reason=art.ExitReason(art.ExitKind.KILLED, "SIGKILL"))
+    staff = Staff(1, start_0=killed)
+    results, sources = staff.do(2)
+    assert results == [0, 1]
+    assert staff.events == [("start", 0), ("start", 1)]
+
+
+def test_simulators_whose_processes_end_in_their_starts_again_and_again_end_the_round():
+    killed = art.ActorStartError("did not start", reason=art.ExitReason(art.ExitKind.KILLED, "SIGKILL"))
+    staff = Staff(1, **{f"start_{index}": killed for index in range(DEATHS_LIMIT)})
+    with pytest.raises(art.ActorDiedError, match=r"^a simulator that was starting died 6 times in a row: did not start"):
+        staff.do(2)
+    assert len(staff.events) == DEATHS_LIMIT
+
+
+def test_simulator_that_can_not_be_started_ends_the_round():
+    with pytest.raises(art.ActorStartError, match="no such class"):
+        Staff(1, start_0=art.ActorStartError("no such class")).do(2)
