@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CUpdate
+from actorrt.rl.algorithms.a3c import A3CSettings
 from actorrt.rl.algorithms.a3c_roles import Contribution, GradientServer, GradientSimulator
 from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.appo import APPOUpdate
@@ -33,6 +35,7 @@ from actorrt.rl.roles.learner import UpdateRule
 from actorrt.rl.rollouts.evaluation import evaluate
 from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.stream import stream
 from actorrt.rl.rollouts.transitions import Transitions, corrected_transitions, normalised, transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.settings.evolution_settings import EvolutionSettings
@@ -43,6 +46,7 @@ TITLE = """{name} on one page, as rl.source({key!r}) joined it from the sources 
 {remark}
 """
 RUNS = "Run it to train on CartPole-v1, in this process alone. What only checkpoints need is left out."
+RUNS_TOGETHER = "Run it to train on CartPole-v1, with two simulators. What only checkpoints need is left out."
 LEFT_OUT = ("state", "resume", "join", "snapshot", "restore")
 
 
@@ -87,16 +91,36 @@ def evolve(settings: EvolutionSettings, rule: ARSUpdate | ESUpdate, updates: int
         print(f"{update + 1:4} updates   return {returns.mean():6.1f}")
 
 
+def train_together(settings: A3CSettings, env_id: str = "CartPole-v1", simulators: int = 2) -> None:
+    """Let each simulator collect and learn, without waiting for the others; print what they report."""
+    art.init()
+    spec = describe(env_id, hidden=settings.hidden, activation=settings.activation)
+    server = GradientServer.spawn(settings, settings.steps, make_policy(spec).init(seed=0)).result()
+    arguments = {"envs": settings.environments // simulators, "horizon": settings.horizon, "gamma": settings.gamma}
+    processes = GradientSimulator.options(cpus=1, restart="permanent")
+    team = processes.spawn_many(simulators, env_id, server, policy=spec, settings=settings, **arguments).result()
+    steps = 0
+    for batch in stream(team, steps=1_000):
+        steps += batch.step_count
+        returns = [total for report in batch.fragments for total in report.episode_return]
+        version = max(report.policy_version for report in batch.fragments)
+        print(f"{steps:8,} steps   return {np.mean(returns):6.1f}   {version:,} gradients")
+        if steps >= settings.steps:
+            break
+
+
 class Page(NamedTuple):
     """The content of a page.
 
     Attributes:
         parts: functions and classes, in the order of reading.
-        ending: code that trains by them; empty if they are actors.
+        ending: code that trains by them.
+        remark: how to run it.
     """
 
     parts: tuple[Any, ...]
-    ending: str = ""
+    ending: str
+    remark: str = RUNS
 
 
 ESTIMATES = (next_values, generalised_advantages, Transitions, transitions)
@@ -104,6 +128,8 @@ CORRECTED = (importance, vtrace, Transitions, corrected_transitions)
 ENDING = """if __name__ == "__main__":
     chosen = {name}Settings.preset("CartPole-v1", steps=20_000)
     train(chosen, lambda spec, parameters: {name}Update(chosen, spec, parameters{seed}))"""
+TOGETHER = """if __name__ == "__main__":
+    train_together(A3CSettings.preset("CartPole-v1", steps=20_000))"""
 EVOLUTION = """if __name__ == "__main__":
     chosen = {name}Settings.preset("CartPole-v1")
     evolve(chosen, {name}Update(chosen), updates={updates})"""
@@ -126,7 +152,17 @@ PAGES: Mapping[str, Page] = {
         ENDING.format(name="A2C", seed=""),
     ),
     "a3c": Page(
-        (*ESTIMATES, normalised, actor_critic_gradient, Contribution, GradientServer, GradientSimulator),
+        (
+            *ESTIMATES,
+            normalised,
+            actor_critic_gradient,
+            Contribution,
+            GradientServer,
+            GradientSimulator,
+            train_together,
+        ),
+        TOGETHER,
+        RUNS_TOGETHER,
     ),
     "ars": Page((direction, ARSUpdate, evolve), EVOLUTION.format(name="ARS", updates=100)),
     "es": Page((direction, centred_ranks, ESUpdate, evolve), EVOLUTION.format(name="ES", updates=30)),
@@ -154,5 +190,4 @@ def page_of(name: str) -> str:
         hint = f"did you mean {matches[0]!r}?" if matches else f"there are {', '.join(PAGES)}"
         raise ValueError(f"there is no algorithm {name!r}; {hint}")
     page = PAGES[key]
-    remark = RUNS if page.ending else f"Its roles are actors, which rl.{key.upper()} starts."
-    return joined(TITLE.format(name=key.upper(), key=key, remark=remark), page.parts, page.ending, LEFT_OUT)
+    return joined(TITLE.format(name=key.upper(), key=key, remark=page.remark), page.parts, page.ending, LEFT_OUT)

@@ -91,10 +91,11 @@ def test_page_of_ars_learns_cartpole(page_module, capsys):
     assert max(float(line.split()[3]) for line in capsys.readouterr().out.splitlines()) > 100.0
 
 
-def test_every_algorithm_has_a_page_of_a_size_to_read(page_module):
+def test_every_algorithm_has_a_page_of_a_size_to_read_that_trains(page_module):
     assert set(PAGES) == set(ALGORITHMS)
-    for name in PAGES:
+    for name, page in PAGES.items():
         page_module(name)
+        assert page.parts[-1].__name__ in page.ending
         file = io.StringIO()
         rl.source(name, file=file)
         assert 50 < len(file.getvalue().splitlines()) < 330
