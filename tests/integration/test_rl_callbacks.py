@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from pathlib import Path
@@ -153,8 +154,25 @@ async def test_error_of_a_callback_ends_the_run(tmp_path: Path) -> None:
 def test_value_that_is_no_callback_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"a callback is an rl.Callback or a function of rl.Progress, not 7"):
         rl.PPO("CartPole-v1", directory=str(tmp_path)).start(callbacks=[7])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"function of rl.Progress, not <class 'actorrt.rl.runs.callbacks.EarlyStop'>$"):
+        rl.PPO("CartPole-v1", directory=str(tmp_path)).start(callbacks=[rl.EarlyStop])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"^callbacks is a list, as in callbacks=\[rl.EarlyStop\(\)\]: callbacks=<"):
+        rl.PPO("CartPole-v1", directory=str(tmp_path)).start(callbacks=rl.EarlyStop())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="patience is at least 1: patience=0"):
         rl.EarlyStop(0)
+    with pytest.raises(ValueError, match="min_improvement is a finite number: min_improvement=nan"):
+        rl.EarlyStop(min_improvement=math.nan)
+
+
+async def test_early_stop_counts_anew_in_each_run(tmp_path: Path) -> None:
+    stop = rl.EarlyStop(patience=2, min_improvement=100.0)
+    counts = []
+    async with art.Runtime(mode="local", cpus=4):
+        for name in ("first", "second"):
+            settings: dict[str, Any] = {"deviation": 1e-6, "learning_rate": 1e-9, "evaluate_every": 1}
+            algorithm = rl.ARS("CartPole-v1", directory=str(tmp_path / name), **settings)
+            counts.append(len((await algorithm.start(steps=1_000_000, callbacks=[stop])).evaluations))
+    assert min(counts) >= 3
 
 
 def test_restarts_of_simulators_are_reported_to_callbacks(node_session: art.Runtime, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from actorrt.rl.records.progress import Progress
 from actorrt.rl.records.run_directory import RUNS, require_usable
 from actorrt.rl.rollouts.evaluation import require_fit
 from actorrt.rl.runs import live
-from actorrt.rl.runs.callbacks import CallbackLike, Callbacks
+from actorrt.rl.runs.callbacks import CallbackLike, Callbacks, EarlyStop
 from actorrt.rl.runs.continuation import fitted, require_resumable
 from actorrt.rl.runs.explain import Explanation, explain
 from actorrt.rl.runs.logs import files_of_the_run
@@ -279,27 +279,41 @@ class Algorithm:
 
         Raises:
             FileNotFoundError: the run is resumed, and its checkpoint is gone.
-            ValueError: `steps` is less than 1, or less than the resumed run already has; or `stop_return` is given, and
-                nothing is evaluated; or the directory holds an earlier run, or can't be written to.
+            ValueError: `steps` is less than 1, or less than the resumed run already has; or `stop_return` or `EarlyStop`
+                is given, and nothing is evaluated; or the directory holds an earlier run, or can't be written to.
             TypeError: a callback is not callable, or a number is not a number.
         """
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks is a list, as in callbacks=[rl.EarlyStop()]: callbacks={callbacks!r}")
+        own = list(callbacks)
         if stop_return is not None:
             require_number("stop_return", stop_return)
-            if self.settings.evaluate_every is None:
-                raise ValueError(
-                    f"evaluate_every=None evaluates nothing, so that no policy can reach stop_return={stop_return:g}: "
-                    "give a number of steps as evaluate_every=, or leave out stop_return"
-                )
+        if self.settings.evaluate_every is None:
+            self._require_no_end_by_evaluations(stop_return, own)
         if self._checkpoint is not None and self.directory is not None:
             self._checkpoint = checkpoint.load(self.directory)  # another run may have continued from it since
         self.require_startable(steps)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
         view = live.view_to_show(show)
-        own = list(callbacks)
         every: list[CallbackLike] = [*([] if view is None else [view]), *files_of_the_run(own)]
         every += [*([] if on_progress is None else [on_progress]), *own]
         return Run(plan, directory, self.loop_class, lambda run: Callbacks(run, every), keep_going, view).start()
+
+    def _require_no_end_by_evaluations(self, stop_return: float | None, callbacks: Iterable[CallbackLike]) -> None:
+        """Make sure that nothing is to end a run which has no evaluations by their results.
+
+        Raises:
+            ValueError: `stop_return` or `EarlyStop` would have no effect.
+        """
+        unmet = {} if stop_return is None else {"stop_return": f"no policy can reach stop_return={stop_return:g}"}
+        if any(isinstance(each, EarlyStop) for each in callbacks):
+            unmet["EarlyStop"] = "EarlyStop can never end the run"
+        for name, what in unmet.items():
+            raise ValueError(
+                f"evaluate_every=None evaluates nothing, so that {what}: give a number of steps as evaluate_every=, or "
+                f"leave out {name}"
+            )
 
     def require_startable(self, steps: int | None = None) -> None:
         """Make sure that `start(steps)` has steps to train and a directory to write to; starts nothing.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from actorrt.rl.foundation.checks import require_number, require_whole
 from actorrt.rl.records.progress import Progress
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.rollouts.trajectory import Fragment
@@ -89,7 +91,7 @@ class Callbacks:
         self._run = run
         self._callbacks: list[Callback] = [_RunAttributes()]
         for callback in callbacks:
-            if not isinstance(callback, Callback) and not callable(callback):
+            if isinstance(callback, type) or not (isinstance(callback, Callback) or callable(callback)):
                 raise TypeError(f"a callback is an rl.Callback or a function of rl.Progress, not {callback!r}")
             self._callbacks.append(callback if isinstance(callback, Callback) else _OnUpdate(callback))
         # Most callbacks leave fragments alone, and there may be thousands of them in a second.
@@ -126,14 +128,21 @@ class EarlyStop(Callback):
     Args:
         patience: number of evaluations in a row without improvement after which the run ends.
         min_improvement: a mean return is an improvement if it exceeds the best one by more than this.
+
+    Raises:
+        ValueError: a number is out of range. `Algorithm.start` raises it if the run has no evaluations.
+        TypeError: it is not a number.
     """
 
     def __init__(self, patience: int = 10, min_improvement: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"patience is at least 1: patience={patience}")
+        require_whole("patience", patience, 1)
+        require_number("min_improvement", min_improvement, at_least=0.0)
         self._patience, self._min_improvement = patience, min_improvement
-        self._best = -float("inf")
-        self._worse_count = 0
+        self._best, self._worse_count = -math.inf, 0
+
+    def on_start(self, run: Run) -> None:
+        """Begin to count: an earlier run may have had the same callback."""
+        self._best, self._worse_count = -math.inf, 0
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
         """Stop the run if there were too many evaluations without improvement."""

@@ -206,6 +206,15 @@ def test_return_to_stop_at_needs_evaluations():
         rl.A2C("CartPole-v1", evaluate_every=None).start(stop_return=475)
 
 
+def test_early_stop_needs_evaluations():
+    message = (
+        r"^evaluate_every=None evaluates nothing, so that EarlyStop can never end the run: "
+        r"give a number of steps as evaluate_every=, or leave out EarlyStop$"
+    )
+    with pytest.raises(ValueError, match=message):
+        rl.A2C("CartPole-v1", evaluate_every=None).start(callbacks=[rl.EarlyStop()])
+
+
 def make_cartpole():
     return gymnasium.make("CartPole-v1")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.a3c import A3CSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.algorithms.impala import IMPALASettings
@@ -185,6 +186,21 @@ def test_limits_may_be_infinite():
 def test_values_of_the_wrong_kind_are_refused_by_the_settings_name(override, message):
     with pytest.raises(TypeError, match=message):
         PPOSettings.preset("CartPole-v1", **override)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"max_lag": 4}, r"^A3C takes no max_lag=4: its gradients are applied however old they are$"),
+        ({"order": "deterministic"}, r"^A3C takes no order='deterministic': its gradients are applied in the order of"),
+        ({"order": "deterministic", "max_lag": 0}, r"^A3C takes no order='deterministic': "),
+        ({"learners": 2}, r"^A3C has no separate learners, since its simulators learn: leave out learners=2$"),
+    ],
+)
+def test_settings_that_mean_nothing_for_gradients_that_are_applied_at_once_are_refused(override, message):
+    with pytest.raises(ValueError, match=message):
+        A3CSettings.preset("CartPole-v1", **override)
+    assert A3CSettings.preset("CartPole-v1", order=None).stream_order == "completion"
 
 
 def test_layers_may_be_a_list():
