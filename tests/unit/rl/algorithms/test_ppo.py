@@ -222,7 +222,7 @@ def test_values_within_their_clip_range_have_the_whole_gradient():
     update = PPOUpdate(PPOSettings.preset(""), TWO_SIZES, policy.parameters, seed=0)
     rng = np.random.default_rng(5)
     obs = make_features(TWO_SIZES, 4096, rng)
-    outputs, value = update.network.forward(obs)
+    _, value = update.network.forward(obs)
     noise = rng.standard_normal((3, 4096))
     arrays = (0.0 * value, noise[0], value + 0.1 * noise[1], value + 0.05 * noise[2])
     rows = Transitions(obs, policy.act(obs, rng)[0], *(array.astype(np.float32) for array in arrays))
