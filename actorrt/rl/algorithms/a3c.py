@@ -34,7 +34,9 @@ class A3CSettings(A2CSettings):
 
     def __post_init__(self) -> None:
         if self.order == "deterministic":
-            raise ValueError("A3C takes no order='deterministic': its gradients are applied in the order of their arrival")
+            raise ValueError(
+                "A3C takes no order='deterministic': its gradients are applied in the order of their arrival"
+            )
         super().__post_init__()
         if self.max_lag is not None:
             raise ValueError(f"A3C takes no max_lag={self.max_lag}: its gradients are applied however old they are")
