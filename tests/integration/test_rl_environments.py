@@ -70,13 +70,13 @@ async def test_runs_accept_images_and_user_defined_networks(kind: Any, network: 
 @pytest.mark.parametrize("kind", [rl.PPO, rl.ES])
 async def test_runs_with_an_image_inside_a_dict_are_resumed_and_saved(kind: Any, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"hidden": (16,)}
-    settings |= (
-        {"environments": 2, "horizon": 16} if kind is rl.PPO else {"directions": 2, "normalise_observations": False}
-    )
+    settings |= {"environments": 2, "horizon": 16} if kind is rl.PPO else {"directions": 2}
+    settings |= {"normalise_observations": True}
     async with art.Runtime(mode="local", cpus=4):
         before = await kind(CameraIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
         run = await kind.resume(str(tmp_path), env=CameraIdentityEnv).start(steps=before.steps + 128)
     assert run.plan.policy.network == "cnn"
+    assert len(run.best.normaliser.observations.mean) == 2  # of the bit, and not of the pixels
     loaded = rl.load_policy(str(tmp_path / "best.policy"))
     obs = {"bit": 1, "camera": np.full((8, 8, 1), 200, np.uint8)}
     assert loaded(obs) == run.best(obs)
@@ -93,9 +93,10 @@ def test_user_defined_network_reaches_roles_in_processes(node_session: art.Runti
     assert algorithm.start(steps=128).wait().steps == 128
 
 
-def test_pixels_are_not_normalised() -> None:
-    with pytest.raises(ValueError, match="normalise_observations: networks for images scale pixels themselves"):
-        rl.PPO(ImageIdentityEnv, normalise_observations=True)
+@pytest.mark.parametrize("network", ["auto", OwnNetwork])
+def test_image_alone_is_not_normalised(network: Any) -> None:
+    run = rl.PPO(ImageIdentityEnv, network=network, normalise_observations=True)
+    assert run._plan(8).weights.normaliser is None
 
 
 def test_environment_made_by_a_function_reaches_simulators_in_processes(

@@ -39,7 +39,6 @@ from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
 from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
 from actorrt.rl.spaces.normaliser import Normaliser
-from actorrt.rl.spaces.parts import has_image
 
 logger = logging.getLogger(__name__)
 
@@ -142,8 +141,7 @@ class Algorithm:
         """Return the spec of the policy.
 
         Raises:
-            ValueError: images should be normalised, although networks scale them themselves; or the backend does not
-                support the network.
+            ValueError: the backend does not support the network.
             MissingPackageError: the network acts or learns in torch, which is not installed.
         """
         settings = self.settings
@@ -152,8 +150,6 @@ class Algorithm:
         network = settings.network
         if network == "auto":
             network = "cnn" if suits_convolutions(spec.observation) else "mlp"
-        if network != "mlp" and has_image(spec.observation) and settings.normalise_observations:
-            raise ValueError("normalise_observations: networks for images scale pixels themselves")
         value_hidden = settings.value_hidden if isinstance(settings, RolloutSettings) else None
         spec = dataclasses.replace(spec, network=network, value_hidden=value_hidden)
         learns_in_torch = isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch"
@@ -365,8 +361,8 @@ class Algorithm:
             require_fitting(weights, self.policy, name_of(self.environment))
             return weights
         normaliser = Normaliser.nothing(
-            self.policy.input_count,
-            observations=self.settings.normalise_observations,
+            self.policy.rows.number_count,
+            observations=self.settings.normalise_observations and self.policy.rows.number_count > 0,
             rewards=self.settings.normalise_rewards,
         )
         if self._first is not None:

@@ -30,7 +30,6 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.spaces.array_spaces import Array
-from actorrt.rl.spaces.finite import is_finite
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
 EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
@@ -165,8 +164,6 @@ class Explorer(EnvStepper):
         while not is_over:
             self._step_count += 1
             encoded.append(space.encode(space.observation.stack([obs])))
-            if not is_finite(encoded[-1]):
-                raise ValueError(f"an observation is infinite or NaN: {obs}")
             actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
             (action,) = space.action.unstack(actions)
             obs, reward, is_terminated, is_truncated = environment_checks.step(self._environment, action)
@@ -179,7 +176,7 @@ class Explorer(EnvStepper):
                 alive_at = time.monotonic()
         seen = None
         if policy.normaliser is not None:
-            seen = Normaliser(Moments.of(np.concatenate(encoded)[:, : space.input_count]))
+            seen = Normaliser(Moments.of(space.rows.observed_numbers(np.concatenate(encoded))))
         return Episode(total, self._step_count, seen, time.monotonic() - began_at)
 
     async def on_stop(self, reason: Any) -> None:

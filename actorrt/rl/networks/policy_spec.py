@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from actorrt.rl.foundation.checks import require_one_of
 from actorrt.rl.networks.activations import ACTIVATIONS, Activation
-from actorrt.rl.spaces.array_spaces import Array, Box
-from actorrt.rl.spaces.spaces import Masked, Space, is_image
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import first_bad_row
+from actorrt.rl.spaces.row_layout import RowLayout
+from actorrt.rl.spaces.spaces import Masked, Space
 
 NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
 
@@ -75,23 +76,37 @@ class PolicySpec:
                 f"hidden={self.hidden}, value_hidden={value_hidden}"
             )
 
-    @property
-    def feature_dtype(self) -> Any:
-        """Dtype of the rows of features: networks for images get them as bytes."""
-        return np.uint8 if self.network != "mlp" and is_image(self.observation) else np.float32
+    @cached_property
+    def rows(self) -> RowLayout:
+        """The layout of the rows in which observations travel; networks for images get them as bytes."""
+        return RowLayout.of(self.observation, with_pixels=self.network != "mlp")
 
     def encode(self, obs: Any) -> Array:
-        """Return rows of features for a batch of observations."""
-        if isinstance(self.observation, Box):
-            return self.observation.encode(obs, self.feature_dtype)
-        return np.asarray(self.observation.encode(obs), self.feature_dtype)
+        """Return a batch of observations as rows.
+
+        Raises:
+            ValueError: the observations are not in the space, or one is infinite or NaN.
+        """
+        rows = self.rows.encode(self.observation, obs)
+        numbers = self.rows.numbers(rows)
+        bad = first_bad_row(numbers)
+        if bad is not None:
+            raise ValueError(f"an observation is infinite or NaN: {numbers[bad]}")
+        return rows
+
+    def decode(self, rows: Array) -> Any:
+        """Return rows of shape (..., columns), such as `Fragment.obs`, as one batch of observations in their own form.
+
+        All parts are float32, each `Discrete` is one-hot, pixels are 0 to 255, and a mask is left out.
+        """
+        return self.observation.decode(self.rows.features(rows.reshape(-1, self.rows.width)))
 
     @property
     def mask_count(self) -> int:
-        """Number of the features' last columns, which say which actions are allowed."""
+        """Number of the entries of the mask, which say which actions are allowed."""
         return self.observation.mask_count if isinstance(self.observation, Masked) else 0
 
     @property
     def input_count(self) -> int:
-        """Number of the features' first columns, which are normalised and which networks see."""
+        """Number of features that networks see, which are those of the observation without its mask."""
         return self.observation.feature_count - self.mask_count

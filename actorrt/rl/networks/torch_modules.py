@@ -8,7 +8,7 @@ optimisers need not know the structure of a network. Acting is in `torch_policy`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,9 @@ class ConvolutionalNetwork(nn.Module):
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         layout = self.layout = layout_of(spec)
+        places = [part for part, _, _ in spec.rows.parts]
+        self._image_places = [places.index(image.part) for image in layout.images]
+        self._rest_places = [places.index(part) for part in layout.rest]
         self.torsos = nn.ModuleList(map(_torso, layout.images))
         layers: list[nn.Module] = []
         units = layout.unit_count
@@ -54,14 +57,14 @@ class ConvolutionalNetwork(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.action, self.value = nn.Linear(units, output_count(spec.action)), nn.Linear(units, 1)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs and values for rows of features, in which pixels are 0 to 255."""
+    def forward(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return outputs and values for the features of each part of a batch of observations; pixels are 0 to 255."""
         entering = []
-        for image, torso in zip(self.layout.images, self.torsos, strict=True):
-            pixels = features[:, image.part.columns].reshape(-1, *image.shape)
+        for place, image, torso in zip(self._image_places, self.layout.images, self.torsos, strict=True):
+            pixels = parts[place].reshape(-1, *image.shape)
             pixels = pixels * (1.0 / BRIGHTEST) if image.holds_bytes else pixels.float()
             entering.append(torso(pixels if image.is_channel_first else pixels.permute(0, 3, 1, 2)))
-        entering += [features[:, part.columns].float() for part in self.layout.rest]
+        entering += [parts[place].float() for place in self._rest_places]
         hidden = self.hidden(torch.cat(entering, 1) if len(entering) > 1 else entering[0])
         return self.action(hidden), self.value(hidden).squeeze(1)
 
@@ -164,15 +167,22 @@ def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None
         start = end
 
 
-def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
-    """Return the module's input for rows of features, and the mask or None.
+def inputs(spec: PolicySpec, rows: Tensor) -> tuple[Any, Tensor | None]:
+    """Return the module's input for rows of observations, and the mask or None.
 
-    Built-in networks take the rows; a network of a user's own takes observations in their own form, with images scaled
-    to 0 to 1.
+    An MLP takes the features, and a convolutional network those of each part. A network of a user's own takes
+    observations in their own form, with images scaled to 0 to 1.
     """
-    seen = features[:, : spec.input_count]
-    mask = features[:, spec.input_count :] if spec.mask_count else None
-    return seen if isinstance(spec.network, str) else observations(spec, seen), mask
+    layout = spec.rows
+    numbers = rows[:, layout.pixel_count :].contiguous().view(torch.float32) if layout.pixel_count else rows
+    mask = numbers[:, layout.number_count :] if layout.mask_count else None
+    if spec.network == "mlp":
+        return numbers[:, : layout.number_count], mask
+    parts = [(rows if is_pixels else numbers)[:, columns] for _, is_pixels, columns in layout.parts]
+    if spec.network == "cnn":
+        return parts, mask
+    features = torch.cat([each.float() for each in parts], 1) if layout.pixel_count else numbers
+    return observations(spec, features[:, : spec.input_count]), mask
 
 
 def observations(spec: PolicySpec, features: Tensor) -> Any:

@@ -28,6 +28,7 @@ class Acting(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    limit: Tensor
     low: Tensor
     high: Tensor
 
@@ -39,8 +40,10 @@ class Acting(nn.Module):
         seen = None if policy.normaliser is None else policy.normaliser.observations
         self._normalises = seen is not None
         if seen is not None:
-            self.register_buffer("mean", torch.from_numpy(seen.mean.astype(np.float32)))
-            self.register_buffer("scale", torch.from_numpy((1.0 / seen.deviation).astype(np.float32)))
+            rows, limits = policy.spec.rows, np.full_like(seen.mean, LIMIT)
+            wide = {"mean": (seen.mean, 0.0), "scale": (1.0 / seen.deviation, 1.0), "limit": (limits, np.inf)}
+            for name, (values, for_pixels) in wide.items():
+                self.register_buffer(name, torch.from_numpy(rows.spread(values, for_pixels)))
         action = policy.spec.action
         if isinstance(action, Box):
             self.register_buffer("low", torch.tensor(action.low, dtype=torch.float32))
@@ -50,7 +53,7 @@ class Acting(nn.Module):
         """Return actions for a batch of observations, or of features if observations are not one array."""
         features = observation.flatten(1).float()
         if self._normalises:
-            features = ((features - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
+            features = ((features - self.mean) * self.scale).clamp(-self.limit, self.limit)
         outputs, _ = self._module(observations(self._spec, features))
         if action_mask is not None:
             outputs = torch.where(action_mask > 0.5, outputs, torch.tensor(float(FORBIDDEN)))

@@ -19,6 +19,7 @@ from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
 from actorrt.rl.spaces.leaves import Leaf, leaves, row_shape
 from actorrt.rl.spaces.normaliser import LIMIT
 from actorrt.rl.spaces.parts import ArrayPart
+from actorrt.rl.spaces.row_layout import RowPart
 from actorrt.rl.spaces.sampling import FORBIDDEN
 from actorrt.rl.spaces.spaces import is_image, unmasked
 
@@ -52,9 +53,10 @@ class Graph:
 def export_onnx(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
-    Inputs of the graph: `observation`, (N, *shape), if that is a `Box`, else `features`, rows as `PolicySpec.encode`
-    makes them; and `action_mask` if there is a mask. Its output `action` holds the environment's values, flattened, for
-    `Box`, `Discrete`, `MultiDiscrete` and `MultiBinary`; for actions of several parts, rows for `to_environment`.
+    Inputs of the graph: `observation`, (N, *shape), if that is a `Box`, else `features`, float32 rows as the space's
+    `encode` makes them; and `action_mask` if there is a mask. Its output `action` holds the environment's values,
+    flattened, for `Box`, `Discrete`, `MultiDiscrete` and `MultiBinary`; for actions of several parts, rows for
+    `to_environment`.
 
     Raises:
         MissingPackageError: `onnx` is not installed, or `onnxscript`, which a network of a user's own needs.
@@ -97,19 +99,24 @@ def _outputs(policy: StorablePolicy, graph: Graph, observation: str) -> str:
     spec = policy.spec
     if spec.network == "cnn":
         return _convolutions(policy, graph, observation)
-    hidden = graph.add("Flatten", observation)
-    if policy.normaliser is not None and policy.normaliser.observations is not None:
-        seen = policy.normaliser.observations
-        hidden = graph.add("Sub", hidden, graph.constant(seen.mean.astype(np.float32)))
-        hidden = graph.add("Mul", hidden, graph.constant((1.0 / seen.deviation).astype(np.float32)))
-        limits = graph.constant(np.float32(-LIMIT)), graph.constant(np.float32(LIMIT))
-        hidden = graph.add("Clip", hidden, *limits)
+    hidden = _normalised(policy, graph, graph.add("Flatten", observation))
     views = parameter_views(spec, policy.parameters)
     for name in hidden_names(spec):
         weights = graph.constant(views[name][0]), graph.constant(views[f"{name}_bias"][0, 0])
         hidden = _activated(graph, spec.activation, graph.add("Gemm", hidden, *weights))
     bias = (graph.constant(views["action_bias"]),) if spec.hidden else ()
     return graph.add("Gemm", hidden, graph.constant(views["action"]), *bias)
+
+
+def _normalised(policy: StorablePolicy, graph: Graph, features: str, place: RowPart | None = None) -> str:
+    """Return normalised features: those of one part of the observation, or of all."""
+    if policy.normaliser is None or policy.normaliser.observations is None or (place is not None and place.is_pixels):
+        return features
+    seen, columns = policy.normaliser.observations, slice(None) if place is None else place.columns
+    centred = graph.add("Sub", features, graph.constant(seen.mean[columns].astype(np.float32)))
+    scaled = graph.add("Mul", centred, graph.constant((1.0 / seen.deviation[columns]).astype(np.float32)))
+    limits = graph.constant(np.float32(-LIMIT)), graph.constant(np.float32(LIMIT))
+    return graph.add("Clip", scaled, *limits)
 
 
 def _activated(graph: Graph, activation: str, passed: str) -> str:
@@ -145,7 +152,9 @@ def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str
         if not image.is_channel_first:
             passed = graph.add("Transpose", passed, perm=[0, 3, 1, 2])
         entering.append(_layers(graph, passed, torso))
-    entering += [_columns(graph, rows, part) for part in module.layout.rest]
+    for place in policy.spec.rows.parts:
+        if place.part in module.layout.rest:
+            entering.append(_normalised(policy, graph, _columns(graph, rows, place.part), place))
     hidden = graph.add("Concat", *entering, axis=1) if len(entering) > 1 else entering[0]
     return _layers(graph, hidden, [*module.hidden, module.action])
 

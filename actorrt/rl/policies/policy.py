@@ -14,7 +14,6 @@ from actorrt.rl.networks.layout import layout_length, parameter_views
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.policy_file import save_policy
 from actorrt.rl.spaces.array_spaces import Array
-from actorrt.rl.spaces.finite import first_bad_row
 from actorrt.rl.spaces.normaliser import Normaliser
 
 
@@ -89,20 +88,13 @@ class FlatPolicy:
         Raises:
             ValueError: the observations are not in the policy's space, or one is infinite or NaN.
         """
-        encoded = self.spec.encode(obs)
-        bad = first_bad_row(encoded)
-        if bad is not None:
-            raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
-        return self.normalise(encoded)
+        return self.normalise(self.spec.encode(obs))
 
-    def normalise(self, features: Array) -> Array:
-        """Return normalised rows of encoded observations."""
-        if self.normaliser is None:
-            return features
-        inputs = self.spec.input_count
-        if inputs == features.shape[1]:
-            return self.normaliser.normalise(features)
-        return np.concatenate([self.normaliser.normalise(features[:, :inputs]), features[:, inputs:]], axis=1)
+    def normalise(self, rows: Array) -> Array:
+        """Return normalised rows of encoded observations; neither pixels nor masks are normalised."""
+        if self.normaliser is None or self.normaliser.observations is None:
+            return rows
+        return self.spec.rows.changed(rows, self.normaliser.normalise)
 
     def _split(self, features: Array) -> tuple[Array, Array | None]:
         """Split rows of features into the part that networks see and the mask; None if there is no mask."""

@@ -15,7 +15,6 @@ from actorrt.rl.environments.stepping import Environments, Step
 from actorrt.rl.policies.protocols import Policy
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
-from actorrt.rl.spaces.finite import first_bad_row
 from actorrt.rl.spaces.leaves import row_dtype, row_shape
 from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
@@ -25,7 +24,7 @@ class Recording:
 
     Attributes:
         rows: columns of the fragment by name, each of shape (T, K, ...).
-        encoded: observations before normalisation, (T, K, features); only if a normaliser counts them.
+        encoded: numbers of observations before normalisation, (T, K, numbers); only if a normaliser counts them.
         discounted: discounted returns so far, (T, K); only if a normaliser counts them.
         final: step, environment and last features of each truncation.
         episodes: return and length of each episode that ended.
@@ -33,9 +32,8 @@ class Recording:
 
     def __init__(self, policy: Policy, horizon: int, count: int) -> None:
         shape, spec, normaliser = (horizon, count), policy.spec, policy.normaliser
-        features = spec.observation.feature_count
         self.rows: dict[str, Any] = {
-            "obs": np.empty((*shape, features), spec.feature_dtype),
+            "obs": np.empty((*shape, spec.rows.width), spec.rows.dtype),
             "action": np.empty((*shape, *row_shape(spec.action)), row_dtype(spec.action)),
             "reward": np.empty(shape, np.float32),
             "terminated": np.empty(shape, np.bool_),
@@ -45,7 +43,7 @@ class Recording:
             "value": np.empty(shape, np.float32),
         }
         counts_observations = normaliser is not None and normaliser.observations is not None
-        self.encoded = np.empty((*shape, spec.input_count), np.float32) if counts_observations else None
+        self.encoded = np.empty((*shape, spec.rows.number_count), np.float32) if counts_observations else None
         self.discounted = np.empty(shape) if normaliser is not None and normaliser.returns is not None else None
         self.final: list[tuple[int, int, Array]] = []
         self.episodes: list[tuple[float, int]] = []
@@ -179,7 +177,7 @@ class Sampler:
         rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
         if recording.encoded is not None:
             assert self._encoded is not None
-            recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
+            recording.encoded[t] = policy.spec.rows.observed_numbers(self._encoded)
         step = self._environments.step(action)
         encoded = self._read(t, step, recording)
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
@@ -200,8 +198,11 @@ class Sampler:
         """
         while True:
             try:
-                encoded = self._features_of(step.obs)
-                final = [(t, k, self._policy.normalise(self._features_of(obs))[0]) for k, obs in step.final_obs.items()]
+                encoded = self._policy.spec.encode(step.obs)
+                final = [
+                    (t, k, self._policy.normalise(self._policy.spec.encode(obs))[0])
+                    for k, obs in step.final_obs.items()
+                ]
             except ValueError as error:
                 step.obs = self._environments.refused(error, step)
                 continue
@@ -232,22 +233,9 @@ class Sampler:
         """
         while True:
             try:
-                return self._features_of(obs)
+                return self._policy.spec.encode(obs)
             except ValueError as error:
                 obs = self._environments.refused(error)
-
-    def _features_of(self, obs: Any) -> Array:
-        """Return the features of a batch of observations.
-
-        Raises:
-            ValueError: some are not in their space; or infinite or NaN, which would make all parameters so in the next
-                update.
-        """
-        encoded = self._policy.spec.encode(obs)
-        bad = first_bad_row(encoded)
-        if bad is not None:
-            raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
-        return encoded
 
     def final_features(self, recording: Recording, features: Array) -> Array:
         """Return the last observations of truncated episodes, as networks see them."""

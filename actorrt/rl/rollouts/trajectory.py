@@ -21,8 +21,8 @@ class Fragment:
     """T x K transitions, and the data needed to learn from them.
 
     Attributes:
-        obs: the observations acted on, (T, K, features) float32, normalised if the policy has a normaliser; uint8 if
-            its network takes images.
+        obs: the rows of the observations acted on, (T, K, columns), normalised if the policy has a normaliser; float32,
+            or uint8 if its network takes images, see `RowLayout`. `PolicySpec.decode` returns the observations.
         action: (T, K) int64 indices, or (T, K, numbers) sampled rows, before clipping to bounds.
         reward: (T, K) float32, scaled if the policy's normaliser scales rewards.
         terminated: (T, K) bool; the episode ended for good.
@@ -30,10 +30,10 @@ class Fragment:
         valid: (T, K) bool; False for an autoreset or a failure of the environment, which are no transitions.
         logp: log-probability of the action under the policy that acted, (T, K) float32.
         value: value of `obs` under that policy, (T, K) float32.
-        last_obs: the observations after the last row, (K, features), of the same type.
+        last_obs: the rows after the last step, (K, columns), of the same type.
         last_value: their values, (K,) float32.
         final_step: the steps at which episodes were truncated, (n, 2) int64 rows of t and k.
-        final_obs: the observations that those transitions led to, (n, features), of the same type.
+        final_obs: the rows that those transitions led to, (n, columns), of the same type.
         final_value: their values, (n,) float32.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
         episode_length: their lengths in steps, (m,) int64.

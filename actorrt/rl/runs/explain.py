@@ -65,8 +65,15 @@ def _policy(plan: AnyPlan) -> Iterator[tuple[str, str]]:
     if isinstance(settings, RolloutSettings):
         acts += ", learns on torch" if backend_of(spec, settings.backend) == "torch" else ", learns on NumPy"
     yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; {acts}"
-    scaled = [name for name in ("observations", "rewards") if getattr(settings, f"normalise_{name}")]
-    yield "normalises", " and ".join(scaled) or "nothing"
+    yield "normalises", " and ".join(_normalised(plan)) or "nothing"
+
+
+def _normalised(plan: AnyPlan) -> Iterator[str]:
+    settings, rows = plan.settings, plan.policy.rows
+    if settings.normalise_observations and rows.number_count:
+        yield "observations without images" if rows.pixel_count else "observations"
+    if settings.normalise_rewards:
+        yield "rewards"
 
 
 def describe_network(spec: PolicySpec) -> str:

@@ -105,9 +105,28 @@ class Box(ArraySpace):
         """Whether the values are images: three dimensions of bytes."""
         return len(self.shape) == 3 and self.dtype == "uint8"
 
-    def encode(self, values: Array, dtype: Any = np.float32) -> Array:
-        """Return flattened rows of shape (batch, features)."""
-        return flattened(values, dtype, self.shape)
+    def encode(self, values: Array) -> Array:
+        """Return flattened rows, float32 of shape (batch, features).
+
+        Raises:
+            ValueError: a value has another shape, or a pixel of an image is no whole number from 0 to 255.
+        """
+        if self.is_image:
+            return self.encode_pixels(values).astype(np.float32)
+        return flattened(values, np.float32, self.shape)
+
+    def encode_pixels(self, values: Array) -> Array:
+        """Return flattened rows of an image, uint8 of shape (batch, features).
+
+        Raises:
+            ValueError: a value is no whole number from 0 to 255.
+        """
+        rows = flattened(values, None, self.shape)
+        with np.errstate(invalid="ignore"):  # the conversion of NaN, which is refused below
+            pixels = rows.astype(np.uint8, copy=False)
+        if pixels is not rows and (pixels != rows).any():
+            raise ValueError(f"pixels of type {rows.dtype} are no whole numbers from 0 to 255: {rows}")
+        return pixels
 
     def decode(self, features: Any) -> Any:
         """Return features in the space's shape, (batch, *shape)."""

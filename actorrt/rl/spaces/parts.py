@@ -40,8 +40,3 @@ def array_parts(observation: Space, name: str = "", start: int = 0) -> Iterator[
                 start += part.feature_count
         case _:
             yield ArrayPart(name, observation, start, observation.feature_count)
-
-
-def has_image(observation: Space) -> bool:
-    """Whether a part of an observation is an image."""
-    return any(isinstance(part.space, Box) and part.space.is_image for part in array_parts(observation))

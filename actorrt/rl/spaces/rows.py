@@ -64,7 +64,7 @@ def part_of(value: Any, key: Any) -> Any:
 
 
 def flattened(values: Any, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return observations of this shape as flat rows.
+    """Return observations of this shape as flat rows; the type None leaves theirs as it is.
 
     Raises:
         ValueError: they have another shape, or are not numbers.

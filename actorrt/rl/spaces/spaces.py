@@ -6,7 +6,7 @@ conversion from Gymnasium in `gymnasium_spaces`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,7 +35,8 @@ class Composite:
         return tuple(kind for part in self.parts for kind in part.kinds)
 
     @property
-    def _keys(self) -> Sequence[Any]:
+    def keys(self) -> Sequence[Any]:
+        """The names of the parts, or their numbers."""
         return range(len(self.parts)) if self.names is None else self.names
 
     def _joined(self, values: Sequence[Any]) -> Any:
@@ -48,7 +49,7 @@ class Composite:
             ValueError: a part is neither, or the parts are not equally many; the message names the part.
         """
         batches, counts = [], []
-        for part, key in zip(self.parts, self._keys, strict=True):
+        for part, key in zip(self.parts, self.keys, strict=True):
             value = part_of(obs, key)
             try:
                 batch, count = part.as_batch(value)
@@ -57,18 +58,18 @@ class Composite:
             batches.append(batch)
             counts.append(count)
         if counts.count(counts[0]) < len(counts):
-            shown = ", ".join(f"{key!r} {_counted(count)}" for key, count in zip(self._keys, counts, strict=True))
+            shown = ", ".join(f"{key!r} {_counted(count)}" for key, count in zip(self.keys, counts, strict=True))
             raise ValueError(f"the parts of an observation do not belong together: {shown}")
         return self._joined(batches), counts[0]
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch: one batch for each part."""
-        pairs = zip(self.parts, self._keys, strict=True)
+        pairs = zip(self.parts, self.keys, strict=True)
         return self._joined([part.stack([part_of(value, key) for value in values]) for part, key in pairs])
 
     def encode(self, values: Any) -> Array:
         """Return the features of all parts side by side, float32."""
-        pairs = zip(self.parts, self._keys, strict=True)
+        pairs = zip(self.parts, self.keys, strict=True)
         return np.concatenate([part.encode(part_of(values, key)) for part, key in pairs], axis=1)
 
     def decode(self, features: Any) -> Any:
@@ -92,7 +93,7 @@ class Composite:
 
     def unstack(self, batch: Any) -> list[Any]:
         """Return a batch of actions as a list; each action has its parts by name or as a tuple."""
-        columns = (part.unstack(batch[key]) for part, key in zip(self.parts, self._keys, strict=True))
+        columns = (part.unstack(batch[key]) for part, key in zip(self.parts, self.keys, strict=True))
         return [self._joined(values) for values in zip(*columns, strict=True)]
 
     def to_data(self) -> dict[str, Any]:
@@ -168,6 +169,26 @@ def _counted(count: int | None) -> str:
 
 
 Space: TypeAlias = Discrete | Box | MultiDiscrete | MultiBinary | Composite | Masked
+
+
+def encoded_parts(space: Space, values: Any) -> Iterator[Array]:
+    """Yield the features of each part of a batch that is one array, in order: images as bytes, all else as float32.
+
+    Raises:
+        ValueError: a part is missing, or not in its space.
+    """
+    match space:
+        case Masked(observation=observation, key=key):
+            rest = list(encoded_parts(observation, values if key is None else part_of(values, key)))
+            yield from rest
+            yield np.asarray(flat_mask(part_of(values, MASK_KEY), len(rest[0])), np.float32)
+        case Composite(parts=parts):
+            for part, key in zip(parts, space.keys, strict=True):
+                yield from encoded_parts(part, part_of(values, key))
+        case Box(is_image=True):
+            yield space.encode_pixels(values)
+        case _:
+            yield space.encode(values)
 
 
 def flat_mask(mask: Any, *batch: int) -> Array:

@@ -25,7 +25,7 @@ from actorrt.rl.policies.factory import load_policy, make_policy  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
 from actorrt.rl.rollouts.transitions import Transitions  # noqa: E402
 from actorrt.rl.spaces.array_spaces import Box, Discrete  # noqa: E402
-from actorrt.rl.spaces.spaces import Composite, Masked  # noqa: E402
+from actorrt.rl.spaces.spaces import Composite, Masked, unmasked  # noqa: E402
 from tests.unit.rl.algorithms.test_ppo import SPECS as MLPS  # noqa: E402
 from tests.unit.rl.algorithms.test_ppo import make_rows  # noqa: E402
 
@@ -64,19 +64,26 @@ SPECS = {
 
 
 def draw_features(spec, count, rng):
-    if spec.observation is BOTH:
-        return np.concatenate([rng.standard_normal((count, 4)), np.eye(3)[rng.integers(3, size=count)]], axis=1).astype(
-            np.float32
-        )
-    if spec.observation is SEEN or (spec.mask_count and spec.observation.observation is SEEN):
-        columns = (rng.standard_normal((count, 4)), rng.integers(256, size=(count, 216)), np.eye(3)[[1] * count])
-        columns += (rng.integers(256, size=(count, 360)), rng.integers(2, size=(count, 18)))
-        columns += (np.tile([[1, 0, 1]], (count, 1)),) if spec.mask_count else ()
-        return np.concatenate(columns, axis=1).astype(np.float32)
-    pixels = rng.integers(256, size=(count, 216)).astype(spec.feature_dtype)
-    if spec.mask_count:
-        return np.concatenate([pixels, np.tile(np.array([[1, 0, 1]], pixels.dtype), (count, 1))], axis=1)
-    return pixels
+    """Rows of random observations; a mask forbids the second action."""
+    shown = draw(unmasked(spec.observation), count, rng)
+    if isinstance(spec.observation, Masked):
+        shown = shown if spec.observation.key is None else {spec.observation.key: shown}
+        shown |= {"action_mask": np.tile([[1, 0, 1]], (count, 1))}
+    return spec.encode(shown)
+
+
+def draw(space, count, rng):
+    match space:
+        case Composite(parts=parts, names=None):
+            return tuple(draw(part, count, rng) for part in parts)
+        case Composite(parts=parts, names=names):
+            return {name: draw(part, count, rng) for name, part in zip(names, parts, strict=True)}
+        case Discrete(n=n):
+            return rng.integers(n, size=count)
+        case Box(is_image=True, shape=shape):
+            return rng.integers(256, size=(count, *shape)).astype(np.uint8)
+        case Box(shape=shape):
+            return rng.standard_normal((count, *shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -356,23 +363,11 @@ def reference_outputs(spec, flat, obs):
     return nn.functional.linear(hidden, *layer()), nn.functional.linear(hidden, *layer())[:, 0]
 
 
-def draw_seen(count, rng):
-    return {
-        "position": rng.standard_normal((count, 4)).astype(np.float32),
-        "camera": rng.integers(256, size=(count, 9, 8, 3)).astype(np.uint8),
-        "more": (
-            rng.integers(3, size=count),
-            rng.integers(256, size=(count, 3, 12, 10)).astype(np.uint8),
-            rng.integers(2, size=(count, 3, 3, 2)).astype(np.uint8),
-        ),
-    }
-
-
 def test_each_image_passes_convolutions_and_all_other_parts_enter_beside_them():
     spec = PolicySpec("", SEEN, Discrete(3), (16, 8), "tanh", "cnn", False)
     policy = make_policy(spec)
     flat = policy.init(2)
-    obs = draw_seen(7, np.random.default_rng(0))
+    obs = draw(SEEN, 7, np.random.default_rng(0))
     outputs, value = reference_outputs(spec, flat, obs)
     found = make_network(spec, flat).forward(policy.features(obs), learns=False)
     np.testing.assert_allclose(found[0], outputs.numpy(), rtol=1e-4, atol=1e-5)
@@ -431,7 +426,7 @@ def test_networks_of_ones_own_see_images_of_a_dict_scaled():
             return self.layer(obs["position"]), self.layer(obs["position"])[:, 0]
 
     policy = make_policy(PolicySpec("", SEEN, Discrete(3), network=Own))
-    obs = draw_seen(2, np.random.default_rng(0))
+    obs = draw(SEEN, 2, np.random.default_rng(0))
     policy(obs)
     camera, wide = seen[-1]["camera"], seen[-1]["more"][1]
     np.testing.assert_allclose(camera.numpy(), obs["camera"] / 255.0, rtol=1e-6)
@@ -454,7 +449,7 @@ def test_policy_over_images_of_a_dict_is_saved_and_loaded(tmp_path):
     policy.init(1)
     policy.save(str(tmp_path / "seen.policy"))
     loaded = load_policy(str(tmp_path / "seen.policy"))
-    obs = draw_seen(5, np.random.default_rng(0))
+    obs = draw(SEEN, 5, np.random.default_rng(0))
     assert (loaded.spec, loaded(obs).tolist()) == (policy.spec, policy(obs).tolist())
 
 

@@ -109,6 +109,24 @@ def test_boards_that_are_too_small_for_convolutions_are_features_of_an_mlp():
     assert line(rl.PPO(TinyEnv, hidden=(8,)).explain(), "network").startswith("network mlp, hidden layers of 8 units;")
 
 
-def test_images_inside_a_dict_are_not_normalised():
-    with pytest.raises(ValueError, match="normalise_observations: networks for images scale pixels themselves"):
-        rl.PPO(CameraEnv, normalise_observations=True)
+class PixelsEnv(CameraEnv):
+    """Shows an image and nothing else."""
+
+    observation_space = gym.Box(0, 255, (16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("env", "more", "expected", "columns"),
+    [
+        (CameraEnv, {}, "observations without images", 5),
+        (PixelsEnv, {}, "nothing", None),
+        (PixelsEnv, {"network": "mlp"}, "observations", 768),
+        (TinyEnv, {}, "observations", 20),
+    ],
+)
+def test_images_for_convolutions_are_not_normalised_and_all_else_is(env, more, expected, columns):
+    pytest.importorskip("torch")
+    algorithm = rl.PPO(env, hidden=(8,), normalise_observations=True, **more)
+    assert line(algorithm.explain(), "normalises") == f"normalises {expected}"
+    normaliser = algorithm._plan(8).weights.normaliser
+    assert columns == (None if normaliser is None else len(normaliser.observations.mean))

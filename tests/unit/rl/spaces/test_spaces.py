@@ -149,7 +149,8 @@ def test_features_of_masked_images_stay_bytes():
     )
     shown = {"image": np.full((3, 5, 5, 1), 200, np.uint8), "action_mask": np.ones((3, 2), np.int8)}
     features = spec.encode(shown)
-    assert (features.dtype, features.shape) == (np.uint8, (3, 27))
+    assert (features.dtype, features.shape) == (np.uint8, (3, 25 + 2 * 4))
+    assert spec.rows.numbers(features).tolist() == [[1.0, 1.0]] * 3
 
 
 class EndsWithoutMaskEnv(MaskedEnv):
