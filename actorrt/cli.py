@@ -33,7 +33,8 @@ class Command:
 
     Attributes:
         summary: its line in the list of commands.
-        add_arguments: adds its arguments to a parser.
+        add_arguments: adds its arguments to a parser. It may set the default `hint`: a function that takes the
+            parsed arguments and those that the parser does not know, and returns what to give instead, or no text.
         run: runs it, and returns the exit status.
     """
 
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser = subparsers.add_parser(name, help=command.summary, description=command.summary)
         if name in arguments[:1]:
             command.add_arguments(subparser)
-    chosen = parser.parse_args(arguments)
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        hint = chosen.hint(chosen, unknown) if "hint" in chosen else ""
+        subparsers.choices[chosen.command].error(f"unrecognized arguments: {' '.join(unknown)}{hint and f'; {hint}'}")
     try:
         return COMMANDS[chosen.command].run(chosen)
     except KeyboardInterrupt:

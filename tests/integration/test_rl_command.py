@@ -169,6 +169,15 @@ def test_chaos_option_that_kills_nothing_fails_the_command(tmp_path: Path) -> No
         (("ppo", "CartPole-v1", "--hidden", "8,x"), "hidden has the units of each hidden layer"),
         (("ars", "CartPole-v1", "--clip-range", "0.2"), "ARS has no setting 'clip_range'"),
         (("ppo", "CartPole-v1", "--evaluation-episodes", "0"), "evaluation_episodes is at least 1"),
+        (("PPO", "CartPole-v1"), "there is no algorithm 'PPO'; did you mean ppo?"),
+        (("ppo", "CartPole-v1", "--stop-return", "nan"), "stop_return is a finite number: stop_return=nan"),
+        (
+            ("ppo", "CartPole-v1", "--stop-return", "9", "--evaluate-every", "none"),
+            "evaluate_every=None evaluates nothing",
+        ),
+        (("ppo", "CartPole-v1", "--envs", "2", "--environments", "4"), "give one of --envs, of each simulator, and"),
+        (("ppo", "CartPole-v1", "--directory", ""), "directory is the path of a directory: directory=''"),
+        (("ppo", "CartPole-v1", "--policy", "/"), "[Errno 21] Is a directory: '/'"),
         (("ppo", "CartPole-v1", "--directory", "/proc/x"), "directory='/proc/x' can't be written to"),
     ],
 )
@@ -178,6 +187,15 @@ def test_invalid_arguments_are_an_error_of_one_line(arguments: tuple[str, ...], 
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"actorrt train: {message}")
+
+
+def test_option_that_does_not_exist_is_answered_with_the_right_one() -> None:
+    done = train("ppo", "CartPole-v1", "--lr", "3e-4")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "usage: actorrt train ALGORITHM [ENVIRONMENT] [OPTIONS]",
+        "actorrt train: error: unrecognized arguments: --lr 3e-4; --lr is called --learning-rate here",
+    ]
 
 
 def test_interrupt_pauses_the_run_and_resume_continues_it(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class Algorithm:
         require_whole("simulators", simulators, 1)
         require_whole("seed", seed, 0)
         require_flag("native", native)
+        if native and not isinstance(self.settings, RolloutSettings):
+            raise ValueError(f"{self.settings.algorithm} plays single environments: leave out native=True")
         examined = examine(env)
         if examined.vector_count is not None:
             native, self.settings = True, self._settings_for_vectors(examined.vector_count, env, simulators, settings)
@@ -111,6 +113,8 @@ class Algorithm:
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         if directory is not None and not isinstance(directory, str | os.PathLike):
             raise TypeError(f"directory is the path of a directory: directory={directory!r}")
+        if directory is not None and not os.fspath(directory):
+            raise ValueError("directory is the path of a directory: directory=''; leave it out to write into runs/")
         self.directory = None if directory is None else os.fspath(directory)
         self._checkpoint: dict[str, Any] | None = None
         for caution in self.settings.cautions(simulators):
@@ -282,13 +286,9 @@ class Algorithm:
         if not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks is a list, as in callbacks=[rl.EarlyStop()]: callbacks={callbacks!r}")
         own = list(callbacks)
-        if stop_return is not None:
-            require_number("stop_return", stop_return)
-        if self.settings.evaluate_every is None:
-            self._require_no_end_by_evaluations(stop_return, own)
         if self._checkpoint is not None and self.directory is not None:
             self._checkpoint = checkpoint.load(self.directory)  # another run may have continued from it since
-        self.require_startable(steps)
+        self.require_startable(steps, stop_return, own)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
         view = live.view_to_show(show)
@@ -311,12 +311,18 @@ class Algorithm:
                 f"leave out {name}"
             )
 
-    def require_startable(self, steps: int | None = None) -> None:
-        """Make sure that `start(steps)` has steps to train and a directory to write to; starts nothing.
+    def require_startable(
+        self, steps: int | None = None, stop_return: float | None = None, callbacks: Iterable[CallbackLike] = ()
+    ) -> None:
+        """Make sure that `start` has steps to train and a directory to write to, and can end as told; starts nothing.
 
         Raises:
-            ValueError: as from `start`.
+            ValueError, TypeError: as from `start`.
         """
+        if stop_return is not None:
+            require_number("stop_return", stop_return)
+        if self.settings.evaluate_every is None:
+            self._require_no_end_by_evaluations(stop_return, callbacks)
         total = self.settings.steps if steps is None else steps
         require_whole("steps", total, 1)
         if self._checkpoint is not None and total < self._checkpoint["record"]["steps"]:

@@ -50,6 +50,11 @@ class ClippedSettings(RolloutSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("minibatch_size", "epochs")
+        if self.minibatch_size < self.learners:
+            raise ValueError(
+                "each learner takes a share of every minibatch: minibatch_size is at least "
+                f"learners={self.learners}: minibatch_size={self.minibatch_size}"
+            )
         require_no_function("clip_range", self.clip_range, "clip_schedule")
         self._require_limits("clip_range")
         if self.clip_range_value is not None:

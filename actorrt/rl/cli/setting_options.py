@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from actorrt.rl.algorithms.catalogue import KINDS
+from actorrt.rl.settings.foreign_names import ELSEWHERE as FOREIGN
+from actorrt.rl.settings.foreign_names import own_name
 
 WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
 ELSEWHERE = ("steps",)  # an option of the command itself
+POSITIONAL = ("command", "hint", "algorithm", "environment")  # of the parsed arguments, those that are no options
 PREFIX = "setting_"
+POWER = re.compile(r"[+-]?\d+[eE]\+?\d\d?")  # such as 1e6: a whole number
 
 
 def add_setting_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +40,39 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: _value(name, text) for name, text in texts.items() if text is not None}
 
 
+def hint_for_unknown(chosen: argparse.Namespace, unknown: Sequence[str]) -> str:
+    """Return what to give in place of an option that does not exist; an empty text if nothing is known.
+
+    Args:
+        chosen: the arguments that do exist, given or not.
+        unknown: the arguments that do not.
+    """
+    options = [name.removeprefix(PREFIX) for name in vars(chosen) if name not in POSITIONAL]
+    for text in unknown:
+        name = text[2:].partition("=")[0].replace("-", "_")
+        if not text.startswith("--") or name in options:
+            continue
+        if own_name(name) in options:
+            return f"{_option(name)} is called {_option(own_name(name))} here"
+        if name in FOREIGN:
+            return f"in place of {_option(name)}: {FOREIGN[name]}"
+        near = difflib.get_close_matches(name, options, n=1)
+        return f"did you mean {_option(near[0])}?" if near else ""
+    return ""
+
+
+def whole(text: str) -> int:
+    """Return the whole number that a text stands for, such as 1000000, 1_000_000 or 1e6."""
+    value = parsed(text)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return value
+
+
 def parsed(text: str) -> Any:
     """Return the value that a text stands for: a number, true, false, none, or else the text itself."""
+    if POWER.fullmatch(text):
+        return int(float(text))
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)

@@ -14,7 +14,7 @@ import actorrt as art
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
-from actorrt.rl.cli.setting_options import add_setting_options, given_settings, pairs
+from actorrt.rl.cli.setting_options import add_setting_options, given_settings, hint_for_unknown, pairs, whole
 from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.foundation.extras import MissingPackageError, require
 from actorrt.rl.records.progress import Progress
@@ -44,8 +44,9 @@ Ctrl-C pauses the run with a checkpoint, and prints how to resume it. A second C
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `actorrt train`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
-    count: dict[str, Any] = {"type": int, "metavar": "N"}
+    parser.usage, parser.epilog = f"{parser.prog} ALGORITHM [ENVIRONMENT] [OPTIONS]", EXAMPLES
+    parser.set_defaults(hint=hint_for_unknown)
+    count: dict[str, Any] = {"type": whole, "metavar": "N"}
     parser.add_argument("algorithm", help=f"the algorithm: {', '.join(ALGORITHMS)}")
     parser.add_argument(
         "environment",
@@ -93,16 +94,16 @@ def run(arguments: argparse.Namespace) -> int:
         with a checkpoint and the best policy so far saved.
     """
     if arguments.algorithm not in ALGORITHMS:
-        matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.5)
+        matches = difflib.get_close_matches(arguments.algorithm.lower(), ALGORITHMS, n=1, cutoff=0.5)
         hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
         return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
     try:
         require("gymnasium")
         algorithm = _algorithm(arguments)
-        algorithm.require_startable(arguments.steps)
+        algorithm.require_startable(arguments.steps, arguments.stop_return)
     except MissingPackageError as error:
         return _fail(str(error), EXIT_FAILURE)
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, OSError) as error:
         return _fail(str(error), EXIT_USAGE)
     line = ProgressLine(sys.stderr)
     try:
@@ -137,6 +138,8 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
         raise ValueError(f"give the environment, as in: actorrt train {arguments.algorithm} CartPole-v1")
     simulators = 2 if arguments.simulators is None else arguments.simulators
     if arguments.envs is not None:
+        if "environments" in settings:
+            raise ValueError("give one of --envs, of each simulator, and --environments, of all simulators together")
         settings["environments"] = arguments.envs * simulators
     return kind(
         arguments.environment,

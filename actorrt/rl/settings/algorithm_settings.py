@@ -6,6 +6,7 @@ The settings of an algorithm are in its own file, and its presets in `presets`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, get_args
@@ -27,7 +28,7 @@ from actorrt.rl.networks.network import Backend
 from actorrt.rl.networks.optimiser import OptimiserKind
 from actorrt.rl.networks.policy_spec import NetworkKind
 from actorrt.rl.rollouts.fragment_collector import Order
-from actorrt.rl.settings.foreign_names import hint
+from actorrt.rl.settings.foreign_names import hint, in_words, own_name
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule
 
 FUNCTIONS: Mapping[str, str | None] = {
@@ -37,6 +38,17 @@ FUNCTIONS: Mapping[str, str | None] = {
     "evaluation_env": "",
 }
 """Settings that may be functions, which no checkpoint holds, and what stands in for such a function."""
+
+WITHOUT_LIMIT_BY_NONE = (
+    "hang_timeout_s",
+    "evaluate_every",
+    "evaluation_steps",
+    "evaluation_wait_s",
+    "horizon_s",
+    "max_lag",
+    "target_kl",
+)
+"""Settings of which None means that there is no limit."""
 
 S = TypeVar("S", bound="AlgorithmSettings")
 
@@ -103,7 +115,8 @@ class AlgorithmSettings:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in overrides:
             if name not in known:
-                raise ValueError(f"{cls.algorithm} has no setting {name!r}; {hint(name, known)}")
+                others = algorithms_with(own_name(name))
+                raise ValueError(f"{cls.algorithm} has no setting {name!r}; {hint(name, known, others)}")
         return cls(**{**cls.presets.get(env_id, {}), **overrides})
 
     @classmethod
@@ -130,6 +143,9 @@ class AlgorithmSettings:
         return RAISES_LIMIT if self.on_env_error == "truncate" else 1
 
     def __post_init__(self) -> None:
+        for name in WITHOUT_LIMIT_BY_NONE:
+            if getattr(self, name, None) == math.inf:
+                raise ValueError(f"{name} is finite, and None sets no limit: {name}=inf")
         self._require_at_least_1("steps", "evaluation_episodes")
         self._require_evaluations()
         if self.hang_timeout_s is not None:
@@ -144,7 +160,11 @@ class AlgorithmSettings:
 
     def cautions(self, simulators: int) -> list[str]:
         """Return sentences on what a user may not expect of these settings."""
-        return []
+        if self.evaluate_every is not None:
+            return []
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        idle = [name for name in defaults if name.startswith("evaluation_") and getattr(self, name) != defaults[name]]
+        return [f"evaluate_every=None evaluates nothing: leave out {in_words(idle)}"] if idle else []
 
     def _require_layers(self, name: str) -> None:
         """Make sure that a setting has the units of hidden layers; a list becomes a tuple."""
@@ -201,11 +221,24 @@ class AlgorithmSettings:
     def _require_limits(self, *names: str) -> None:
         """Make sure that these are larger than 0; infinity means no limit."""
         for name in names:
+            if getattr(self, name) is None:
+                raise TypeError(f"{name} is a number, and infinity sets no limit: {name}=None")
             require_number(name, getattr(self, name), is_positive=True, is_limit=True)
 
     def _require_flags(self, *names: str) -> None:
         for name in names:
             require_flag(name, getattr(self, name))
+
+
+def algorithms_with(name: str) -> list[str]:
+    """Return the algorithms that have a setting, in alphabetical order."""
+    kinds, found = [AlgorithmSettings], set[str]()
+    while kinds:
+        kind: type[AlgorithmSettings] = kinds.pop()
+        kinds += kind.__subclasses__()
+        if kind.algorithm and name in {field.name for field in dataclasses.fields(kind)}:
+            found.add(kind.algorithm)
+    return sorted(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +300,11 @@ class RolloutSettings(AlgorithmSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("environments", "horizon", "learners")
+        if self.learners > self.environments * self.horizon:
+            raise ValueError(
+                f"each learner takes a share of a batch: learners={self.learners} is more than its transitions, "
+                f"environments={self.environments} times horizon={self.horizon}"
+            )
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")
@@ -319,8 +357,9 @@ class RolloutSettings(AlgorithmSettings):
                 f"as large; simulators={self.environments} leaves both as they are"
             )
         if not self.allows_lag and (self.max_lag is None or self.max_lag > 1):
+            age = "any number of" if self.max_lag is None else f"up to {self.max_lag}"
             texts.append(
-                f"{self.algorithm} has no correction for policies that are up to max_lag={self.max_lag} versions old: "
+                f"max_lag={self.max_lag}: {self.algorithm} has no correction for policies that are {age} versions old; "
                 "rl.APPO and rl.IMPALA have one; max_lag=1 overlaps collecting and learning, with little need of it"
             )
         return texts

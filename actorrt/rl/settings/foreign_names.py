@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 OURS: Mapping[str, Collection[str]] = {
     "steps": ("total_timesteps", "n_timesteps", "timesteps", "total_frames"),
@@ -40,8 +40,7 @@ OURS: Mapping[str, Collection[str]] = {
     "evaluation_env": ("eval_env", "evaluation_config"),
     "evaluation_deterministic": ("eval_deterministic", "deterministic_eval"),
     "evaluation_episodes": ("n_eval_episodes", "eval_episodes", "evaluation_duration"),
-    "rho_limit": ("vtrace_clip_rho_threshold",),
-    "c_limit": ("vtrace_clip_pg_rho_threshold",),
+    "rho_limit": ("vtrace_clip_rho_threshold", "vtrace_clip_pg_rho_threshold", "rho_clip"),
     "directions": ("n_delta", "num_rollouts", "episodes_per_batch"),
     "best_directions": ("n_top", "rollouts_used"),
     "deviation": ("delta_std", "noise_stdev", "sigma"),
@@ -80,16 +79,50 @@ ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("env_id", "env_name"), "the environment is the first argument"),
     "batch_mode": "fragments have horizon= steps, and episodes continue over them",
     "stop_return": "start(stop_return=...) takes it",
-    **dict.fromkeys(("callback", "callbacks"), "start(callbacks=[...]) takes them"),
+    **dict.fromkeys(("callback", "callbacks", "callbacks_class"), "start(callbacks=[...]) takes them"),
     "tensorboard_log": "start(callbacks=[rl.TensorBoardLog()]) writes what TensorBoard reads",
     **dict.fromkeys(
         ("track", "wandb_project_name", "wandb_entity"),
         "start(callbacks=[rl.WandbLog(project=...)]) sends metrics there",
     ),
     "capture_video": "run.video() films the best policy",
-    "verbose": "start(show=...) says whether the run is shown",
+    **dict.fromkeys(("verbose", "progress_bar"), "start(show=...) says whether the run is shown"),
+    **dict.fromkeys(
+        ("log_interval", "tb_log_name", "logger_config"),
+        "run.metrics has a row for each update, and callbacks log them",
+    ),
     "stats_window_size": "return_mean is always the mean over the last 100 episodes",
-    **dict.fromkeys(("save_model", "exp_name", "local_dir"), "directory= says where the run writes its files"),
+    **dict.fromkeys(
+        ("save_model", "upload_model", "exp_name", "local_dir"), "directory= says where the run writes its files"
+    ),
+    "reset_num_timesteps": "a resumed run counts on; policy= begins a run with a policy, and counts from 0",
+    **dict.fromkeys(
+        ("num_cpus_per_learner", "num_cpus_per_env_runner"),
+        "each simulator reserves one CPU; learners= says how many learn",
+    ),
+    **dict.fromkeys(
+        ("evaluation_num_env_runners", "evaluation_parallel_to_training", "test_num"),
+        "one evaluator plays beside the training",
+    ),
+    "evaluation_duration_unit": "evaluation_episodes= counts whole episodes; evaluation_steps= bounds their steps",
+    **dict.fromkeys(
+        ("explore", "exploration_config"),
+        "training always samples actions; evaluation_deterministic= says what evaluations do",
+    ),
+    **dict.fromkeys(
+        ("clip_actions", "normalize_actions", "action_scaling", "action_bound_method"),
+        "actions are clipped to the bounds of the environment's space",
+    ),
+    "shuffle_batch_per_epoch": "each epoch shuffles the batch",
+    "grad_clip_by": "max_grad_norm= bounds the norm of the whole gradient",
+    **dict.fromkeys(
+        ("sample_timeout_s", "timeout_s_sampler"), "hang_timeout_s= replaces a simulator that is stuck in one step"
+    ),
+    **dict.fromkeys(("policy_class", "policies"), "hidden= and network= shape the one policy"),
+    "zero_policy": "a linear policy begins with zeros",
+    **dict.fromkeys(("population_size", "popsize"), "directions= counts pairs of episodes"),
+    "return_proc_mode": "ES ranks returns, and ARS scales them by their deviation",
+    "disable_env_checking": "environments are always checked",
     "torch_deterministic": "in deterministic order a seed determines the run",
     **dict.fromkeys(
         ("rms_prop_eps", "adam_eps", "optimizer_kwargs", "momentum", "epsilon"),
@@ -110,17 +143,32 @@ ELSEWHERE: Mapping[str, str] = {
 _OURS_BY_NAME = {foreign: own for own, names in OURS.items() for foreign in names}
 
 
-def hint(name: str, known: Collection[str]) -> str:
+def own_name(name: str) -> str:
+    """Return this library's name of a setting; names that are not known from elsewhere stay as they are."""
+    return _OURS_BY_NAME.get(name, name)
+
+
+def hint(name: str, known: Collection[str], others: Sequence[str] = ()) -> str:
     """Suggest what to use in place of a setting that does not exist.
 
     Args:
         name: the unknown name.
         known: the names of existing settings.
+        others: the other algorithms that have the setting.
     """
-    own = _OURS_BY_NAME.get(name)
+    own = own_name(name)
     if own in known:
         return f"it is called {own} here"
+    if others:
+        return (
+            f"{in_words(others)} {'has' if len(others) == 1 else 'have'} it{'' if own == name else f', called {own}'}"
+        )
     if name in ELSEWHERE:
         return ELSEWHERE[name]
     matches = difflib.get_close_matches(name, known, n=3)
     return f"did you mean {' or '.join(matches)}?" if matches else f"there are {', '.join(known)}"
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Return names as an enumeration."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +14,9 @@ Schedule: TypeAlias = Literal["constant", "linear"] | Callable[[float], float]
 The function returns the factor by which the setting is multiplied.
 """
 
+NAMES = ("constant", "linear")
 SHARES = (1.0, 0.5, 0.0)
+PROMISE = "takes the share of the run that is still to come, 1 to 0, and returns a factor of at least 0"
 
 
 def require_schedule(name: str, schedule: Any) -> None:
@@ -21,24 +24,25 @@ def require_schedule(name: str, schedule: Any) -> None:
 
     Raises:
         ValueError: it is neither a function nor one of the names.
-        TypeError: the function returns something else than a finite number of at least 0.
+        TypeError: the function raises, or returns something else than a finite number of at least 0.
     """
     if not callable(schedule):
-        if not isinstance(schedule, str) or schedule not in ("constant", "linear"):
+        if not isinstance(schedule, str) or schedule not in NAMES:
+            near = difflib.get_close_matches(schedule.lower(), NAMES, n=1) if isinstance(schedule, str) else ()
             raise ValueError(
                 f"{name} is 'constant', 'linear', or a function of the share of the run that is still to come: "
-                f"{name}={schedule!r}"
+                f"{name}={schedule!r}{f'; did you mean {near[0]!r}?' if near else ''}"
             )
         return
     for share in SHARES:
-        factor = schedule(share)
+        try:
+            factor = schedule(share)
+        except Exception as error:  # of the user's function
+            raise TypeError(f"{name} {PROMISE}: it raised {type(error).__name__} for {share:g}: {error}") from error
         try:
             require_number(name, factor, at_least=0.0)
         except (TypeError, ValueError):
-            raise TypeError(
-                f"{name} takes the share of the run that is still to come, 1 to 0, and returns a factor of at least 0: "
-                f"it returned {factor!r} for {share:g}"
-            ) from None
+            raise TypeError(f"{name} {PROMISE}: it returned {factor!r} for {share:g}") from None
 
 
 def require_no_function(name: str, value: Any, schedule: str) -> None:

@@ -173,6 +173,11 @@ def test_wrong_argument_is_refused_by_its_name(arguments, error, message):
         rl.A2C("CartPole-v1", **arguments)
 
 
+def test_evolution_refuses_vectors_of_environments():
+    with pytest.raises(ValueError, match=r"^ES plays single environments: leave out native=True$"):
+        rl.ES("CartPole-v1", native=True)
+
+
 def test_environment_in_place_of_its_maker_is_refused():
     with pytest.raises(TypeError):
         rl.A2C(make_env())
@@ -379,7 +384,7 @@ def test_cautions_are_logged_where_the_settings_are_given(caplog):
     rl.PPO("CartPole-v1", max_lag=20, environments=1)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "environments=1 is less than simulators=2" in caplog.text
-    assert "PPO has no correction for policies that are up to max_lag=20 versions old: rl.APPO" in caplog.text
+    assert "max_lag=20: PPO has no correction for policies that are up to 20 versions old; rl.APPO" in caplog.text
     caplog.clear()
     rl.APPO("CartPole-v1", max_lag=20)
     assert not caplog.records

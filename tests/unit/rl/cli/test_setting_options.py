@@ -9,12 +9,32 @@ import math
 import pytest
 
 from actorrt.rl.algorithms.catalogue import KINDS
-from actorrt.rl.cli.setting_options import add_setting_options, given_settings, pairs, parsed
+from actorrt.rl.cli import train
+from actorrt.rl.cli.setting_options import (
+    add_setting_options,
+    given_settings,
+    hint_for_unknown,
+    pairs,
+    parsed,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("7", 7), ("3e-4", 3e-4), ("-1.5", -1.5), ("inf", math.inf), ("true", True), ("False", False), ("none", None)],
+    [
+        ("7", 7),
+        ("1e6", 1_000_000),
+        ("1_000", 1_000),
+        ("1.5e6", 1.5e6),
+        ("1e-3", 1e-3),
+        ("3e-4", 3e-4),
+        ("-1.5", -1.5),
+        ("inf", math.inf),
+        ("true", True),
+        ("False", False),
+        ("none", None),
+    ],
 )
 def test_texts_stand_for_values(text, value):
     assert parsed(text) == value
@@ -63,3 +83,31 @@ def test_pairs_and_objects_are_arguments(texts, values):
 def test_other_texts_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         pairs("--env-kwargs", [text])
+
+
+@pytest.mark.parametrize(
+    ("unknown", "hint"),
+    [
+        (["--lr", "3e-4"], "--lr is called --learning-rate here"),
+        (["--n-steps=32"], "--n-steps is called --horizon here"),
+        (["--total-timesteps", "100"], "--total-timesteps is called --steps here"),
+        (
+            ["--num-env-runners", "2"],
+            "in place of --num-env-runners: simulators= says how many processes step environments",
+        ),
+        (["--learing-rate", "3e-4"], "did you mean --learning-rate?"),
+        (["--directroy", "x"], "did you mean --directory?"),
+        (["x", "y"], ""),
+        (["--quantum"], ""),
+    ],
+)
+def test_unknown_option_is_answered_with_the_right_one(unknown, hint):
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    assert hint_for_unknown(parser.parse_args(["ppo", "CartPole-v1"]), unknown) == hint
+
+
+@pytest.mark.parametrize("text", ["many", "1.5", "none", "true", "1e-3", "inf"])
+def test_count_that_is_not_whole_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is no whole number"):
+        whole(text)

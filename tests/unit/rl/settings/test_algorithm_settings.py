@@ -12,6 +12,7 @@ from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.a3c import A3CSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.algorithms.es import ESSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.networks.policy_spec import PolicySpec
@@ -80,7 +81,16 @@ def test_environments_are_shared_out_and_batches_stay_as_large(environments, sim
 @pytest.mark.parametrize("max_lag", [2, None])
 def test_lag_without_a_correction_has_a_caution(settings_class, max_lag):
     (caution,) = settings_class(max_lag=max_lag).cautions(2)
-    assert f"has no correction for policies that are up to max_lag={max_lag} versions old" in caution
+    age = "any number of" if max_lag is None else "up to 2"
+    assert caution.startswith(
+        f"max_lag={max_lag}: {settings_class.algorithm} has no correction for policies that are {age}"
+    )
+
+
+def test_settings_of_evaluations_without_evaluations_have_a_caution():
+    (caution,) = ESSettings(evaluate_every=None, evaluation_episodes=5, evaluation_steps=50).cautions(2)
+    assert caution == "evaluate_every=None evaluates nothing: leave out evaluation_episodes and evaluation_steps"
+    assert ESSettings(evaluate_every=None).cautions(2) == ESSettings(evaluation_episodes=5).cautions(2) == []
 
 
 def test_environments_that_are_fewer_than_simulators_have_a_caution():
@@ -122,7 +132,12 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"learning_rate": float("nan")}, "learning_rate is a finite number: learning_rate=nan"),
         ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'constant', 'linear', or a .*='cosine'"),
         ({"learning_rate_schedule": None}, "learning_rate_schedule is 'constant', 'linear', or a .*=None"),
-        ({"clip_schedule": "Linear"}, "clip_schedule is 'constant', 'linear', or a .*: clip_schedule='Linear'"),
+        ({"clip_schedule": "Linear"}, r"clip_schedule is .*: clip_schedule='Linear'; did you mean 'linear'\?$"),
+        ({"hang_timeout_s": math.inf}, "hang_timeout_s is finite, and None sets no limit: hang_timeout_s=inf"),
+        ({"evaluate_every": math.inf}, "evaluate_every is finite, and None sets no limit: evaluate_every=inf"),
+        ({"target_kl": math.inf}, "target_kl is finite, and None sets no limit: target_kl=inf"),
+        ({"learners": 9, "environments": 2, "horizon": 4}, "learners=9 is more than its transitions, environments=2"),
+        ({"learners": 3, "minibatch_size": 2}, "minibatch_size is at least learners=3: minibatch_size=2"),
         ({"activation": "ReLU"}, r"activation is .* or 'silu': activation='ReLU'; did you mean 'relu'\?"),
         ({"optimiser": "AdamW"}, r"optimiser is .*: optimiser='AdamW'; did you mean 'adamw'\?"),
         ({"optimiser": "lion"}, "optimiser is 'adam', 'adamw', 'rmsprop' or 'sgd': optimiser='lion'"),
@@ -177,6 +192,9 @@ def test_limits_may_be_infinite():
         ({"value_hidden": 64}, r"value_hidden has the units .* value_hidden=\(64, 64\): value_hidden=64"),
         ({"learning_rate": abs}, "learning_rate is a number: .*; give the function as learning_rate_schedule="),
         ({"clip_range": abs}, "clip_range is a number: .*; give the function as clip_schedule="),
+        ({"max_grad_norm": None}, "max_grad_norm is a number, and infinity sets no limit: max_grad_norm=None"),
+        ({"clip_schedule": lambda: 1.0}, "clip_schedule takes the share .*: it raised TypeError for 1: .*0 positional"),
+        ({"clip_schedule": lambda share: 1 / share}, "clip_schedule .*: it raised ZeroDivisionError for 0: float div"),
         ({"clip_schedule": str}, "clip_schedule takes the share .* a factor of at least 0: it returned '1.0' for 1"),
         ({"clip_schedule": lambda share: share - 0.9}, "a factor of at least 0: it returned -0.4 for 0.5"),
         ({"hidden": ("64",)}, r"hidden has the units of each hidden layer, .*: hidden=\('64',\)"),

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.algorithms.ppo import PPOSettings
@@ -50,9 +51,19 @@ def test_hint_for_a_foreign_setting_without_a_counterpart():
         PPOSettings.preset("", device="cuda")
 
 
-def test_setting_that_an_algorithm_does_not_have_is_not_recommended():
-    with pytest.raises(ValueError, match=r"ARS has no setting 'n_epochs'; there are steps, hidden, "):
-        ARSSettings.preset("", n_epochs=1)
+@pytest.mark.parametrize(
+    ("settings_class", "name", "hint"),
+    [
+        (ARSSettings, "n_epochs", "APPO and PPO have it, called epochs"),
+        (ARSSettings, "horizon", "A2C, A3C, APPO, IMPALA and PPO have it"),
+        (A2CSettings, "clip_range", "APPO and PPO have it"),
+        (A2CSettings, "best_directions", "ARS has it"),
+        (PPOSettings, "vtrace_clip_pg_rho_threshold", "APPO and IMPALA have it, called rho_limit"),
+    ],
+)
+def test_setting_of_other_algorithms_is_answered_with_their_names(settings_class, name, hint):
+    with pytest.raises(ValueError, match=rf"^{settings_class.algorithm} has no setting '{name}'; {hint}$"):
+        settings_class.preset("", **{name: 1})
 
 
 def test_names_of_ours_are_settings_and_foreign_ones_are_not():
