@@ -6,8 +6,8 @@ two callbacks of the table's loop. It raises `BrokenInvariantError`, whose text 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
+from types import TracebackType
 
 
 class BrokenInvariantError(AssertionError):
@@ -22,12 +22,21 @@ class BrokenInvariantError(AssertionError):
         self.subject = subject
 
 
-@contextmanager
-def about(subject: Hashable) -> Iterator[None]:
-    """Turn an AssertionError of the block into a `BrokenInvariantError` about this subject."""
-    try:
-        yield
-    except BrokenInvariantError:
-        raise
-    except AssertionError as error:
-        raise BrokenInvariantError(str(error), subject) from error
+class about:
+    """Turns an AssertionError of the block into a `BrokenInvariantError` about this subject.
+
+    Args:
+        subject: the id of an actor, a call or an object; None if there is not exactly one.
+    """
+
+    __slots__ = ("_subject",)
+
+    def __init__(self, subject: Hashable) -> None:
+        self._subject = subject
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, AssertionError) and not isinstance(error, BrokenInvariantError):
+            raise BrokenInvariantError(str(error), self._subject) from error

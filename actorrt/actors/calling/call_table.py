@@ -200,12 +200,10 @@ class CallTable:
         """Raise BrokenInvariantError, with the call concerned, if one can't end any more."""
         waiting = self._routes.waiting_calls()
         for call_id, call in self._pending.items():
-            place = "nowhere" if call.peer is None else short(call.peer)
-            story = f"call {call.call_id} to {call.label}.{call.method}(), at {place}, repeated: {call.is_repeated}"
             with about(call_id):
-                assert call_id == call.call_id, f"it is filed as {call_id}: {story}"
-                assert not call.done(), f"it has ended, and is pending: {story}"
-                assert call.peer is not None or call in waiting, f"it neither waits nor has left: {story}"
+                assert call_id == call.call_id, f"it is filed as {call_id}: {_story(call)}"
+                assert not call.done(), f"it has ended, and is pending: {_story(call)}"
+                assert call.peer is not None or call in waiting, f"it neither waits nor has left: {_story(call)}"
 
     def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
         """End every call with `error`, and those to come with `later`, or with `error` too.
@@ -218,3 +216,8 @@ class CallTable:
                 self.fail(call, error)
             except Exception as defect:
                 self._threads.scope.fail(defect)
+
+
+def _story(call: Reply[Any]) -> str:
+    place = "nowhere" if call.peer is None else short(call.peer)
+    return f"call {call.call_id} to {call.label}.{call.method}(), at {place}, repeated: {call.is_repeated}"

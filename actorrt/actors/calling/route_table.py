@@ -128,9 +128,14 @@ class RouteTable:
         self._sweep()
         for actor_id, entry in self._entries.items():
             route = entry()
-            story = f"route to {short(actor_id)} at {'nowhere' if entry.peer is None else short(entry.peer)}: {route}"
-            assert route is None or route.peer == entry.peer, f"it is filed under another endpoint: {story}"
-            assert entry.peer is None or self._by_peer[entry.peer][actor_id] is entry, f"it is not filed: {story}"
+            is_filed_well = route is None or route.peer == entry.peer
+            assert is_filed_well, f"it is filed under another endpoint: {_story(entry)}"
+            is_filed = entry.peer is None or self._by_peer[entry.peer][actor_id] is entry
+            assert is_filed, f"it is not filed: {_story(entry)}"
         filed = sum(map(len, self._by_peer.values()))
         settled = sum(entry.peer is not None for entry in self._entries.values())
         assert filed == settled, f"{filed} are filed by endpoint, and {settled} lead to one"
+
+
+def _story(entry: _Entry) -> str:
+    return f"route to {short(entry.actor_id)} at {'nowhere' if entry.peer is None else short(entry.peer)}: {entry()}"

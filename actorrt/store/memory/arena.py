@@ -107,14 +107,16 @@ class Arena:
         """Raise AssertionError unless the ranges tile the segment; for tests."""
         ranges = sorted([*self._used.items(), *self._free.items()])
         ends = [offset + length for offset, length in ranges]
-        story = f"an arena of {self.size_bytes} bytes: allocated {self._used}, free {self._free}"
-        assert [offset for offset, _ in ranges] == [0, *ends[:-1]], f"ranges overlap or leave gaps: {story}"
-        assert ends[-1] == self.size_bytes, f"ranges end at {ends[-1]}: {story}"
-        assert not any(end in self._free for end in map(sum, self._free.items())), f"free neighbours: {story}"
-        assert self._free_offsets == sorted(self._free), f"offsets of free ranges: {self._free_offsets}: {story}"
+        assert [offset for offset, _ in ranges] == [0, *ends[:-1]], f"ranges overlap or leave gaps: {self}"
+        assert ends[-1] == self.size_bytes, f"ranges end at {ends[-1]}: {self}"
+        assert not any(end in self._free for end in map(sum, self._free.items())), f"free neighbours: {self}"
+        assert self._free_offsets == sorted(self._free), f"offsets of free ranges: {self._free_offsets}: {self}"
         by_length = sorted((length, offset) for offset, length in self._free.items())
-        assert self._free_by_length == by_length, f"free ranges by length: {self._free_by_length}: {story}"
-        assert self._used_bytes == sum(self._used.values()), f"{self._used_bytes} bytes in use: {story}"
+        assert self._free_by_length == by_length, f"free ranges by length: {self._free_by_length}: {self}"
+        assert self._used_bytes == sum(self._used.values()), f"{self._used_bytes} bytes in use: {self}"
+
+    def __repr__(self) -> str:
+        return f"an arena of {self.size_bytes} bytes: allocated {self._used}, free {self._free}"
 
     def _add_free(self, offset: int, length: int) -> None:
         self._free[offset] = length
