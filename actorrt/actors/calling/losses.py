@@ -74,9 +74,10 @@ class Losses:
         """Called when a process has ended: settle every call there by what has become of its actor. See `Loss`."""
         self._routes.lost(peer)
         self._transits.lost(peer)
-        if not self._ended:
-            self._loop.call_soon(self._settle_all)
-        self._ended[peer] = Loss(why, in_hand)
+        if len(self._pending):
+            if not self._ended:
+                self._loop.call_soon(self._settle_all)
+            self._ended[peer] = Loss(why, in_hand)
 
     def _settle_all(self) -> None:
         ended, self._ended = self._ended, {}

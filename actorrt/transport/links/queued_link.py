@@ -200,6 +200,7 @@ class QueuedLink(ABC):
         self._is_flush_due = False
         if not self._is_awaiting and len(self._window):
             self._is_awaiting = True
+            self._awaited = self._window.next
             self._setup.on_awaiting(self)
         if self._flushed:
             self._wake_flushers()
@@ -298,8 +299,8 @@ class QueuedLink(ABC):
     def poll_acknowledgements(self) -> bool:
         """Read the acknowledgements that have arrived; return whether to poll again. To be called at intervals.
 
-        If no frame was made since the last call, there is no need to poll again: the descriptor's wake-up is enough for
-        the remaining acknowledgements.
+        If no frame was made since the last call, or since the link began to wait, there is no need to poll again: the
+        descriptor's wake-up is enough for the remaining acknowledgements.
         """
         if self._is_closed:
             return False

@@ -55,6 +55,9 @@ class Surroundings:
         self.looks_count += 1
         return [call for call in self.pending if call.peer in peers]
 
+    def __len__(self) -> int:
+        return len(self.pending)
+
     def lost(self, _: PeerId, *, is_alive: bool = False) -> Any:
         return SimpleNamespace(left_below=self.left_below) if is_alive and self.left_below is not None else None
 
@@ -97,6 +100,12 @@ def test_processes_that_end_together_are_settled_by_one_look_and_each_actor_is_a
     at.losses.process_ended(X, KILLED)
     at.settle()
     assert at.looks_count == 2
+
+
+def test_nothing_is_looked_at_when_no_call_is_pending() -> None:
+    at = Surroundings()
+    at.losses.process_ended(X, KILLED)
+    assert at.soon == []
 
 
 def test_call_ends_with_the_death_that_the_authority_tells_and_with_no_other() -> None:

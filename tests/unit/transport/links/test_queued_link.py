@@ -178,13 +178,18 @@ async def test_link_asks_for_acknowledgements_until_all_are_there_or_nothing_mor
     assert link.awaiting == []
     link.send((0, 0))
     await end_of_tick()
+    link.send((0, 1))
+    await end_of_tick()
     assert link.awaiting == [link]
     assert link.poll_acknowledgements()
     assert not link.poll_acknowledgements()
-    link.send((0, 1))
+    link.send((0, 2))
     await end_of_tick()
     assert link.awaiting == [link, link]
-    link.answered(pack_acknowledgement(2))
+    assert not link.poll_acknowledgements()
+    link.send((0, 3))
+    await end_of_tick()
+    link.answered(pack_acknowledgement(4))
     assert not link.poll_acknowledgements()
     link.close()
 
