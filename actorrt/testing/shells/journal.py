@@ -36,9 +36,9 @@ class Journal:
         """Note an event."""
         self._events.append((self._now(), text, None))
 
-    def arrived(self, source: str, target: str, head: Buffer) -> None:
-        """Note a message that has arrived."""
-        self._events.append((self._now(), f"{source} -> {target}", head))
+    def arrived(self, way: str, head: Buffer) -> None:
+        """Note a message that has arrived; `way` names its sender and its receiver."""
+        self._events.append((self._now(), way, head))
 
     def lines(self) -> list[str]:
         """Return the events, oldest first, a line each."""

@@ -49,6 +49,7 @@ class Direction:
         self.source = source
         self.target = target
         self.pair: Pair = (source.number, target.number)
+        self.label = f"{source.name} -> {target.name}"
         self._last_due = 0.0
         self._held: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self.bytes_under_way = 0
@@ -204,7 +205,7 @@ class SimulatedNetwork:
     def noticed(self, direction: Direction, head: Buffer) -> None:
         """Called when a message has arrived."""
         self.loop.record(_EVENT.pack(self.loop.now(), *direction.pair, zlib.crc32(head)))
-        self._journal.arrived(direction.source.name, direction.target.name, head)
+        self._journal.arrived(direction.label, head)
 
     def bind(self, address: str, transport: SimulatedTransport, process: SimulatedProcess) -> None:
         """Accept connections to `address`.

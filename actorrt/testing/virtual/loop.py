@@ -3,7 +3,7 @@
 Time moves when something runs, by a little, and jumps to the next timer when nothing can run. `time` is what the clock
 of the present process's machine shows; `now` is the time of the whole run. Of the processes that have something to run,
 the seed chooses one, and how many of its callbacks run in turn. Inside a process the order is asyncio's: first
-scheduled, first run. The seed also says when cyclic garbage is collected.
+scheduled, first run. The seed also says when cyclic garbage is collected, and whether the old generations too.
 """
 
 from __future__ import annotations
@@ -32,20 +32,56 @@ MAX_TURN_COUNT: Final = 16
 STUCK_AFTER_S: Final = 60.0
 """For how long there must be nothing but background work, before a run counts as stuck. Background work may end a wait:
 a heartbeat finds a silent peer."""
-_COLLECTION_COUNT: Final = 20_000
+_COLLECTION_COUNT: Final = 5_000
+"""Garbage is collected after so many callbacks, on average."""
+_FULL_SHARE: Final = 0.1
+"""The share of collections that look at everything the run has made, not only at what is new since the last."""
 _CANCELLED_COUNT: Final = 1_000
 _TURN: Final = Struct("=dI")
 
 T = TypeVar("T")
 
 
+class VirtualHandle(asyncio.Handle):
+    """A callback. It sets asyncio's attributes itself, since asyncio looks at the debug mode of the loop each time."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: VirtualLoop, context: Context
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
 class VirtualTimer(asyncio.TimerHandle):
-    """A timer that knows its process, and whether it is background work."""
+    """A timer that knows its process, and whether it is background work. As for its attributes, see `VirtualHandle`."""
 
     __slots__ = ("is_background", "process")
 
-    process: SimulatedProcess
-    is_background: bool
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context,
+        process: SimulatedProcess,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+        self.process = process
+        self.is_background = context.get(IS_BACKGROUND, False)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -76,6 +112,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._cancelled_count = 0
         self._foreground_count = 0
         self._last_foreground = START_S
+        self._collection = random.Random(f"collections {seed}").random
         self._next_collection = _COLLECTION_COUNT
         self._hash = hashlib.blake2b(digest_size=16)
         self.processes: list[SimulatedProcess] = []
@@ -99,14 +136,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_in(self, process: SimulatedProcess, callback: Callable[..., object], *args: Any) -> None:
         """Call `callback` soon in another process, unless that is dead."""
         context = process.new_context(is_background=IS_BACKGROUND.get())
-        self._put(process, asyncio.Handle(callback, args, self, context))
+        self._put(process, VirtualHandle(callback, args, self, context))
 
     def call_in_at(
         self, process: SimulatedProcess, when: float, callback: Callable[..., object], *args: Any
     ) -> asyncio.TimerHandle:
         """Call `callback` at a time of the run in another process, unless that is dead then."""
         context = process.new_context(is_background=IS_BACKGROUND.get())
-        return self._push(when, VirtualTimer(when, callback, args, self, context), process)
+        return self._push(when, VirtualTimer(when, callback, args, self, context, process))
 
     def run_in(self, process: SimulatedProcess, function: Callable[..., T], *args: Any) -> T:
         """Call a function in another process now, while the present one waits; return its result."""
@@ -144,7 +181,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _put(self, process: SimulatedProcess, handle: asyncio.Handle) -> None:
         if process.is_alive:
             process.ready.append(handle)
-            if not process.is_queued and not process.is_frozen:
+            if not (process.is_queued or process.is_frozen):
                 process.is_queued = True
                 self._runnable.append(process)
 
@@ -161,8 +198,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        process = self.present if context is None else context.get(PROCESS, self.present)
-        handle = asyncio.Handle(callback, args, self, copy_context() if context is None else context)
+        if context is None:
+            process, context = self.present, copy_context()
+        else:
+            process = context.get(PROCESS, self.present)
+        handle = VirtualHandle(callback, args, self, context)
         self._put(process, handle)
         return handle
 
@@ -177,21 +217,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if context is None:
             context = copy_context()
         process = context.get(PROCESS, self.present)
-        timer = VirtualTimer(when, callback, args, self, context)
-        return self._push(when if process.clock is None else process.clock.run_time(when), timer, process)
+        timer = VirtualTimer(when, callback, args, self, context, process)
+        return self._push(when if process.clock is None else process.clock.run_time(when), timer)
 
-    def _push(self, when: float, timer: VirtualTimer, process: SimulatedProcess) -> VirtualTimer:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> VirtualTimer:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def _push(self, when: float, timer: VirtualTimer) -> VirtualTimer:
         """Have a timer run at a time of the run."""
-        timer.process = process
-        timer.is_background = timer._context.get(IS_BACKGROUND, False)  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
-        self._foreground_count += not timer.is_background
+        if not timer.is_background:
+            self._foreground_count += 1
         self._timers_count += 1
         heapq.heappush(self._timers, (when, self._timers_count, timer))
         return timer
 
     def _timer_handle_cancelled(self, handle: VirtualTimer) -> None:
-        if not handle._scheduled:  # type: ignore[attr-defined]
+        if not handle._scheduled:
             return  # it is due already
         self._foreground_count -= not handle.is_background
         self._cancelled_count += 1
@@ -264,12 +307,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not runnable:
                 self._jump()
                 continue
-            index = int(self._random() * len(runnable))
-            process = runnable[index]
+            process = runnable[int(self._random() * len(runnable))]
             self._turn(process)
             if not process.ready or process.is_frozen:
                 process.is_queued = False
-                runnable[runnable.index(process)] = runnable[-1]
+                if process is not runnable[-1]:
+                    runnable[runnable.index(process)] = runnable[-1]
                 runnable.pop()
             if self._now > self.deadline:
                 self.on_late()
@@ -285,18 +328,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for _ in range(count):
             if not ready or process.is_frozen or self._stopping:  # type: ignore[attr-defined]
                 return
-            handle: Any = ready.popleft()
-            if handle._cancelled:
-                continue
-            self._now += STEP_S
-            if not handle._context.get(IS_BACKGROUND):
-                self._last_foreground = self._now
-            handle._run()
+            self._run(ready.popleft())
         self.step_count += count
         if self.step_count >= self._next_collection:
-            self._next_collection = self.step_count + int(self._random() * 2 * _COLLECTION_COUNT)
-            gc.collect()
+            self._collect()
         self.on_step()
+
+    def _collect(self) -> None:
+        self._next_collection = self.step_count + int(self._collection() * 2 * _COLLECTION_COUNT)
+        gc.collect(2 if self._collection() < _FULL_SHARE else 0)
 
     def _meet_doom(self, process: SimulatedProcess, count: int) -> bool:
         """Let a doomed process run up to its fate; return whether that has come."""
@@ -316,9 +356,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run(self, handle: Any) -> None:
         """Run a callback."""
         if not handle._cancelled:
-            self._now += STEP_S
+            self._now = now = self._now + STEP_S
             if not handle._context.get(IS_BACKGROUND):
-                self._last_foreground = self._now
+                self._last_foreground = now
             handle._run()
 
     def _take_due(self) -> None:

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import ref
 
 from actorrt.background import IS_BACKGROUND
 from actorrt.testing.virtual.clocks import MachineClock
 
+_SPARE_COUNT: Final = 64
 MAX_AWAITS_COUNT: Final = 100
 """How many awaits in `finally` blocks of one dead task are ended, at most."""
 
@@ -41,7 +42,6 @@ class SimulatedProcess:
         context: the context variables of its first callback.
         ready: its callbacks that can run, in order.
         is_queued: whether the loop will choose it.
-        tasks: its tasks.
         exception_handler: the handler that `set_exception_handler` was given in this process.
         endpoint: what serves its code that belongs to no actor; opaque here.
         on_crash: called when it has crashed, in the order in which they were added.
@@ -61,7 +61,8 @@ class SimulatedProcess:
         self.is_queued = False
         self.is_frozen = False
         self.is_alive = True
-        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._tasks: list[ref[asyncio.Task[Any]]] = []
+        self._most_tasks_count = _SPARE_COUNT
         self.exception_handler: ExceptionHandler | None = None
         self.endpoint: Any = None
         self.on_crash: list[Callable[[], None]] = []
@@ -83,15 +84,22 @@ class SimulatedProcess:
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Take a new task, also one that the last callback of a dead process makes."""
         if self.is_alive:
-            self.tasks.add(task)
+            self._tasks.append(ref(task))
+            if len(self._tasks) > self._most_tasks_count:
+                self._tasks = [known for known in self._tasks if known() is not None]
+                self._most_tasks_count = 2 * len(self._tasks) + _SPARE_COUNT
         else:
             self._remains.append(task)
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Return its tasks, oldest first; some may have ended."""
+        return [task for known in self._tasks if (task := known()) is not None]
 
     def crash(self) -> None:
         """End the process at once: nothing of it runs any more. Idempotent."""
         if self.is_alive:
             self.is_alive = False
-            self._remains += [*self.tasks, *self.ready]
+            self._remains += [*self.tasks(), *self.ready]
             self.ready.clear()
             for callback in self.on_crash:
                 callback()

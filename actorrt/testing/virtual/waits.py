@@ -16,7 +16,7 @@ _OWN_FOLDERS = (str(Path(asyncio.__file__).parent), str(Path(__file__).parents[2
 def waiting_tasks(process: SimulatedProcess) -> list[str]:
     """Return a line for each task of user code in a process: its name, and the line of user code that waits."""
     lines = []
-    for task in process.tasks:
+    for task in process.tasks():
         if not task.done() and (place := _place_of(task)):
             lines.append(f"{process.name}: {task.get_name()} waits at {place}")
     return sorted(lines)
