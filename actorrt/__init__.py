@@ -47,15 +47,18 @@ __all__ = [
     "SerializationError",
     "Stream",
     "Supervisor",
+    "TaskDiedError",
     "WireVersionError",
     "allocate",
     "allocate_many",
     "as_completed",
+    "current_task",
     "free",
     "gather",
     "init",
     "latest",
     "lookup",
+    "map",
     "monitor",
     "offload",
     "pin",
@@ -68,6 +71,7 @@ __all__ = [
     "run",
     "shutdown",
     "store_stats",
+    "task",
     "wait",
 ]
 
@@ -121,6 +125,7 @@ if TYPE_CHECKING:
         RemoteActorError,
         RuntimeStateError,
         SerializationError,
+        TaskDiedError,
         WireVersionError,
     )
     from actorrt.node.driver.runtime import Runtime, run
@@ -128,6 +133,9 @@ if TYPE_CHECKING:
     from actorrt.reasons import ExitKind, ExitReason
     from actorrt.store.client.published import Latest
     from actorrt.store.client.ref import ObjectRef
+    from actorrt.tasks.api.current_task import current_task
+    from actorrt.tasks.api.mapping import map
+    from actorrt.tasks.api.task import task
 
 _HOMES = {
     "actorrt.actors.api.actor": ("Actor",),
@@ -178,6 +186,7 @@ _HOMES = {
         "RemoteActorError",
         "RuntimeStateError",
         "SerializationError",
+        "TaskDiedError",
         "WireVersionError",
     ),
     "actorrt.node.driver.runtime": ("Runtime", "run"),
@@ -185,6 +194,9 @@ _HOMES = {
     "actorrt.reasons": ("ExitKind", "ExitReason"),
     "actorrt.store.client.published": ("Latest",),
     "actorrt.store.client.ref": ("ObjectRef",),
+    "actorrt.tasks.api.current_task": ("current_task",),
+    "actorrt.tasks.api.mapping": ("map",),
+    "actorrt.tasks.api.task": ("task",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

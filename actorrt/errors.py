@@ -8,7 +8,8 @@ A caller's mistake is a plain `TypeError` or `ValueError`, raised before anythin
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 from actorrt.interrupts import let_through
 from actorrt.reasons import ExitReason
@@ -22,6 +23,32 @@ MAX_NOTES_COUNT: Final = 100
 
 class ActorRtError(Exception):
     """Root of every error that actorrt raises on purpose."""
+
+
+class AttemptEnd(NamedTuple):
+    """How an attempt of a task ended with its worker.
+
+    Attributes:
+        node: the address of the node.
+        pid: the number of the worker's process; None if it is not known.
+        reason: how the process ended; its `signal`, and its last lines in `traceback`.
+        has_begun: whether the attempt had begun.
+    """
+
+    node: str
+    pid: int | None
+    reason: ExitReason
+    has_begun: bool
+
+    def to_data(self) -> list[Any]:
+        """Return the end as plain data for the wire."""
+        return [self.node, self.pid, self.reason.to_data(), self.has_begun]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> Self:
+        """Rebuild the end from the result of `to_data`."""
+        node, pid, reason, has_begun = data
+        return cls(node, pid, ExitReason.from_data(reason), has_begun)
 
 
 class CallError(ActorRtError):
@@ -108,6 +135,18 @@ class PlacementError(ActorStartError):
     """The actor can never be placed: it needs resources that no node has."""
 
 
+class TaskDiedError(CallError):
+    """The workers or nodes that ran a task ended, and the task may not be tried again.
+
+    Attributes:
+        attempts: the attempts that had begun, oldest first.
+    """
+
+    def __init__(self, message: str, *, attempts: Sequence[AttemptEnd] = (), executed: Executed = "maybe") -> None:
+        super().__init__(message, executed=executed)
+        self.attempts = tuple(attempts)
+
+
 class NameTakenError(ActorRtError):
     """Another live actor has the name."""
 
@@ -166,13 +205,16 @@ def to_data(error: BaseException) -> dict[str, Any]:
     It is total: code of a user's class may raise anything, and the result is still data of a bounded size.
     """
     notes, executed, reason = (_attribute(error, name) for name in ("__notes__", "executed", "reason"))
-    return {
+    data: dict[str, Any] = {
         "type": name_of(type(error)),
         "message": text_of(error),
         "notes": [text_of(note) for note in notes[:MAX_NOTES_COUNT]] if type(notes) is list else [],
         "executed": executed if type(executed) is str and executed in get_args(Executed) else None,
         "reason": reason.to_data() if type(reason) is ExitReason else None,
     }
+    if type(error) is TaskDiedError:
+        data["attempts"] = [attempt.to_data() for attempt in error.attempts]
+    return data
 
 
 def _attribute(error: BaseException, name: str) -> Any:
@@ -196,6 +238,8 @@ def from_data(data: dict[str, Any]) -> Exception:
         error.executed = data["executed"]
     if isinstance(error, ActorDiedError | ActorStartError) and data["reason"] is not None:
         error.reason = ExitReason.from_data(data["reason"])
+    if isinstance(error, TaskDiedError):
+        error.attempts = tuple([AttemptEnd.from_data(attempt) for attempt in data.get("attempts", ())])
     for note in data["notes"]:
         error.add_note(note)
     return error

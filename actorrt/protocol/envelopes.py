@@ -38,9 +38,18 @@ MORE: Final = 11
 NOT_HERE: Final = 12
 CREDIT: Final = 13
 SETTLE: Final = 14
+TASK: Final = 15
+FUNCTION: Final = 16
+RESULT: Final = 17
+FAILURE: Final = 18
+SKIPPED: Final = 19
+WITHDRAW: Final = 20
 READ: Final = 32
 CHUNK: Final = 33
 GONE: Final = 34
+
+TASK_KINDS: Final = frozenset((TASK, FUNCTION, RESULT, FAILURE, SKIPPED, WITHDRAW))
+"""The kinds that submitters and workers of tasks exchange."""
 
 CHUNK_KINDS: Final = frozenset((READ, CHUNK, GONE))
 """The kinds by which nodes read objects from each other."""
@@ -110,6 +119,41 @@ class SettleEnvelope(NamedTuple):
     kind: int
     actor: ActorId
     settlement: Count
+
+
+# Tasks
+
+
+class FunctionEnvelope(NamedTuple):
+    """A function of tasks, which comes before the first of its tasks on a link.
+
+    Attributes:
+        function: the hash of its pickle.
+        name: for people.
+        body: the pickle; its buffers travel beside the envelope.
+    """
+
+    kind: int
+    function: bytes
+    name: str
+    body: bytes
+
+
+class SkippedEnvelope(NamedTuple):
+    """The worker gives back an attempt that it did not begin, since it waits inside another task."""
+
+    kind: int
+    lease: Count
+    sequence: Count
+
+
+class WithdrawEnvelope(NamedTuple):
+    """The submitter has given up an attempt. `is_late` says that the deadline of the task has passed."""
+
+    kind: int
+    lease: Count
+    sequence: Count
+    is_late: bool
 
 
 # Requests of the runtime

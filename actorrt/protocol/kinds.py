@@ -16,6 +16,8 @@ from actorrt.protocol.envelopes import (
     CHUNK,
     CREDIT,
     ERROR,
+    FAILURE,
+    FUNCTION,
     GONE,
     ITEM,
     MORE,
@@ -26,17 +28,24 @@ from actorrt.protocol.envelopes import (
     REPLY,
     REQUEST,
     RESPONSE,
+    RESULT,
     SETTLE,
+    SKIPPED,
     STREAM_WINDOW_ITEMS,
+    TASK,
     TELL,
+    WITHDRAW,
     CancelEnvelope,
     ChunkEnvelope,
     CreditEnvelope,
+    FunctionEnvelope,
     GoneEnvelope,
     MoreEnvelope,
     NotHereEnvelope,
     ReadEnvelope,
     SettleEnvelope,
+    SkippedEnvelope,
+    WithdrawEnvelope,
 )
 from actorrt.protocol.forms import Count
 
@@ -104,6 +113,64 @@ class ItemEnvelope(NamedTuple):
     body: Any
 
 
+# Tasks
+
+
+class TaskEnvelope(NamedTuple):
+    """Run an attempt of a task, and say how it ended.
+
+    Attributes:
+        lease: the lease of the worker.
+        sequence: the submitter's number of the attempt. A later attempt has a greater one.
+        function: the hash of the function, which was sent before.
+        body: the arguments, without those that were refs.
+        inputs: for each argument that was a ref: its place or name, the body of its value, and the number of that
+            body's buffers. They follow the buffers of `body`, in this order.
+        left_s: the longest time that the submitter waits; None: without limit.
+        number: the submitter's number of the task.
+        attempt: the number of the attempt, from 1.
+        depth: how many tasks it lies below.
+    """
+
+    kind: int
+    lease: Count
+    sequence: Count
+    function: bytes
+    body: Any
+    inputs: list[list[Any]]
+    left_s: float | None
+    number: Count
+    attempt: Count
+    depth: Count
+
+
+class ResultEnvelope(NamedTuple):
+    """A task has returned the value in `body`, after so many seconds."""
+
+    kind: int
+    lease: Count
+    sequence: Count
+    body: Any
+    duration_s: float
+
+
+class FailureEnvelope(NamedTuple):
+    """A task has failed.
+
+    Attributes:
+        error: a `RaisedError`, if the task raised it; the map of `errors.to_data`, if the runtime did.
+        executed: whether the task ran.
+        duration_s: how long it ran.
+    """
+
+    kind: int
+    lease: Count
+    sequence: Count
+    error: Any
+    executed: Executed
+    duration_s: float
+
+
 # Requests of the runtime
 
 
@@ -167,6 +234,7 @@ class Kind(NamedTuple):
 
 _BY_CREDIT: Final = "the credit that the actor's host has given, and the bytes that may wait for a link"
 _BY_CALLS: Final = "one for each call; those that a full link does not take wait at the host"
+_BY_LEASES: Final = "the tasks that a worker may have in hand"
 _BY_REQUESTS: Final = "the control envelopes that may wait for a link; 10,000 more wait for it at their sender"
 
 KINDS: Final[dict[int, Kind]] = {
@@ -186,6 +254,12 @@ KINDS: Final[dict[int, Kind]] = {
     NOT_HERE: Kind(NotHereEnvelope, "an endpoint", "the caller", "user", "one for each message to an absent actor"),
     CREDIT: Kind(CreditEnvelope, "the host of the actor", "a caller", "control", "one for a part of the window"),
     SETTLE: Kind(SettleEnvelope, "a caller", "the host of the actor", "user", "one for each new route"),
+    TASK: Kind(TaskEnvelope, "a submitter", "a worker that is lent to it", "user", _BY_LEASES),
+    FUNCTION: Kind(FunctionEnvelope, "a submitter", "a worker that is lent to it", "user", "one for each function"),
+    RESULT: Kind(ResultEnvelope, "a worker", "the submitter", "user", _BY_LEASES),
+    FAILURE: Kind(FailureEnvelope, "a worker", "the submitter", "user", _BY_LEASES),
+    SKIPPED: Kind(SkippedEnvelope, "a worker", "the submitter", "user", _BY_LEASES),
+    WITHDRAW: Kind(WithdrawEnvelope, "a submitter", "a worker that is lent to it", "user", _BY_LEASES),
     READ: Kind(ReadEnvelope, "a node", "another node", "user", "the window of a pull"),
     CHUNK: Kind(ChunkEnvelope, "a node", "the node that asked", "user", "one for each `READ`"),
     GONE: Kind(GoneEnvelope, "a node", "the node that asked", "user", "one for each `READ`"),

@@ -77,6 +77,11 @@ class CrashNotes:
             _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)
             self._free.append(slot)
 
+    def begin_task(self, submitter: PeerId, sequence: int) -> None:
+        """Note the newest attempt of a task that this process has begun. A worker of tasks has no other notes."""
+        if not self._is_abandoned:
+            _SLOT.pack_into(self._map, 0, submitter, sequence)
+
     def abandon(self) -> None:
         """Write no more, in a forked child: the notes are its parent's."""
         self._free, self._slots, self._is_abandoned = [], {}, True

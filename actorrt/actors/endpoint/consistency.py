@@ -24,6 +24,8 @@ def check_endpoint(endpoint: ActorEndpoint) -> None:
     endpoint.routes.check_invariants()
     endpoint.pending.check_invariants()
     endpoint.population.check_invariants()
+    if endpoint.tasks is not None:
+        endpoint.tasks.check_invariants()
     for cell in endpoint.population.cells():
         check_cell(cell)
 

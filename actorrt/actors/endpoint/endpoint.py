@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import config, errors, forks
 from actorrt.actors.authority.authority_verbs import serve_questions
@@ -61,7 +61,20 @@ from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.protocol.authorities import CheckInvariants
-from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, SETTLE, TELL
+from actorrt.protocol.envelopes import (
+    CANCEL,
+    CREDIT,
+    ERROR,
+    ITEM,
+    MORE,
+    NOT_HERE,
+    NOTICE,
+    REPLY,
+    REQUEST,
+    SETTLE,
+    TASK_KINDS,
+    TELL,
+)
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
@@ -72,6 +85,22 @@ if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
+
+
+class TaskPart(Protocol):
+    """The tasks of an endpoint: those that it submits, and those that it runs."""
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Called when an envelope of one of the `TASK_KINDS` has arrived."""
+
+    def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Collection[int]) -> None:
+        """Called when a process has ended, and its last messages have arrived; see `ActorEndpoint.endpoint_gone`."""
+
+    def close(self, error: errors.ActorRtError) -> None:
+        """End everything that waits with `error`."""
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if the tasks contradict each other."""
 
 
 class ActorEndpoint:
@@ -87,6 +116,7 @@ class ActorEndpoint:
 
     Attributes:
         is_closed: whether it refuses everything: it was shut down, has lost its node, or is a forked child's copy.
+        tasks: the tasks; None until the first is submitted here, or this worker begins to run tasks.
     """
 
     def __init__(
@@ -113,6 +143,7 @@ class ActorEndpoint:
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
         self.is_closed = False
+        self.tasks: TaskPart | None = None
         self.peers = Peers(transport, node)
         self.silences = Silences(node.peer)
         self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
@@ -264,6 +295,8 @@ class ActorEndpoint:
         self.arrivals.close(error)
         self.routes.close(error)
         self.control.close(error, self.refusal())
+        if self.tasks is not None:
+            self.tasks.close(error)
 
     # What arrives
 
@@ -274,6 +307,8 @@ class ActorEndpoint:
             self.incoming.received(peer, envelope, buffers)
         elif kind == REPLY:
             self.arrivals.succeeded(envelope[1], envelope[2], buffers)
+        elif kind in TASK_KINDS and self.tasks is not None:
+            self.tasks.received(peer, envelope, buffers)
         elif kind == ERROR:
             self.arrivals.failed(envelope[1], envelope[2], envelope[3])
         elif kind == NOT_HERE:
@@ -313,7 +348,7 @@ class ActorEndpoint:
         in_hand = {call_id for caller, call_id in down.in_hand if caller == self.peers.own_peer}
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
-    def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
+    def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Collection[int] = ()) -> None:
         """Called when a process has ended, and its last messages have arrived: settle everything that it was part of.
 
         Args:
@@ -326,6 +361,8 @@ class ActorEndpoint:
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
         self.losses.process_ended(peer, reason, in_hand)
         self.incoming.caller_lost(peer)
+        if self.tasks is not None:
+            self.tasks.endpoint_gone(peer, reason, in_hand)
 
     def require_store(self) -> StoreClient:
         """Return the object store's client.

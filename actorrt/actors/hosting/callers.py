@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.wire.failures import error_to_data
+from actorrt.actors.wire.outlet import Outlet
 from actorrt.actors.wire.payload import Captured, Payloads
 from actorrt.actors.wire.plain_values import is_plain_value
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.envelopes import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, CreditEnvelope, NotHereEnvelope
-from actorrt.transport.interfaces import Link
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.reply import Reply
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from actorrt.actors.wire.transits import Transits
 
 IMMUTABLE_TYPES: Final = frozenset({bool, int, float, complex, str, bytes})
-RETRY_S: Final = 0.05
-"""How long an outcome waits for a link whose queue is at its bound."""
 
 
 class OwnCalls(Protocol):
@@ -116,11 +113,9 @@ class RemoteCaller:
         self._control = control
         self._payloads = payloads
         self._transits = transits
-        self._after = control.after
         self._pid = pid
         self._origins = origins
-        self._link: Link | None = None
-        self._unsent: deque[tuple[tuple[Any, ...], Sequence[bytes]]] = deque()  # while the link is at its bound
+        self._outlet = Outlet(peer, peers.link_to, control.after)
 
     @property
     def is_far(self) -> bool:
@@ -128,17 +123,17 @@ class RemoteCaller:
 
     def succeed(self, call_id: int, value: Any) -> None:
         if is_plain_value(value):
-            self._send((REPLY, call_id, (value,)), ())
+            self._outlet.send((REPLY, call_id, (value,)), ())
         else:
             self._send_captured(REPLY, call_id, self._payloads.capture_value(value))
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._origins is not None:
             self._origins.keep(self.peer, call_id, error)
-        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {self._pid}"), executed), ())
+        self._outlet.send((ERROR, call_id, error_to_data(error, f"{where} in process {self._pid}"), executed), ())
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
-        self._send((ERROR, call_id, errors.to_data(error), error.executed), ())
+        self._outlet.send((ERROR, call_id, errors.to_data(error), error.executed), ())
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         address = self._peers.address_of(self.peer)
@@ -147,12 +142,11 @@ class RemoteCaller:
 
     def not_here(self, call_id: int, actor_id: ActorId) -> None:
         """Say that the actor is not on this endpoint."""
-        self._send(NotHereEnvelope(NOT_HERE, call_id, actor_id), ())
+        self._outlet.send(NotHereEnvelope(NOT_HERE, call_id, actor_id), ())
 
     def cut_off(self) -> None:
         """Called when the endpoint was given up, and knows it: drop the outcomes that were not sent."""
-        self._link = None
-        self._unsent.clear()
+        self._outlet.cut_off()
 
     def item(self, call_id: int, value: Any) -> None:
         self._send_captured(ITEM, call_id, self._payloads.capture_value(value))
@@ -164,31 +158,4 @@ class RemoteCaller:
             return
         if transit is not None:
             self._transits.sent(self.peer, transit.tokens)
-        self._send((kind, call_id, body), buffers)
-
-    def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
-        if self._unsent:
-            self._unsent.append((envelope, buffers))
-            return
-        link = self._link
-        if link is None:
-            link = self._link = self._peers.link_to(self.peer)
-            if link is None:
-                return  # the caller is gone: there is nobody to tell
-        try:
-            link.send(envelope, buffers)
-        except errors.PeerUnreachableError:
-            self._link = None  # a link that was closed is not used again
-            if self._peers.link_to(self.peer) is not link:
-                self._send(envelope, buffers)  # another has taken its place
-        except errors.MailboxFullError:
-            self._unsent.append((envelope, buffers))  # an outcome is never dropped, and items keep their order
-            self._after(RETRY_S, self._send_unsent)
-
-    def _send_unsent(self) -> None:
-        unsent, self._unsent = self._unsent, deque()
-        while unsent:
-            self._send(*unsent.popleft())
-            if self._unsent:
-                self._unsent.extend(unsent)
-                return
+        self._outlet.send((kind, call_id, body), buffers)

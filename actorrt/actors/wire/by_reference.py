@@ -103,9 +103,17 @@ class StoredValue:
         self._load = load
 
     def __await__(self) -> Generator[Any, None, Any]:
+        yield from self.arrive()
+        return self.value()
+
+    def done(self) -> bool:
+        """Whether the value can be opened, or is lost."""
+        return all([ref.done() for ref in self._refs])
+
+    def arrive(self) -> Generator[Any, None, None]:
+        """Wait until the value can be opened."""
         for ref in self._refs:
             yield from ref.arrive()
-        return self.value()
 
     def get(self) -> Any:
         """Return the value, waiting for it in plain code; raises as `ObjectRef.get`."""
@@ -126,6 +134,16 @@ class StoredValue:
                 index, offset, length = part
                 buffers.append(views[index][offset : offset + length])
         return self._load(pickled, buffers)
+
+
+class Arrival:
+    """Awaits a value in the store, and does not open it."""
+
+    def __init__(self, stored: ObjectRef[Any] | StoredValue) -> None:
+        self._stored = stored
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._stored.arrive()
 
 
 def open_here(store: StoreClient, body: StoredBody, frames: Sequence[Any], load: Load) -> Any:

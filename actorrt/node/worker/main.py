@@ -17,7 +17,7 @@ from actorrt import forks
 from actorrt.actors.cells.crash_notes import open_notes
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
-from actorrt.completion import Completion, set_blocking_rule
+from actorrt.completion import BlockingRule, Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.processes.process_watch import STACK_SIGNAL
@@ -25,6 +25,9 @@ from actorrt.node.worker.printing import install_output
 from actorrt.node.worker.serving import serve_until_told_to_leave
 from actorrt.protocol.processes import WorkerSetting
 from actorrt.store.client.client import StoreClient
+from actorrt.tasks.submitting import in_hand
+from actorrt.tasks.working.endpoint_tasks import tasks_of
+from actorrt.tasks.working.turns import ProcessTurns
 from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
@@ -40,10 +43,23 @@ def main(config: dict[str, Any]) -> None:
         config: a packed `WorkerSetting`: the worker's identity, and the addresses of its node and store.
     """
     setting = WorkerSetting.unpack(config)
-    install_output(_label_of_current_actor)
+    install_output(_label_of_current_code)
     sys.breakpointhook = _refuse_to_break
     _write_log(setting.log_level)
-    uvloop.run(_serve(setting))
+    if setting.serves_tasks:
+        _run_tasks(setting)
+    else:
+        uvloop.run(_serve(setting, _refuse_to_block))
+
+
+def _run_tasks(setting: WorkerSetting) -> None:
+    """Run tasks in this thread, and the loop between them.
+
+    The loop is asyncio's own: uvloop takes six times as long to be run for a moment, which happens for every task.
+    """
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        turns = ProcessTurns(runner.get_loop())
+        turns.run(_serve(setting, turns.wait, turns))
 
 
 def _write_log(level: int) -> None:
@@ -65,14 +81,17 @@ def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
     )
 
 
-def _label_of_current_actor() -> str:
-    message = current.message.get()
-    return "" if message is None else str(message.cell.label)
+def _label_of_current_code() -> str:
+    """Return the name of the actor or of the task whose code runs; an empty text for other code."""
+    message, task = current.message.get(), in_hand.task.get()
+    if message is not None:
+        return str(message.cell.label)
+    return "" if task is None else task.name
 
 
-async def _serve(setting: WorkerSetting) -> None:
+async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: ProcessTurns | None = None) -> None:
     loop = asyncio.get_running_loop()
-    set_blocking_rule(_refuse_to_block)
+    set_blocking_rule(blocking_rule)
     surroundings = Surroundings.of_process()
     store = StoreClient.connect(setting.store, setting.peer, surroundings, on_gone=_end_without_store)
     store.attach(loop)
@@ -88,6 +107,8 @@ async def _serve(setting: WorkerSetting) -> None:
     store.owner, store.node_of = endpoint, endpoint.transport.node_of
     endpoint.on_crash = _end_at_once
     await endpoint.start()
+    if turns is not None:
+        turns.begin(tasks_of(endpoint).serve(turns.work_came), endpoint.scope)
     returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
     faulthandler.register(STACK_SIGNAL, file=2)

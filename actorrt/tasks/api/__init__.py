@@ -1,0 +1,1 @@
+"""What users call: the decorator, `map`, and the task in hand."""

@@ -1,0 +1,91 @@
+"""The arguments of tasks: fixed when a task is submitted, and sent with each of its attempts.
+
+A top-level argument that is a ref arrives as its value. A result of this submitter's own tasks travels as it came; any
+other object is read from the store by the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from actorrt.actors.wire.plain_values import is_plain
+from actorrt.protocol.envelopes import Body
+from actorrt.store.client.ref import ObjectRef
+from actorrt.tasks.submitting.task_ref import TaskRef
+
+if TYPE_CHECKING:
+    from actorrt.actors.wire.payload import Payloads
+    from actorrt.actors.wire.transits import Transit
+    from actorrt.store.client.client import StoreClient
+
+Input = tuple["int | str", ObjectRef[Any]]
+"""The place or the name of an argument that is a ref, and the ref."""
+
+
+class Arguments:
+    """The arguments of one task.
+
+    Attributes:
+        body, buffers: those that are no refs, with None in the places of refs.
+        inputs: the refs.
+        size_bytes: about how much memory they take here.
+    """
+
+    __slots__ = ("_kept", "_tokens", "_transit", "body", "buffers", "inputs")
+
+    def __init__(self, payloads: Payloads, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.inputs: Sequence[Input] = ()
+        self._kept: Any = None
+        self._tokens: list[bytes] = []
+        self._transit: Transit | None = None
+        self.body: Body = args
+        self.buffers: Sequence[bytes] = ()
+        if kwargs or not is_plain(args):
+            self._capture(payloads, args, kwargs)
+
+    def _capture(self, payloads: Payloads, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inputs: list[Input] = [(at, value) for at, value in enumerate(args) if isinstance(value, ObjectRef)]
+        inputs += [(name, value) for name, value in kwargs.items() if isinstance(value, ObjectRef)]
+        if inputs:
+            self.inputs = inputs
+            args = tuple([None if isinstance(value, ObjectRef) else value for value in args])
+            kwargs = {name: value for name, value in kwargs.items() if not isinstance(value, ObjectRef)}
+        self.body, self.buffers, self._transit = payloads.capture_call(args, kwargs)
+        if self._transit is not None:
+            self._kept = args, kwargs  # refs inside them, which a second attempt needs
+
+    @property
+    def size_bytes(self) -> int:
+        body = self.body
+        own = len(body) if isinstance(body, bytes) else 100
+        return own + sum(map(len, self.buffers))
+
+    def sent(self, store: StoreClient | None) -> tuple[list[list[Any]], list[Any]]:
+        """Return the inputs for one attempt, and all buffers of its envelope. Every input is there."""
+        if not self.inputs:
+            return [], self.buffers if isinstance(self.buffers, list) else list(self.buffers)
+        buffers: list[Any] = list(self.buffers)
+        inputs: list[list[Any]] = []
+        for at, ref in self.inputs:
+            travelled = ref.travelled if isinstance(ref, TaskRef) else None
+            if travelled is not None:
+                body, beside = travelled
+                inputs.append([at, body, len(beside)])
+                buffers += beside
+                continue
+            assert store is not None, "a ref has a store"
+            stored, token = ref.in_store() if isinstance(ref, TaskRef) else ref, store.new_token()
+            store.begin_transit(stored, token, 1)
+            self._tokens.append(token)
+            inputs.append([at, {"object": stored.id, "token": token}, 0])
+        return inputs, buffers
+
+    def forget(self, store: StoreClient | None) -> None:
+        """Called when the task has ended: release what the store keeps for it."""
+        if self._transit is not None:
+            self._transit.call_ended()
+        if self._tokens and store is not None:
+            store.settle(self._tokens)
+        self._transit = self._kept = None
+        self.body, self.buffers, self.inputs, self._tokens = (), (), (), []

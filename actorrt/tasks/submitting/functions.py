@@ -1,0 +1,99 @@
+"""The functions whose tasks an endpoint submits, pickled once, and the workers that have them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from actorrt.ids import PeerId
+from actorrt.protocol.envelopes import FUNCTION, FunctionEnvelope
+from actorrt.store.values import pickling
+from actorrt.store.values.carrier import Carrier
+from actorrt.tasks.policy.task import FunctionCost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorrt.store.client.client import StoreClient
+
+HASH_BYTES = 16
+
+
+class TaskFunction(Protocol):
+    """A function that can be submitted.
+
+    Attributes:
+        function: the function itself.
+        name: for people.
+    """
+
+    function: Callable[..., Any]
+    name: str
+
+
+class PickledFunction:
+    """One function, as it travels.
+
+    Attributes:
+        key: the hash of the pickle.
+        name: for people.
+        data, buffers: the pickle.
+        cost: how long its tasks take.
+        refs: what it refers to in the store; kept as long as the function.
+    """
+
+    __slots__ = ("buffers", "cost", "data", "key", "name", "refs")
+
+    def __init__(self, function: TaskFunction, store: StoreClient | None, owner: object) -> None:
+        carrier = Carrier(store, copies_count=0, owner=owner)
+        self.data, buffers = pickling.dumps(function, carrier, root=f"task {function.name}")
+        self.buffers = [bytes(buffer) for buffer in buffers]
+        digest = blake2b(self.data, digest_size=HASH_BYTES)
+        for buffer in self.buffers:
+            digest.update(buffer)
+        self.key = digest.digest()
+        self.name = function.name
+        self.cost = FunctionCost()
+        self.refs = carrier.refs
+
+    def envelope(self) -> FunctionEnvelope:
+        """Return the envelope that takes the function to a worker; `buffers` travel beside it."""
+        return FunctionEnvelope(FUNCTION, self.key, self.name, self.data)
+
+
+class Functions:
+    """The functions of one endpoint.
+
+    Args:
+        store, owner: what refs inside functions are bound to.
+    """
+
+    def __init__(self, store: StoreClient | None, owner: object) -> None:
+        self._store = store
+        self._owner = owner
+        self._pickled: WeakKeyDictionary[Any, PickledFunction] = WeakKeyDictionary()
+        self._sent: dict[PeerId, set[bytes]] = {}
+
+    def pickled(self, function: TaskFunction) -> PickledFunction:
+        """Return a function as it travels. It is fixed when its first task is submitted.
+
+        Raises:
+            SerializationError: it can't be sent; the message names the path of the part that can't.
+        """
+        pickled = self._pickled.get(function)
+        if pickled is None:
+            pickled = self._pickled[function] = PickledFunction(function, self._store, self._owner)
+        return pickled
+
+    def is_new_at(self, peer: PeerId, function: PickledFunction) -> bool:
+        """Return whether a worker has not been sent a function; from now on it has."""
+        sent = self._sent.setdefault(peer, set())
+        if function.key in sent:
+            return False
+        sent.add(function.key)
+        return True
+
+    def lost(self, peer: PeerId) -> None:
+        """Called when a worker is gone."""
+        self._sent.pop(peer, None)

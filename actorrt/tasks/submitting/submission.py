@@ -1,0 +1,47 @@
+"""What a submitter keeps of one task beside its state: what it sends, and who waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorrt.tasks.policy.options import TaskOptions
+    from actorrt.tasks.submitting.arguments import Arguments
+    from actorrt.tasks.submitting.functions import PickledFunction
+    from actorrt.tasks.submitting.task_ref import TaskRef
+
+
+class Submission:
+    """One task that has not ended.
+
+    Args:
+        ref: the ref to its result.
+        function, arguments, options: what runs.
+        deadline: when it must have ended; None: without limit.
+        depth: how many tasks it lies below.
+
+    Attributes:
+        timer: of its deadline, or of the rest before its next attempt.
+        failures_count: how many of its attempts raised an exception that is retried.
+    """
+
+    __slots__ = ("arguments", "deadline", "depth", "failures_count", "function", "options", "ref", "timer")
+
+    def __init__(
+        self,
+        ref: TaskRef[Any],
+        function: PickledFunction,
+        arguments: Arguments,
+        options: TaskOptions,
+        deadline: float | None,
+        depth: int,
+    ) -> None:
+        self.ref = ref
+        self.function = function
+        self.arguments = arguments
+        self.options = options
+        self.deadline = deadline
+        self.depth = depth
+        self.timer: asyncio.TimerHandle | None = None
+        self.failures_count = 0

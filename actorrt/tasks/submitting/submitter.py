@@ -1,0 +1,441 @@
+"""The submitter of an endpoint: it takes tasks from any thread, sends them to workers that it is lent, and ends them.
+
+`Book` decides; this carries out what it decides, on the endpoint's loop. Other threads hand their tasks over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
+from actorrt.actors.refs.operation import Operation
+from actorrt.actors.wire.by_reference import Arrival, StoredValue
+from actorrt.actors.wire.failures import as_executed, noted
+from actorrt.actors.wire.outlet import Outlet
+from actorrt.completion import Completion
+from actorrt.errors import AttemptEnd
+from actorrt.ids import PeerAddress, PeerId
+from actorrt.protocol.envelopes import TASK, WITHDRAW, RaisedError, WithdrawEnvelope
+from actorrt.protocol.leases import LeaseGranted, LeasesRefused, RecallLease
+from actorrt.reasons import ExitReason
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.required import required
+from actorrt.tasks.policy.book import Book
+from actorrt.tasks.policy.task import Task, TaskState
+from actorrt.tasks.submitting import in_hand
+from actorrt.tasks.submitting.arguments import Arguments
+from actorrt.tasks.submitting.functions import Functions
+from actorrt.tasks.submitting.leasing import Leasing
+from actorrt.tasks.submitting.submission import Submission
+from actorrt.tasks.submitting.task_ref import TaskRef
+from actorrt.transport.interfaces import Lane, Link
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
+    from actorrt.store.client.client import StoreClient
+    from actorrt.tasks.policy.options import TaskOptions
+    from actorrt.tasks.submitting.functions import TaskFunction
+
+MAX_TASKS_COUNT: Final = 1_000_000
+MAX_ARGUMENTS_BYTES: Final = 256 * 1024 * 1024
+"""How much may wait at one submitter: beyond, a plain thread blocks, and code on a loop is refused."""
+
+
+class Submitter:
+    """The submitter of one endpoint.
+
+    Args:
+        endpoint: the endpoint.
+
+    Attributes:
+        book: the tasks that have not ended, and the leases.
+        payloads: opens results.
+    """
+
+    def __init__(self, endpoint: ActorEndpoint) -> None:
+        self._endpoint = endpoint
+        self._threads = endpoint.threads
+        self._clock = endpoint.clock
+        self._peers = endpoint.peers
+        self._store = endpoint.store
+        self.payloads = endpoint.payloads
+        self.book = Book()
+        self.functions = Functions(endpoint.store, endpoint)
+        control = endpoint.control
+        self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
+        control.handle(LeaseGranted.by(self._granted))
+        control.handle(LeasesRefused.by(self._refused))
+        control.handle(RecallLease.by(self._recalled))
+        self._outlets: dict[PeerId, Outlet] = {}
+        self._last_number = 0
+        self._pump_is_due = False
+        self._unfinished_count = 0
+        self._unfinished_bytes = 0
+        self._room: Completion[None] | None = None
+
+    # From any thread
+
+    def store(self) -> StoreClient:
+        """Return the store of this process.
+
+        Raises:
+            RuntimeStateError: it has none.
+        """
+        return required(self._store)
+
+    def submit(
+        self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> TaskRef[Any]:
+        """Submit one task; see `RemoteFunction.submit`."""
+        submission = self._captured(function, args, kwargs, options)
+        if get_ident() == self._threads.thread:
+            self._take(submission)
+        else:
+            self._threads.on_loop(lambda: self._take(submission))
+        return submission.ref
+
+    def submit_many(
+        self, function: TaskFunction, many: Iterable[tuple[Any, ...]], options: TaskOptions
+    ) -> list[TaskRef[Any]]:
+        """Submit a task for each tuple of arguments; see `RemoteFunction.submit_many`."""
+        captured = [self._captured(function, args, {}, options) for args in many]
+
+        def take() -> None:
+            for submission in captured:
+                self._take(submission)
+
+        self._threads.on_loop(take)
+        return [submission.ref for submission in captured]
+
+    def _captured(
+        self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Submission:
+        pickled = self.functions.pickled(function)
+        arguments = Arguments(self.payloads, args, kwargs)
+        self._await_room(function.name)
+        self._unfinished_count += 1
+        self._unfinished_bytes += arguments.size_bytes
+        deadline = None if options.timeout_s is None else self._clock.now() + options.timeout_s
+        parent = in_hand.task.get()
+        if parent is not None and parent.deadline is not None:
+            deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
+        depth = 0 if parent is None else parent.depth + 1
+        return Submission(TaskRef(self, function.name), pickled, arguments, options, deadline, depth)
+
+    def _await_room(self, name: str) -> None:
+        """Bound what waits here: block a plain thread until there is room, and refuse code on the loop."""
+        while self._unfinished_count >= MAX_TASKS_COUNT or self._unfinished_bytes >= MAX_ARGUMENTS_BYTES:
+            if get_ident() == self._threads.thread:
+                raise errors.MailboxFullError(
+                    f"{name}.submit(): {self._unfinished_count} tasks with {self._unfinished_bytes} bytes of arguments "
+                    "wait here already: await some of them first"
+                )
+            room = self._room = self._room or Completion()
+            if self._unfinished_count >= MAX_TASKS_COUNT or self._unfinished_bytes >= MAX_ARGUMENTS_BYTES:
+                room.result()
+
+    def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
+        """Withdraw a task; see `TaskRef.cancel`."""
+        outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
+        self._threads.on_loop(lambda: outcome.set_value(self._cancel(ref, force=force)))
+        return outcome
+
+    # On the loop
+
+    def _take(self, submission: Submission) -> None:
+        """Take a task in: it waits for its inputs, or is ready."""
+        ref, options = submission.ref, submission.options
+        if self._endpoint.is_closed or self._threads.closed_by is not None:
+            self._forget(submission)
+            ref.set_error(self._threads.closed_by or self._endpoint.refusal())
+            return
+        self._last_number = number = self._last_number + 1
+        missing = [value for _, value in submission.arguments.inputs if not value.done()]
+        ref.task = task = Task(
+            number,
+            self._leasing.number_of(options.task_class),
+            submission.function.cost,
+            missing_count=len(missing),
+            retries=options.retries,
+            depth=submission.depth,
+            payload=submission,
+        )
+        self.book.submitted(task)
+        if submission.deadline is not None:
+            left_s = max(0.0, submission.deadline - self._clock.now())
+            submission.timer = self._threads.call_later(left_s, self._expired, task)
+        for _, value in submission.arguments.inputs:
+            if value.error() is not None:
+                self._input_failed(task, value)
+                return
+        for value in missing:
+            value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
+        self._call_for_pump()
+
+    def _input_ended(self, task: Task, value: Any) -> None:
+        if task.state is not TaskState.WAITING:
+            return  # it has ended
+        if value.error() is not None:
+            self._input_failed(task, value)
+        else:
+            self.book.input_arrived(task)
+            self._call_for_pump()
+
+    def _input_failed(self, task: Task, value: Any) -> None:
+        """End a task that needs the result of a task that has failed: it fails with the same error."""
+        if task.state is TaskState.ENDED:
+            return
+        error = _copied(value.error())
+        name = task.payload.ref.name
+        source = f"the result of task {value.name}()" if isinstance(value, TaskRef) else "an object"
+        error = noted(as_executed(error, "no"), f"task {name}() did not run: {source}, which it takes, failed")
+        self._end_with(task, error)
+
+    def _call_for_pump(self) -> None:
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self._endpoint.loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Send the ready tasks for which there is room."""
+        self._pump_is_due = False
+        for queue in list(self.book.classes.values()):
+            for lease, task in queue.assign():
+                self._send(lease.worker, task)
+            self._leasing.update(queue)
+
+    def _send(self, worker: PeerAddress, task: Task) -> None:
+        submission: Submission = task.payload
+        outlet = self._outlets.get(worker.peer) or self._new_outlet(worker)
+        function = submission.function
+        if self.functions.is_new_at(worker.peer, function):
+            outlet.send(function.envelope(), function.buffers)
+        left_s = None if submission.deadline is None else max(0.0, submission.deadline - self._clock.now())
+        arguments = submission.arguments
+        inputs, buffers = arguments.sent(self._store)
+        outlet.send(
+            (
+                TASK,
+                task.lease,
+                task.sequence,
+                function.key,
+                arguments.body,
+                inputs,
+                left_s,
+                task.number,
+                task.attempts_count,
+                task.depth,
+            ),
+            buffers,
+        )
+
+    def _new_outlet(self, worker: PeerAddress) -> Outlet:
+        def link(_: PeerId) -> Link | None:
+            if self._peers.is_lost(worker.peer):
+                return None
+            try:
+                return self._peers.link(worker.peer, worker.address, Lane.USER)
+            except errors.ActorRtError:
+                return None
+
+        outlet = self._outlets[worker.peer] = Outlet(worker.peer, link, self._endpoint.scope.after)
+        return outlet
+
+    # What workers say
+
+    def succeeded(self, lease: int, sequence: int, body: Any, duration_s: float, buffers: Sequence[Any]) -> None:
+        """Called when a RESULT has arrived."""
+        task = self.book.over(lease, sequence, self._clock.now(), duration_s)
+        self._call_for_pump()
+        if task is None:
+            self.payloads.release(body, buffers)
+            return
+        self.take_result(task, body, buffers)
+
+    def take_result(self, task: Task, body: Any, buffers: Sequence[Any]) -> None:
+        """End a task with its result."""
+        submission = self._end(task)
+        if type(body) is not dict:
+            submission.ref.set_result(body, buffers)
+            return
+        try:
+            stored = self.payloads.stored(body, buffers)
+            assert stored is not None, "a map is the body of a value in the store"
+        except Exception as error:  # there is no store, or it is gone
+            submission.ref.set_error(as_executed(error))
+            return
+        self._endpoint.scope.start(_arrived(submission.ref, stored), f"result of {submission.ref.name}")
+
+    def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
+        """Called when a FAILURE has arrived."""
+        took_s = duration_s if executed == "yes" else None
+        task = self.book.over(lease, sequence, self._clock.now(), took_s)
+        self._call_for_pump()
+        if task is not None:
+            self.take_failure(task, data, executed)
+
+    def take_failure(self, task: Task, data: Any, executed: errors.Executed) -> None:
+        """End a task with an error, or let it rest until its next attempt if the error is one to retry on."""
+        submission: Submission = task.payload
+        if isinstance(data, dict):
+            error: BaseException = errors.from_data(data)
+        else:
+            error = self.payloads.open_error(RaisedError._make(data), executed)
+            retry_on = submission.options.retry_on
+            if executed == "yes" and retry_on and isinstance(error, retry_on) and self.book.rests(task):
+                submission.failures_count += 1
+                delay_s = DEFAULT_BACKOFF.delay_s(submission.failures_count, self._endpoint.surroundings.random())
+                self._threads.call_later(delay_s, self._rested, task)
+                return
+        self._end_with(task, error)
+
+    def _rested(self, task: Task) -> None:
+        self.book.rested(task)
+        self._call_for_pump()
+
+    def skipped(self, lease: int, sequence: int) -> None:
+        """Called when a SKIPPED has arrived."""
+        self.book.skipped(lease, sequence, self._clock.now())
+        self._call_for_pump()
+
+    def gives_back(self, task: Task) -> None:
+        """Called when a task was to run here, and has not begun: it is ready again."""
+        self.book.given_back(task)
+        self._call_for_pump()
+
+    def worker_gone(self, peer: PeerId, reason: ExitReason, begun: int) -> None:
+        """Called when a process has ended, and its last messages have arrived.
+
+        Args:
+            peer, reason: the process's endpoint, and how it ended.
+            begun: the number of the newest attempt of this submitter that it had begun on its newest lease.
+        """
+        self._outlets.pop(peer, None)
+        self.functions.lost(peer)
+        end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
+        for interrupted in self.book.worker_lost(peer, begun, end):
+            if not interrupted.runs_again:
+                self._died(interrupted.task)
+        self._call_for_pump()
+
+    def _died(self, task: Task) -> None:
+        submission: Submission = task.payload
+        count, last = len(task.deaths), task.deaths[-1]
+        message = f"task {submission.ref.name}() ended with its worker: {last.reason}"
+        if count > 1:
+            message = f"{message}; so did {count - 1} earlier attempts"
+        self._end_with(task, errors.TaskDiedError(message, attempts=task.deaths))
+
+    # What the node says
+
+    def _granted(self, _: PeerId, granted: LeaseGranted) -> None:
+        self.book.granted(granted.task_class, granted.lease, granted.worker, self._clock.now())
+        if self._peers.is_lost(granted.worker.peer):
+            self._leasing.give_back(granted.lease)
+        self._call_for_pump()
+
+    def _recalled(self, _: PeerId, recalled: RecallLease) -> None:
+        self.book.recalled(recalled.lease)
+        for lease in [lease for lease in self.book.leases() if lease.number == recalled.lease and not lease.in_hand]:
+            self._leasing.give_back(lease.number)
+
+    def _refused(self, _: PeerId, refused: LeasesRefused) -> None:
+        """Called when the node can't lend workers of a class: the tasks that wait for one fail."""
+        self._leasing.refused(refused.task_class)
+        queue = self.book.queue(refused.task_class)
+        for task in list(queue.ready()):
+            error = noted(_copied(refused.error), f"task {task.payload.ref.name}() did not run")
+            self._end_with(task, as_executed(error, "no"))
+
+    # Ends
+
+    def _end(self, task: Task) -> Submission:
+        submission: Submission = task.payload
+        self.book.ended(task)
+        self._forget(submission)
+        submission.ref.task = task.payload = None
+        return submission
+
+    def _end_with(self, task: Task, error: BaseException) -> None:
+        self._end(task).ref.set_error(error)
+
+    def _forget(self, submission: Submission) -> None:
+        """Release what a task that ends has kept, and let those who wait for room submit."""
+        if submission.timer is not None:
+            submission.timer.cancel()
+        self._unfinished_count -= 1
+        self._unfinished_bytes -= submission.arguments.size_bytes
+        submission.arguments.forget(self._store)
+        room = self._room
+        if room is not None:
+            self._room = None
+            room.set_value(None)
+
+    def _cancel(self, ref: TaskRef[Any], *, force: bool) -> bool:
+        task = ref.task
+        if task is None or ref.done():
+            return False
+        self._give_up(task, is_late=False)
+        executed: errors.Executed = "no" if not task.attempts_count else "maybe"
+        message = f"task {ref.name}() was cancelled"
+        self._end_with(task, errors.CallCancelledError(message, executed=executed))
+        return True
+
+    def _expired(self, task: Task) -> None:
+        submission: Submission | None = task.payload
+        if submission is None:
+            return
+        submission.timer = None
+        self._give_up(task, is_late=True)
+        executed: errors.Executed = "no" if not task.attempts_count else "maybe"
+        message = f"task {submission.ref.name}() did not end by its deadline"
+        self._end_with(task, errors.CallTimeoutError(message, executed=executed))
+
+    def _give_up(self, task: Task, *, is_late: bool) -> None:
+        """Tell the worker that has a task that nobody waits for it any more."""
+        if task.state is not TaskState.ASSIGNED or not task.lease:
+            return
+        for lease in self.book.leases():
+            if lease.number == task.lease:
+                outlet = self._outlets[lease.worker.peer]
+                outlet.send(WithdrawEnvelope(WITHDRAW, task.lease, task.sequence, is_late))
+
+    def is_awaited(self, ref: TaskRef[Any]) -> None:
+        """Called when a coroutine begins to wait for a task: a worker of tasks runs it itself, if nobody has it yet."""
+        parent, task = in_hand.task.get(), ref.task
+        if parent is not None and task is not None and get_ident() == self._threads.thread:
+            parent.worker.run_beside(self, task)
+
+    def is_waited_for(self, ref: TaskRef[Any]) -> None:
+        """Called when plain code begins to wait for a task: inside a task, it runs in place, if nobody has it yet."""
+        parent, task = in_hand.task.get(), ref.task
+        if parent is not None and task is not None and get_ident() == self._threads.thread:
+            parent.worker.run_in_place(self, task)
+
+    def close(self, error: errors.ActorRtError) -> None:
+        """End every task with `error`."""
+        for task in self.book.tasks():
+            try:
+                self._end_with(task, error)
+            except Exception as defect:  # of a callback: the other tasks end nevertheless
+                self._endpoint.scope.fail(defect)
+
+
+def _copied(error: BaseException) -> BaseException:
+    """Return an error of the runtime anew, so that the notes of one task do not show on another."""
+    if isinstance(error, errors.ActorRtError):
+        return errors.from_data(errors.to_data(error))
+    return error
+
+
+async def _arrived(ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
+    """End a task whose result lies in the store, as soon as it is there."""
+    try:
+        await Arrival(stored)
+    except Exception as error:  # the object is lost
+        ref.set_error(as_executed(error))
+    else:
+        ref.set_stored(stored)

@@ -1,0 +1,196 @@
+"""The ref to the result of a task. A small result stays in this process; a large one lies in the object store.
+
+When such a ref is sent to another process, its object is promised to the store, or put there. From then on it is a ref
+like any other: another process sees no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from actorrt.actors.refs.operation import Operation
+from actorrt.actors.wire.by_reference import StoredValue
+from actorrt.completion import OPEN, Completion
+from actorrt.protocol.envelopes import Body
+from actorrt.store.client.ref import ObjectRef
+
+if TYPE_CHECKING:
+    from actorrt.actors.wire.payload import Payloads
+    from actorrt.store.client.client import StoreClient
+    from actorrt.tasks.policy.task import Task
+
+T = TypeVar("T")
+
+
+class TaskOwner(Protocol):
+    """The submitter of a task, as the ref to its result knows it."""
+
+    @property
+    def payloads(self) -> Payloads: ...
+
+    def store(self) -> StoreClient:
+        """Return the store of the submitter's process."""
+
+    def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
+        """See `TaskRef.cancel`."""
+
+    def is_awaited(self, ref: TaskRef[Any]) -> None:
+        """Called when a coroutine begins to wait for a task."""
+
+    def is_waited_for(self, ref: TaskRef[Any]) -> None:
+        """Called when plain code begins to wait for a task."""
+
+
+class TaskRef(ObjectRef[T]):
+    """The result of a task, to come: an `ObjectRef` in every way, and `cancel` withdraws the task.
+
+    Args:
+        owner: the submitter.
+        name: the name of its function.
+
+    Attributes:
+        task: its state at the submitter, until it has ended.
+    """
+
+    __slots__ = ("_body", "_buffers", "_escaped", "_owner", "_stored", "name", "task")
+
+    def __init__(self, owner: TaskOwner, name: str) -> None:
+        # The fields of ObjectRef's own store are not set: the object may never be in a store.
+        self._is_done = False
+        self._value = None
+        self._error = None
+        self._callbacks = [OPEN]
+        self._owner = owner
+        self.name = name
+        self.task: Task | None = None  # while it has not ended
+        self._body: Body | None = None
+        self._buffers: Sequence[Any] = ()
+        self._stored: ObjectRef[Any] | StoredValue | None = None
+        self._escaped: ObjectRef[Any] | None = None
+
+    @property
+    def id(self) -> Any:  # type: ignore[override]
+        """The id of the object in the store, which is put there if it is not there yet."""
+        return self.in_store().id
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return f"task {self.name}()"
+
+    # How the task ends
+
+    def set_result(self, body: Body, buffers: Sequence[Any]) -> None:
+        """Complete with a result that travelled in a message, without refs inside."""
+        self._body, self._buffers = body, buffers
+        self.set_value(None)  # type: ignore[arg-type]
+        self._settle()
+
+    def set_stored(self, stored: ObjectRef[Any] | StoredValue) -> None:
+        """Complete with a result that lies in the store, and has arrived there."""
+        self._stored = stored
+        self.set_value(None)  # type: ignore[arg-type]
+        self._settle()
+
+    def set_error(self, error: BaseException) -> None:
+        super().set_error(error)
+        self._settle()
+
+    @property
+    def travelled(self) -> tuple[Body, Sequence[Any]] | None:
+        """The result as it came in a message; None if it lies in the store."""
+        return None if self._body is None else (self._body, self._buffers)
+
+    def value(self) -> T:
+        """Return the value or raise the error of a ref that is done. Each call rebuilds the value."""
+        if self._error is not None:
+            return Completion.value(self)
+        if self._stored is not None:
+            stored: T = self._stored.value()
+            return stored
+        assert self._body is not None, "it is done"
+        value: T = self._owner.payloads.open_value(self._body, self._buffers)
+        return value
+
+    # As a ref to an object of the store
+
+    def in_store(self) -> ObjectRef[T]:
+        """Return a ref to the same value as an object of the store, which is promised until the task has ended."""
+        if isinstance(self._stored, ObjectRef) and self._escaped is None:
+            return self._stored
+        with _escaping:
+            escaped = self._escaped
+            if escaped is None:
+                escaped = self._escaped = self._owner.store().declare()
+        self._settle()
+        return escaped
+
+    def _settle(self) -> None:
+        """Keep the promise of an object, if it was made and the task has ended."""
+        escaped = self._escaped
+        if escaped is None or not self._is_done or escaped.is_complete:
+            return
+        store = self._owner.store()
+        try:
+            if self._error is not None:
+                store.fail(escaped.id, self._error)
+            else:
+                store.put(self.value(), object_id=escaped.id)
+        except Exception as error:  # of the value's own code, or of a store without room: whoever waits is told
+            store.fail(escaped.id, error)
+
+    def get(self, timeout_s: float | None = None) -> T:
+        return self.result(timeout_s)
+
+    def result(self, timeout_s: float | None = None) -> T:
+        if not self._is_done:
+            self._owner.is_waited_for(self)
+        return Completion.result(self, timeout_s)
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def add_callback(self, callback: Callable[[Any], None]) -> None:
+        Completion.add_callback(self, callback)
+
+    def arrive(self) -> Generator[Any, None, None]:
+        if not self._is_done:
+            self._owner.is_awaited(self)
+            yield from Completion.__await__(self)
+
+    def _block(self, timeout_s: float | None) -> None:
+        Completion._block(self, timeout_s)
+
+    def view(self) -> memoryview:
+        return self.in_store().view()
+
+    def mapped(self) -> memoryview | bytes | None:
+        return self.in_store().mapped()
+
+    def keep(self, memory: memoryview | None) -> None:
+        self.in_store().keep(memory)
+
+    def __reduce__(self) -> Any:
+        return self.in_store().__reduce__()
+
+    def cancel(self, force: bool = False) -> Operation[bool]:
+        """Withdraw the task. Those who wait for it get `CallCancelledError`, and so do the tasks that need it.
+
+        A task that has not begun never runs. A coroutine is cancelled. Plain code runs on, and its result is dropped.
+
+        Args:
+            force: end the worker of plain code that has not returned after half a second.
+
+        Returns:
+            An operation that ends with True if this made a difference, and with False if the task had ended.
+        """
+        return self._owner.cancel(self, force=force)
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"
+        return f"<ObjectRef of task {self.name}() {state}>"
+
+
+_escaping = Lock()
+"""Held for a moment when the object of a task is promised to a store: by one thread, once."""

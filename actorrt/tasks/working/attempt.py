@@ -1,0 +1,150 @@
+"""One attempt of a task at its worker, and who hears how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actorrt import errors
+from actorrt.actors.wire.outlet import Outlet
+from actorrt.actors.wire.payload import Captured
+from actorrt.completion import Completion
+from actorrt.ids import PeerId
+from actorrt.protocol.envelopes import FAILURE, RESULT, SKIPPED, Body, RaisedError, SkippedEnvelope
+from actorrt.tasks.policy.task import Task
+
+if TYPE_CHECKING:
+    from actorrt.tasks.submitting.submitter import Submitter
+
+
+class Listener(Protocol):
+    """Hears how an attempt ended."""
+
+    def succeed(self, captured: Captured, duration_s: float) -> None:
+        """Called with the result, ready to be sent."""
+
+    def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
+        """Called with the exception that the task raised, or that kept it from running."""
+
+    def skip(self) -> None:
+        """Give the attempt back, which has not begun."""
+
+
+class RemoteListener:
+    """The submitter of an attempt, in another process.
+
+    Args:
+        outlet: the way to it.
+        lease, sequence: by which it knows the attempt.
+    """
+
+    __slots__ = ("_lease", "_outlet", "_sequence")
+
+    def __init__(self, outlet: Outlet, lease: int, sequence: int) -> None:
+        self._outlet = outlet
+        self._lease = lease
+        self._sequence = sequence
+
+    def succeed(self, captured: Captured, duration_s: float) -> None:
+        self._outlet.send((RESULT, self._lease, self._sequence, captured.body, duration_s), captured.buffers)
+
+    def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
+        self._outlet.send((FAILURE, self._lease, self._sequence, error, executed, duration_s))
+
+    def skip(self) -> None:
+        self._outlet.send(SkippedEnvelope(SKIPPED, self._lease, self._sequence))
+
+
+class OwnListener:
+    """The submitter of an attempt in this process, which runs what a task here waits for."""
+
+    __slots__ = ("_submitter", "_task")
+
+    def __init__(self, submitter: Submitter, task: Task) -> None:
+        self._submitter = submitter
+        self._task = task
+
+    def succeed(self, captured: Captured, duration_s: float) -> None:
+        self._task.cost.took(duration_s)
+        if self._task.payload is not None:  # else it was cancelled meanwhile
+            self._submitter.take_result(self._task, captured.body, captured.buffers)
+
+    def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
+        if self._task.payload is not None:
+            self._submitter.take_failure(self._task, error, executed)
+
+    def skip(self) -> None:
+        self._submitter.gives_back(self._task)
+
+
+class Attempt:
+    """One attempt.
+
+    Args:
+        listener: hears how it ended.
+        peer: its submitter.
+        sequence: the submitter's number of the attempt.
+        function: the hash of the function.
+        body, inputs, buffers: the arguments, as in a TASK envelope.
+        deadline: when it must have ended.
+        task_id, number, depth: which attempt of which task it is.
+
+    Attributes:
+        has_begun: whether its function was called.
+        is_withdrawn: whether its submitter has given it up.
+        is_late: whether it was given up at its deadline.
+        coroutine: the asyncio task of an async function that runs.
+        interrupt: what ends the wait of a plain function, if it waits.
+        values: the arguments, if they had to be waited for, and are there.
+    """
+
+    __slots__ = (
+        "body",
+        "buffers",
+        "coroutine",
+        "deadline",
+        "depth",
+        "function",
+        "has_begun",
+        "inputs",
+        "interrupt",
+        "is_late",
+        "is_withdrawn",
+        "listener",
+        "number",
+        "peer",
+        "sequence",
+        "task_id",
+        "values",
+    )
+
+    def __init__(
+        self,
+        listener: Listener,
+        peer: PeerId,
+        sequence: int,
+        function: bytes,
+        body: Body,
+        inputs: Sequence[Sequence[Any]],
+        buffers: Sequence[Any],
+        deadline: float | None,
+        task_id: str,
+        number: int,
+        depth: int,
+    ) -> None:
+        self.listener = listener
+        self.peer = peer
+        self.sequence = sequence
+        self.function = function
+        self.body = body
+        self.inputs = inputs
+        self.buffers = buffers
+        self.deadline = deadline
+        self.task_id = task_id
+        self.number = number
+        self.depth = depth
+        self.has_begun = self.is_withdrawn = self.is_late = False
+        self.coroutine: asyncio.Task[None] | None = None
+        self.interrupt: Completion[None] | None = None
+        self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = None

@@ -1,0 +1,162 @@
+"""When a worker runs its tasks: outside the loop of its process, or as steps of a loop that it shares.
+
+In a process of its own, the main thread runs plain functions itself, and the loop only between them and inside their
+waits. So no thread hands over to another, and a wait is a place where the loop runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.completion import Completion
+from actorrt.errors import RuntimeStateError
+from actorrt.tasks.working.worker import PATIENCE_S
+
+if TYPE_CHECKING:
+    from actorrt.scopes import Scope
+    from actorrt.tasks.working.worker import TaskWorker
+
+REPLY_WITHIN_S: Final = 0.0002
+"""How long an outcome may wait for others before it leaves."""
+
+
+class ProcessTurns:
+    """Runs the tasks of a process outside of its loop.
+
+    Args:
+        loop: the loop of the main thread, which nobody else runs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._wake: asyncio.Future[None] | None = None
+        self._worker: TaskWorker | None = None
+
+    def work_came(self) -> None:
+        """Called when there may be something to run."""
+        wake = self._wake
+        if wake is not None and not wake.done():
+            wake.set_result(None)
+
+    def begin(self, worker: TaskWorker, scope: Scope) -> None:
+        """Run the tasks of a worker from now on."""
+        self._worker, self._scope = worker, scope
+
+    def run(self, serving: Coroutine[Any, Any, None]) -> None:
+        """Run the loop and the tasks, until the coroutine that serves the node has ended."""
+        served = self._loop.create_task(serving, name="serving the node")
+        served.add_done_callback(lambda _: self.work_came())
+        unsent_since: float | None = None
+        while not served.done():
+            worker = self._worker
+            if worker is None or not worker.inbox:
+                unsent_since = None
+                self._loop.run_until_complete(self._work(served))
+                continue
+            worker.begin_next()
+            now = self._loop.time()
+            unsent_since = now if unsent_since is None else unsent_since
+            mean_s = worker.mean_s_of_next()
+            if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
+                unsent_since = None
+                self._loop.call_soon(self._loop.stop)
+                self._loop.run_forever()
+        served.result()
+
+    async def _work(self, served: asyncio.Task[None]) -> None:
+        """Return when there is something to run, or the worker is to end."""
+        worker = self._worker
+        self._wake = self._loop.create_future()
+        if served.done() or (worker is not None and worker.inbox):
+            return
+        if worker is None or not worker.running_count:
+            await self._wake
+            return
+        waits = self._scope.after(PATIENCE_S, worker.waits)  # coroutines are in hand, and there is nothing to run
+        try:
+            await self._wake
+        finally:
+            waits()
+            worker.goes_on()
+
+    def wait(self, completion: Completion[Any], timeout_s: float | None) -> None:
+        """Wait in plain code of a task: the blocking rule of the main thread.
+
+        Raises:
+            RuntimeStateError: the code runs on the loop, which would be blocked.
+            CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
+        """
+        worker = self._worker
+        if self._loop.is_running() or worker is None:
+            raise RuntimeStateError(
+                f"{completion!r}: .result() in a coroutine would block the loop that has to complete it; use await"
+            )
+        interrupt = worker.wait_begins()
+        try:
+            self._loop.run_until_complete(self._until(worker, completion, interrupt, timeout_s))
+        finally:
+            worker.wait_ends()
+
+    async def _until(
+        self,
+        worker: TaskWorker,
+        completion: Completion[Any],
+        interrupt: Completion[None] | None,
+        timeout_s: float | None,
+    ) -> None:
+        """Return when the completion is done, the task was withdrawn, or the time is up."""
+        woken = self._loop.create_future()
+
+        def end() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def wake(_: Any) -> None:  # in the thread that completes
+            self._loop.call_soon_threadsafe(end)
+
+        completion.add_callback(wake)
+        if interrupt is not None:
+            interrupt.add_callback(wake)
+        waits = self._scope.after(PATIENCE_S, worker.waits)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await woken
+        except TimeoutError:
+            return  # the caller checks whether it is done
+        finally:
+            waits()
+            completion.remove_callback(wake)
+
+
+class LoopTurns:
+    """Runs tasks as steps of a loop that the worker shares with others, in local mode and in simulations.
+
+    Args:
+        loop: the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_due = False
+        self._worker: TaskWorker | None = None
+
+    def begin(self, worker: TaskWorker) -> None:
+        """Run the tasks of a worker from now on."""
+        self._worker = worker
+
+    def work_came(self) -> None:
+        """Called when there may be something to run."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._is_due = False
+        worker = self._worker
+        if worker is None:
+            return
+        worker.begin_next()
+        if worker.inbox:
+            self.work_came()

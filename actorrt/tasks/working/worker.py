@@ -1,0 +1,431 @@
+"""A worker of tasks: it takes attempts in, runs them one after the other, and answers.
+
+Plain functions run outside the loop (in a process of its own, see `turns`) or as a step of it (in local mode).
+Coroutines run on the loop. What a task waits for and nobody has begun runs here: in the place of a plain wait, or next
+where a coroutine waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors.wire.by_reference import Arrival
+from actorrt.actors.wire.failures import error_to_data
+from actorrt.actors.wire.outlet import Outlet
+from actorrt.actors.wire.payload import Captured
+from actorrt.actors.wire.plain_values import is_plain_value
+from actorrt.actors.wire.transits import Transit
+from actorrt.completion import Completion
+from actorrt.ids import PeerId, short
+from actorrt.interrupts import let_through
+from actorrt.protocol.leases import TaskBlocked, TaskUnblocked
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.values import pickling
+from actorrt.store.values.carrier import Carrier
+from actorrt.tasks.policy.task import FunctionCost, Task, TaskState
+from actorrt.tasks.submitting import in_hand
+from actorrt.tasks.submitting.functions import PickledFunction
+from actorrt.tasks.submitting.in_hand import TaskInHand
+from actorrt.tasks.submitting.task_ref import TaskRef
+from actorrt.tasks.working.arguments import OpenedArguments
+from actorrt.tasks.working.attempt import Attempt, OwnListener, RemoteListener
+from actorrt.tasks.working.inbox import Inbox
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
+    from actorrt.tasks.submitting.submitter import Submitter
+
+MAX_NESTED_COUNT: Final = 64
+"""How many tasks run in each other's places: beyond, a wait waits for another worker."""
+PATIENCE_S: Final = 0.002
+"""How long a task may wait before its worker says so, and its CPUs are lent on."""
+
+
+class LoadedFunction:
+    """A function that has arrived.
+
+    Attributes:
+        name: for people.
+        function: the function; None while it can't be loaded.
+        error: why it can't be loaded.
+        is_async: whether it is a coroutine function.
+        cost: how long its tasks take here.
+    """
+
+    __slots__ = ("cost", "error", "function", "is_async", "name")
+
+    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+        self.name = name
+        self.cost = FunctionCost()
+        self.function: Callable[..., Any] | None = None
+        self.error: BaseException | None = None
+        self.is_async = False
+        try:
+            function: Callable[..., Any] = load().function
+        except BaseException as error:  # whatever the import of its module raises: each of its tasks is told
+            let_through(error)
+            self.error = error
+        else:
+            self.function = function
+            self.is_async = inspect.iscoroutinefunction(function)
+
+
+class TaskWorker:
+    """The worker of one endpoint.
+
+    Args:
+        endpoint: the endpoint.
+        work_came: called when an attempt is to be run.
+
+    Attributes:
+        inbox: the attempts that have not begun.
+    """
+
+    def __init__(self, endpoint: ActorEndpoint, work_came: Callable[[], None]) -> None:
+        self._endpoint = endpoint
+        self._clock = endpoint.clock
+        self._peers = endpoint.peers
+        self._payloads = endpoint.payloads
+        self._store = endpoint.store
+        self._work_came = work_came
+        self.inbox: Inbox[Attempt] = Inbox()
+        self._outlets: dict[PeerId, Outlet] = {}
+        self._functions: dict[bytes, LoadedFunction] = {}
+        self._attempts: dict[tuple[PeerId, int], Attempt] = {}  # those of other processes that have not ended
+        self._leases: dict[PeerId, int] = {}
+        self._coroutines: set[Attempt] = set()
+        self._plain: list[Attempt] = []  # the plain functions that run, each in the place of a wait of the one before
+        self._blocked: set[int] = set()
+        self._waits_count = 0
+
+    @property
+    def running_count(self) -> int:
+        """How many coroutines of tasks run."""
+        return len(self._coroutines)
+
+    # What submitters say
+
+    def function(self, key: bytes, name: str, body: Any, buffers: Sequence[Any]) -> None:
+        """Called when a FUNCTION has arrived."""
+
+        def load() -> Any:
+            return pickling.loads(body, buffers, Carrier(self._store, copies_count=0, owner=self._endpoint))
+
+        self._functions[key] = LoadedFunction(name, load)
+
+    def came(self, peer: PeerId, envelope: Sequence[Any], buffers: Sequence[Any]) -> None:
+        """Called when a TASK has arrived."""
+        _, lease, sequence, function, body, inputs, left_s, number, attempt_number, depth = envelope
+        listener = RemoteListener(self._outlet(peer), lease, sequence)
+        if self._waits_count:
+            listener.skip()  # what it waits for may be behind this one
+            return
+        deadline = None if left_s is None else self._clock.now() + left_s
+        task_id = f"{short(peer)}-{number}"
+        attempt = Attempt(
+            listener, peer, sequence, function, body, inputs, buffers, deadline, task_id, attempt_number, depth
+        )
+        self._attempts[peer, sequence] = attempt
+        self._leases[peer] = lease
+        self.inbox.came(attempt)
+        self._work_came()
+
+    def withdrawn(self, peer: PeerId, sequence: int, *, is_late: bool) -> None:
+        """Called when a WITHDRAW has arrived. Drop an attempt that has not begun, and cancel a coroutine."""
+        attempt = self._attempts.get((peer, sequence))
+        if attempt is None:
+            return
+        attempt.is_withdrawn, attempt.is_late = True, is_late
+        if attempt.coroutine is not None:
+            attempt.coroutine.cancel()
+        elif attempt.interrupt is not None:
+            attempt.interrupt.set_value(None)
+        elif not attempt.has_begun:
+            self._fail(attempt, errors.CallCancelledError("it was withdrawn before it began", executed="no"), "no", 0.0)
+
+    def _outlet(self, peer: PeerId) -> Outlet:
+        outlet = self._outlets.get(peer)
+        if outlet is None:
+            outlet = self._outlets[peer] = Outlet(peer, self._peers.link_to, self._endpoint.scope.after)
+        return outlet
+
+    def peer_gone(self, peer: PeerId) -> None:
+        """Called when a submitter is gone: drop its attempts, and cancel its coroutines."""
+        self._outlets.pop(peer, None)
+        self._leases.pop(peer, None)
+        for key in [key for key in self._attempts if key[0] == peer]:
+            self.withdrawn(*key, is_late=False)
+            self._attempts.pop(key, None)
+
+    # Running
+
+    def begin_next(self) -> None:
+        """Begin the next attempt: a plain function runs to its end, a coroutine to where it first waits."""
+        attempt = self.inbox.next()
+        if attempt is not None:
+            self._begin(attempt)
+
+    def mean_s_of_next(self) -> float | None:
+        """Return how long the next attempt takes by the mean of its function; None if that is not known."""
+        attempt = self.inbox.peek()
+        loaded = None if attempt is None else self._functions.get(attempt.function)
+        return None if loaded is None else loaded.cost.mean_s
+
+    def _begin(self, attempt: Attempt) -> None:
+        loaded = self._functions[attempt.function]
+        if loaded.function is None:
+            assert loaded.error is not None
+            self._fail(attempt, loaded.error, "no", 0.0)
+            return
+        if attempt.values is not None:
+            self._call(attempt, loaded, *attempt.values)
+            return
+        try:
+            opened = OpenedArguments(self._payloads, attempt)
+            missing = opened.missing()
+            if missing:
+                self._endpoint.scope.start(self._when_there(attempt, loaded, opened), f"arguments of {loaded.name}")
+                return
+            args, kwargs = opened.values()
+        except BaseException as error:  # whatever unpickling a user's value raises ends this one attempt
+            let_through(error)
+            self._fail(attempt, error, "no", 0.0)
+            return
+        self._call(attempt, loaded, args, kwargs)
+
+    async def _when_there(self, attempt: Attempt, loaded: LoadedFunction, opened: OpenedArguments) -> None:
+        """Wait for arguments in the store, and put the attempt first in the queue."""
+        try:
+            for stored in opened.missing():
+                await Arrival(stored)
+            attempt.values = opened.values()
+        except Exception as error:  # it is lost, or whatever unpickling a user's value raises
+            self._fail(attempt, error, "no", 0.0)
+            return
+        self.inbox.came(attempt, is_next=True)
+        self._work_came()
+
+    def _call(self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        attempt.has_begun = True
+        notes = self._endpoint.crash_notes
+        if notes is not None and attempt.sequence:
+            notes.begin_task(attempt.peer, attempt.sequence)
+        context = copy_context()
+        context.run(
+            in_hand.task.set,
+            TaskInHand(loaded.name, attempt.task_id, attempt.number, attempt.deadline, attempt.depth, self),
+        )
+        if loaded.is_async:
+            run = self._run_coroutine(attempt, loaded, args, kwargs)
+            self._coroutines.add(attempt)
+            attempt.coroutine = self._endpoint.scope.start(run, f"task {loaded.name}", context=context)
+        else:
+            self._run_plain(attempt, loaded, context.run, args, kwargs)
+
+    def _run_plain(
+        self,
+        attempt: Attempt,
+        loaded: LoadedFunction,
+        run: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        assert loaded.function is not None
+        begun_at = self._clock.now()
+        self._plain.append(attempt)
+        try:
+            result = run(loaded.function, *args, **kwargs)
+        except BaseException as error:  # the task's own
+            let_through(error)
+            self._fail(attempt, error, "yes", self._clock.now() - begun_at, loaded)
+        else:
+            self._succeed(attempt, loaded, result, self._clock.now() - begun_at)
+        finally:
+            self._plain.pop()
+
+    async def _run_coroutine(
+        self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        assert loaded.function is not None
+        begun_at = self._clock.now()
+        try:
+            result = await loaded.function(*args, **kwargs)
+        except asyncio.CancelledError as error:
+            self._coroutines.discard(attempt)
+            if self._endpoint.is_closed:
+                raise
+            kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
+            withdrawn = kind(f"task {loaded.name}() was withdrawn", executed="maybe")
+            self._fail(attempt, withdrawn if attempt.is_withdrawn else error, "yes", self._clock.now() - begun_at)
+        except BaseException as error:  # the task's own
+            let_through(error)
+            self._coroutines.discard(attempt)
+            self._fail(attempt, error, "yes", self._clock.now() - begun_at, loaded)
+        else:
+            self._coroutines.discard(attempt)
+            self._succeed(attempt, loaded, result, self._clock.now() - begun_at)
+
+    # Waiting inside tasks
+
+    def run_in_place(self, submitter: Submitter, task: Task) -> None:
+        """Called when plain code of a task here begins to wait: run that task now, and first what it waits for."""
+        if not self._plain:
+            return
+        wanted = [task]
+        while wanted and len(self._plain) < MAX_NESTED_COUNT:
+            task = wanted[-1]
+            if task.state is TaskState.WAITING:
+                missing = _own_missing(submitter, task)
+                if not missing:
+                    return
+                wanted += missing
+                continue
+            wanted.pop()
+            if self._is_plain(task) and submitter.book.takes_in_place(task):
+                self._begin(self._own_attempt(submitter, task))
+
+    def run_beside(self, submitter: Submitter, task: Task) -> None:
+        """Called when a coroutine of a task here begins to wait: run that task next."""
+        if submitter.book.takes_in_place(task):
+            self.inbox.came(self._own_attempt(submitter, task), is_next=True)
+            self._work_came()
+
+    def _is_plain(self, task: Task) -> bool:
+        return task.payload is not None and not self._loaded(task.payload.function).is_async
+
+    def _loaded(self, function: PickledFunction) -> LoadedFunction:
+        if function.key not in self._functions:
+            self.function(function.key, function.name, function.data, function.buffers)
+        return self._functions[function.key]
+
+    def _own_attempt(self, submitter: Submitter, task: Task) -> Attempt:
+        submission = task.payload
+        self._loaded(submission.function)
+        inputs, buffers = submission.arguments.sent(self._store)
+        own = self._peers.own_peer
+        return Attempt(
+            OwnListener(submitter, task),
+            own,
+            0,
+            submission.function.key,
+            submission.arguments.body,
+            inputs,
+            buffers,
+            submission.deadline,
+            f"{short(own)}-{task.number}",
+            task.attempts_count,
+            task.depth,
+        )
+
+    def wait_begins(self) -> Completion[None] | None:
+        """Called when plain code begins to wait: what is queued here goes elsewhere, since the wait may need it.
+
+        Returns:
+            What ends when the task in hand is withdrawn; None if no task is in hand.
+        """
+        self._waits_count += 1
+        for attempt in self.inbox.give_back():
+            attempt.listener.skip()
+            self._attempts.pop((attempt.peer, attempt.sequence), None)
+        if not self._plain:
+            return None
+        interrupt = self._plain[-1].interrupt = Completion()
+        return interrupt
+
+    def wait_ends(self) -> None:
+        """Called when plain code has waited.
+
+        Raises:
+            CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
+        """
+        self._waits_count -= 1
+        self.goes_on()
+        if not self._plain:
+            return
+        attempt = self._plain[-1]
+        attempt.interrupt = None
+        if attempt.is_withdrawn:
+            kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
+            raise kind("the task that waits here was withdrawn", executed="maybe")
+
+    def waits(self) -> None:
+        """Called when the tasks in hand have waited for a while: tell the node, which lends their CPUs on."""
+        for lease in set(self._leases.values()) - self._blocked:
+            self._blocked.add(lease)
+            self._endpoint.control.notify(self._endpoint.node, TaskBlocked(lease=lease))
+
+    def goes_on(self) -> None:
+        """Called when a task in hand no longer waits."""
+        for lease in self._blocked:
+            self._endpoint.control.notify(self._endpoint.node, TaskUnblocked(lease=lease))
+        self._blocked.clear()
+
+    # Outcomes
+
+    def _succeed(self, attempt: Attempt, loaded: LoadedFunction, result: Any, duration_s: float) -> None:
+        loaded.cost.took(duration_s)
+        try:
+            captured = self._captured(attempt, result)
+        except Exception as error:  # a result that can't be copied, stored or sent is the error of its task
+            self._fail(attempt, error, "yes", duration_s)
+            return
+        self._attempts.pop((attempt.peer, attempt.sequence), None)
+        attempt.listener.succeed(captured, duration_s)
+
+    def _captured(self, attempt: Attempt, result: Any) -> Captured:
+        """Fix a result. One with refs inside goes through the store, which keeps their objects as long as it."""
+        if is_plain_value(result):
+            return Captured((result,))
+        store = self._store
+        if store is not None and isinstance(result, ObjectRef):
+            followed = result.in_store() if isinstance(result, TaskRef) else result
+            captured = self._in_transit(followed)
+        else:
+            captured = self._payloads.capture_value(result)
+            if captured.transit is not None and store is not None and type(captured.body) is bytes:
+                captured.transit.call_ended()
+                captured = self._in_transit(store.put(result))
+        if captured.transit is not None:
+            self._endpoint.transits.sent(attempt.peer, captured.transit.tokens)
+        return captured
+
+    def _in_transit(self, ref: ObjectRef[Any]) -> Captured:
+        assert self._store is not None
+        token = self._store.new_token()
+        self._store.begin_transit(ref, token, 1)
+        return Captured({"object": ref.id, "token": token}, (), Transit(self._store, [token], 1, [ref]))
+
+    def _fail(
+        self,
+        attempt: Attempt,
+        error: BaseException,
+        executed: errors.Executed,
+        duration_s: float,
+        loaded: LoadedFunction | None = None,
+    ) -> None:
+        if loaded is not None:
+            loaded.cost.took(duration_s)
+        self._attempts.pop((attempt.peer, attempt.sequence), None)
+        known = self._functions.get(attempt.function)
+        name = "a task" if known is None else f"task {known.name}()"
+        where = f"{name} in process {self._endpoint.surroundings.pid}"
+        attempt.listener.fail(error_to_data(error, where), executed, duration_s)
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if what is in hand contradicts itself."""
+        assert self._waits_count <= len(self._plain), f"{self._waits_count} waits in {len(self._plain)} plain tasks"
+        for attempt in self._coroutines:
+            assert attempt.coroutine is not None, f"task {attempt.task_id} runs without a coroutine"
+            assert not attempt.coroutine.done(), f"task {attempt.task_id} has ended, and is in hand"
+
+
+def _own_missing(submitter: Submitter, task: Task) -> list[Task]:
+    """Return the tasks of the submitter that a task waits for, and that nobody has begun."""
+    inputs = [value for _, value in task.payload.arguments.inputs if isinstance(value, TaskRef) and not value.done()]
+    tasks = [value.task for value in inputs if value.task is not None and value._owner is submitter]
+    return [found for found in tasks if found.state in (TaskState.READY, TaskState.WAITING)]
