@@ -97,7 +97,7 @@ def _with_options(origin: RemoteFunction[P, T], options: TaskOptions) -> RemoteF
 
 def _is_importable(function: RemoteFunction[..., Any]) -> bool:
     """Whether a worker finds the function by its name; otherwise it travels by value."""
-    module = function.__module__
+    module = str(function.__module__)
     if module == "__main__" or module not in sys.modules:
         return False
     cloudpickle = sys.modules.get("cloudpickle")

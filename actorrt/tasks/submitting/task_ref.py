@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import StoredValue
@@ -17,52 +17,32 @@ from actorrt.protocol.envelopes import Body
 from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
-    from actorrt.actors.wire.payload import Payloads
-    from actorrt.store.client.client import StoreClient
     from actorrt.tasks.policy.task import Task
+    from actorrt.tasks.submitting.submitter import Submitter
 
 T = TypeVar("T")
-
-
-class TaskOwner(Protocol):
-    """The submitter of a task, as the ref to its result knows it."""
-
-    @property
-    def payloads(self) -> Payloads: ...
-
-    def store(self) -> StoreClient:
-        """Return the store of the submitter's process."""
-
-    def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
-        """See `TaskRef.cancel`."""
-
-    def is_awaited(self, ref: TaskRef[Any]) -> None:
-        """Called when a coroutine begins to wait for a task."""
-
-    def is_waited_for(self, ref: TaskRef[Any]) -> None:
-        """Called when plain code begins to wait for a task."""
 
 
 class TaskRef(ObjectRef[T]):
     """The result of a task, to come: an `ObjectRef` in every way, and `cancel` withdraws the task.
 
     Args:
-        owner: the submitter.
+        submitter: has the task until it ends.
         name: the name of its function.
 
     Attributes:
         task: its state at the submitter, until it has ended.
     """
 
-    __slots__ = ("_body", "_buffers", "_escaped", "_owner", "_stored", "name", "task")
+    __slots__ = ("_body", "_buffers", "_escaped", "_stored", "name", "submitter", "task")
 
-    def __init__(self, owner: TaskOwner, name: str) -> None:
+    def __init__(self, submitter: Submitter, name: str) -> None:
         # The fields of ObjectRef's own store are not set: the object may never be in a store.
         self._is_done = False
         self._value = None
         self._error = None
         self._callbacks = [OPEN]
-        self._owner = owner
+        self.submitter = submitter
         self.name = name
         self.task: Task | None = None  # while it has not ended
         self._body: Body | None = None
@@ -110,7 +90,7 @@ class TaskRef(ObjectRef[T]):
             stored: T = self._stored.value()
             return stored
         assert self._body is not None, "it is done"
-        value: T = self._owner.payloads.open_value(self._body, self._buffers)
+        value: T = self.submitter.payloads.open_value(self._body, self._buffers)
         return value
 
     # As a ref to an object of the store
@@ -122,7 +102,7 @@ class TaskRef(ObjectRef[T]):
         with _escaping:
             escaped = self._escaped
             if escaped is None:
-                escaped = self._escaped = self._owner.store().declare()
+                escaped = self._escaped = self.submitter.store().declare()
         self._settle()
         return escaped
 
@@ -131,7 +111,7 @@ class TaskRef(ObjectRef[T]):
         escaped = self._escaped
         if escaped is None or not self._is_done or escaped.is_complete:
             return
-        store = self._owner.store()
+        store = self.submitter.store()
         try:
             if self._error is not None:
                 store.fail(escaped.id, self._error)
@@ -145,7 +125,7 @@ class TaskRef(ObjectRef[T]):
 
     def result(self, timeout_s: float | None = None) -> T:
         if not self._is_done:
-            self._owner.is_waited_for(self)
+            self.submitter.is_waited_for(self)
         return Completion.result(self, timeout_s)
 
     def done(self) -> bool:
@@ -156,7 +136,7 @@ class TaskRef(ObjectRef[T]):
 
     def arrive(self) -> Generator[Any, None, None]:
         if not self._is_done:
-            self._owner.is_awaited(self)
+            self.submitter.is_awaited(self)
             yield from Completion.__await__(self)
 
     def _block(self, timeout_s: float | None) -> None:
@@ -185,7 +165,7 @@ class TaskRef(ObjectRef[T]):
         Returns:
             An operation that ends with True if this made a difference, and with False if the task had ended.
         """
-        return self._owner.cancel(self, force=force)
+        return self.submitter.cancel(self, force=force)
 
     def __repr__(self) -> str:
         state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import errors
@@ -36,24 +36,29 @@ class RemoteListener:
 
     Args:
         outlet: the way to it.
+        on_loop: runs a function on the loop; a task may end outside of it.
         lease, sequence: by which it knows the attempt.
     """
 
-    __slots__ = ("_lease", "_outlet", "_sequence")
+    __slots__ = ("_lease", "_on_loop", "_outlet", "_sequence")
 
-    def __init__(self, outlet: Outlet, lease: int, sequence: int) -> None:
+    def __init__(self, outlet: Outlet, on_loop: Callable[[Callable[[], Any]], None], lease: int, sequence: int) -> None:
         self._outlet = outlet
+        self._on_loop = on_loop
         self._lease = lease
         self._sequence = sequence
 
     def succeed(self, captured: Captured, duration_s: float) -> None:
-        self._outlet.send((RESULT, self._lease, self._sequence, captured.body, duration_s), captured.buffers)
+        self._send((RESULT, self._lease, self._sequence, captured.body, duration_s), captured.buffers)
 
     def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
-        self._outlet.send((FAILURE, self._lease, self._sequence, error, executed, duration_s))
+        self._send((FAILURE, self._lease, self._sequence, error, executed, duration_s))
 
     def skip(self) -> None:
-        self._outlet.send(SkippedEnvelope(SKIPPED, self._lease, self._sequence))
+        self._send(SkippedEnvelope(SKIPPED, self._lease, self._sequence))
+
+    def _send(self, envelope: tuple[Any, ...], buffers: Sequence[Any] = ()) -> None:
+        self._on_loop(lambda: self._outlet.send(envelope, buffers))
 
 
 class OwnListener:

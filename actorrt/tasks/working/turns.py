@@ -15,7 +15,7 @@ from actorrt.errors import RuntimeStateError
 from actorrt.tasks.working.worker import PATIENCE_S
 
 if TYPE_CHECKING:
-    from actorrt.scopes import Scope
+    from actorrt.actors.refs.loop_thread import LoopThread
     from actorrt.tasks.working.worker import TaskWorker
 
 REPLY_WITHIN_S: Final = 0.0002
@@ -33,6 +33,7 @@ class ProcessTurns:
         self._loop = loop
         self._wake: asyncio.Future[None] | None = None
         self._worker: TaskWorker | None = None
+        self._threads: LoopThread | None = None
 
     def work_came(self) -> None:
         """Called when there may be something to run."""
@@ -40,9 +41,28 @@ class ProcessTurns:
         if wake is not None and not wake.done():
             wake.set_result(None)
 
-    def begin(self, worker: TaskWorker, scope: Scope) -> None:
-        """Run the tasks of a worker from now on."""
-        self._worker, self._scope = worker, scope
+    def begin(self, worker: TaskWorker, threads: LoopThread) -> None:
+        """Run the tasks of a worker from now on. `threads` take over what plain code of tasks asks of the endpoint."""
+        self._worker, self._threads = worker, threads
+
+    def _run_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        if self._threads is not None:
+            self._threads.enter()
+        try:
+            self._loop.run_until_complete(coroutine)
+        finally:
+            if self._threads is not None:
+                self._threads.leave()
+
+    def _run_loop_once(self) -> None:
+        """Run what is due on the loop, without waiting."""
+        assert self._threads is not None
+        self._threads.enter()
+        try:
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
+        finally:
+            self._threads.leave()
 
     def run(self, serving: Coroutine[Any, Any, None]) -> None:
         """Run the loop and the tasks, until the coroutine that serves the node has ended."""
@@ -53,7 +73,7 @@ class ProcessTurns:
             worker = self._worker
             if worker is None or not worker.inbox:
                 unsent_since = None
-                self._loop.run_until_complete(self._work(served))
+                self._run_loop(self._work(served))
                 continue
             worker.begin_next()
             now = self._loop.time()
@@ -61,8 +81,7 @@ class ProcessTurns:
             mean_s = worker.mean_s_of_next()
             if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
                 unsent_since = None
-                self._loop.call_soon(self._loop.stop)
-                self._loop.run_forever()
+                self._run_loop_once()
         served.result()
 
     async def _work(self, served: asyncio.Task[None]) -> None:
@@ -74,11 +93,11 @@ class ProcessTurns:
         if worker is None or not worker.running_count:
             await self._wake
             return
-        waits = self._scope.after(PATIENCE_S, worker.waits)  # coroutines are in hand, and there is nothing to run
+        waits = self._loop.call_later(PATIENCE_S, worker.waits)  # coroutines are in hand, and there is nothing to run
         try:
             await self._wake
         finally:
-            waits()
+            waits.cancel()
             worker.goes_on()
 
     def wait(self, completion: Completion[Any], timeout_s: float | None) -> None:
@@ -93,9 +112,13 @@ class ProcessTurns:
             raise RuntimeStateError(
                 f"{completion!r}: .result() in a coroutine would block the loop that has to complete it; use await"
             )
+        self._run_loop_once()  # the task that is waited for may have been submitted just now
+        worker.run_what_is_waited_for(completion)
+        if completion.done():
+            return
         interrupt = worker.wait_begins()
         try:
-            self._loop.run_until_complete(self._until(worker, completion, interrupt, timeout_s))
+            self._run_loop(self._until(worker, completion, interrupt, timeout_s))
         finally:
             worker.wait_ends()
 
@@ -119,14 +142,15 @@ class ProcessTurns:
         completion.add_callback(wake)
         if interrupt is not None:
             interrupt.add_callback(wake)
-        waits = self._scope.after(PATIENCE_S, worker.waits)
+        waits = self._loop.call_later(PATIENCE_S, worker.waits)
         try:
             async with asyncio.timeout(timeout_s):
                 await woken
         except TimeoutError:
             return  # the caller checks whether it is done
         finally:
-            waits()
+            waits.cancel()
+            worker.goes_on()
             completion.remove_callback(wake)
 
 

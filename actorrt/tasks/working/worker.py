@@ -121,7 +121,7 @@ class TaskWorker:
     def came(self, peer: PeerId, envelope: Sequence[Any], buffers: Sequence[Any]) -> None:
         """Called when a TASK has arrived."""
         _, lease, sequence, function, body, inputs, left_s, number, attempt_number, depth = envelope
-        listener = RemoteListener(self._outlet(peer), lease, sequence)
+        listener = RemoteListener(self._outlet(peer), self._endpoint.threads.on_loop, lease, sequence)
         if self._waits_count:
             listener.skip()  # what it waits for may be behind this one
             return
@@ -272,6 +272,16 @@ class TaskWorker:
 
     # Waiting inside tasks
 
+    def run_what_is_waited_for(self, completion: Completion[Any]) -> None:
+        """Called when plain code of a task here begins to wait: run the tasks that it waits for, as far as possible."""
+        if isinstance(completion, TaskRef):
+            if completion.task is not None:
+                self.run_in_place(completion.submitter, completion.task)
+            return
+        for part in getattr(completion, "parts", ()):
+            if not part.done():
+                self.run_what_is_waited_for(part)
+
     def run_in_place(self, submitter: Submitter, task: Task) -> None:
         """Called when plain code of a task here begins to wait: run that task now, and first what it waits for."""
         if not self._plain:
@@ -344,7 +354,6 @@ class TaskWorker:
             CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
         """
         self._waits_count -= 1
-        self.goes_on()
         if not self._plain:
             return
         attempt = self._plain[-1]
@@ -427,5 +436,5 @@ class TaskWorker:
 def _own_missing(submitter: Submitter, task: Task) -> list[Task]:
     """Return the tasks of the submitter that a task waits for, and that nobody has begun."""
     inputs = [value for _, value in task.payload.arguments.inputs if isinstance(value, TaskRef) and not value.done()]
-    tasks = [value.task for value in inputs if value.task is not None and value._owner is submitter]
+    tasks = [value.task for value in inputs if value.task is not None and value.submitter is submitter]
     return [found for found in tasks if found.state in (TaskState.READY, TaskState.WAITING)]
