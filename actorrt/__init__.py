@@ -183,6 +183,7 @@ _HOMES = {
         "ObjectNotFoundError",
         "ObjectStoreFullError",
         "PeerUnreachableError",
+        "PlacementError",
         "RemoteActorError",
         "RuntimeStateError",
         "SerializationError",

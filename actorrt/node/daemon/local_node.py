@@ -15,7 +15,7 @@ from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
-from actorrt.node.worker.serving import ServeTasks, serve_no_tasks
+from actorrt.node.worker.serving import serve_tasks_on_loop
 from actorrt.protocol.processes import Leave
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
@@ -33,7 +33,6 @@ class LocalNode:
         resources: the resources that actors can reserve.
         store_bytes: the bound on the store's memory.
         surroundings: of this process.
-        serve_tasks: has the endpoint of a worker run tasks.
 
     Attributes:
         network: the network that connects the endpoints of the node.
@@ -44,21 +43,19 @@ class LocalNode:
         resources: Resources,
         store_bytes: int,
         surroundings: Surroundings,
-        serve_tasks: ServeTasks = serve_no_tasks,
     ) -> None:
         self.network = MemoryNetwork()
         self._store = LocalStore(store_bytes, surroundings.clock, disk=SpillDisk(spill_directory()))
         self._origins = Origins()
         self._surroundings = surroundings
         self._resources = resources
-        self._serve_tasks = serve_tasks
         self._endpoints: WeakSet[ActorEndpoint] = WeakSet()
 
     async def start(self) -> None:
         """Start the core and begin to serve."""
         around = self._surroundings
         peer = around.ids.peer()
-        factory = _LocalWorkers(self.endpoint, self._serve_tasks, lambda: self.core.scope, around.pid)
+        factory = _LocalWorkers(self.endpoint, lambda: self.core.scope, around.pid)
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}", clock=around.clock)
         self.core = NodeCore(transport, factory, self._resources, around, self._store.retention)
         factory.on_exit = self.core.worker_ended
@@ -102,7 +99,6 @@ class _LocalWorkers:
 
     Args:
         new_endpoint: makes the endpoint of a worker, from its id, address, job and namespace.
-        serve_tasks: has the endpoint of a worker run tasks.
         scope_of_node: returns the scope that owns the ends of workers; there is none before the node has started.
         pid: the number of this process.
     """
@@ -110,12 +106,10 @@ class _LocalWorkers:
     def __init__(
         self,
         new_endpoint: Callable[[PeerId, str, JobId, str], ActorEndpoint],
-        serve_tasks: ServeTasks,
         scope_of_node: Callable[[], Scope],
         pid: int,
     ) -> None:
         self._new_endpoint = new_endpoint
-        self._serve_tasks = serve_tasks
         self._scope_of_node = scope_of_node
         self._pid = pid
         self._endpoints: dict[PeerId, ActorEndpoint] = {}
@@ -136,7 +130,7 @@ class _LocalWorkers:
         await endpoint.start()
         endpoint.control.handle(Leave.by(lambda *_: self._end(worker, SHUTDOWN)))
         if worker.kind is WorkerKind.TASKS:
-            self._serve_tasks(endpoint)
+            serve_tasks_on_loop(endpoint)
         worker.pid = self._pid
         worker.ready.set_value(None)
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
 from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.protocol.nodes import AttachWorker
 from actorrt.protocol.processes import Leave
+from actorrt.tasks.working.endpoint_tasks import tasks_of
+from actorrt.tasks.working.turns import LoopTurns
 
 logger = logging.getLogger(__name__)
 
-ServeTasks: TypeAlias = Callable[[ActorEndpoint], None]
-"""Called when the endpoint of a worker for tasks has started, before the node hears that the worker is ready."""
 
-
-def serve_no_tasks(_: ActorEndpoint) -> None:
-    """Leave an endpoint as it is."""
+def serve_tasks_on_loop(endpoint: ActorEndpoint) -> None:
+    """Have an endpoint that has started run tasks as steps of the running loop, which it shares with others."""
+    turns = LoopTurns(endpoint.loop)
+    turns.begin(tasks_of(endpoint).serve(turns.work_came))
 
 
 async def serve_until_told_to_leave(endpoint: ActorEndpoint, pid: int) -> None:

@@ -148,7 +148,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     checked = TaskOptions.checked(**options)
 
-    def decorated(function: Callable[..., Any]) -> RemoteFunction[Any, Any]:
+    def decorated(function: Any) -> RemoteFunction[Any, Any]:
         if not callable(function) or isinstance(function, type | RemoteFunction):
             raise TypeError(f"@task on {function!r}: give a function")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

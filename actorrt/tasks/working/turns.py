@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
+from actorrt.scopes import Scope
 from actorrt.tasks.working.worker import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ProcessTurns:
 
     def run(self, serving: Coroutine[Any, Any, None]) -> None:
         """Run the loop and the tasks, until the coroutine that serves the node has ended."""
-        served = self._loop.create_task(serving, name="serving the node")
+        served = self._loop.run_until_complete(_begun(serving))
         served.add_done_callback(lambda _: self.work_came())
         unsent_since: float | None = None
         while not served.done():
@@ -76,7 +77,7 @@ class ProcessTurns:
                 self._run_loop(self._work(served))
                 continue
             worker.begin_next()
-            now = self._loop.time()
+            now = worker.clock.now()
             unsent_since = now if unsent_since is None else unsent_since
             mean_s = worker.mean_s_of_next()
             if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
@@ -152,6 +153,11 @@ class ProcessTurns:
             waits.cancel()
             worker.goes_on()
             completion.remove_callback(wake)
+
+
+async def _begun(serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Begin to serve the node; whoever runs the loop raises what this raises."""
+    return Scope("worker of tasks", lambda _: None).start(serving, "serve")
 
 
 class LoopTurns:

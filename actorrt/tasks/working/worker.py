@@ -84,11 +84,12 @@ class TaskWorker:
 
     Attributes:
         inbox: the attempts that have not begun.
+        clock: the time.
     """
 
     def __init__(self, endpoint: ActorEndpoint, work_came: Callable[[], None]) -> None:
         self._endpoint = endpoint
-        self._clock = endpoint.clock
+        self.clock = endpoint.clock
         self._peers = endpoint.peers
         self._payloads = endpoint.payloads
         self._store = endpoint.store
@@ -125,7 +126,7 @@ class TaskWorker:
         if self._waits_count:
             listener.skip()  # what it waits for may be behind this one
             return
-        deadline = None if left_s is None else self._clock.now() + left_s
+        deadline = None if left_s is None else self.clock.now() + left_s
         task_id = f"{short(peer)}-{number}"
         attempt = Attempt(
             listener, peer, sequence, function, body, inputs, buffers, deadline, task_id, attempt_number, depth
@@ -236,15 +237,15 @@ class TaskWorker:
         kwargs: dict[str, Any],
     ) -> None:
         assert loaded.function is not None
-        begun_at = self._clock.now()
+        begun_at = self.clock.now()
         self._plain.append(attempt)
         try:
             result = run(loaded.function, *args, **kwargs)
         except BaseException as error:  # the task's own
             let_through(error)
-            self._fail(attempt, error, "yes", self._clock.now() - begun_at, loaded)
+            self._fail(attempt, error, "yes", self.clock.now() - begun_at, loaded)
         else:
-            self._succeed(attempt, loaded, result, self._clock.now() - begun_at)
+            self._succeed(attempt, loaded, result, self.clock.now() - begun_at)
         finally:
             self._plain.pop()
 
@@ -252,7 +253,7 @@ class TaskWorker:
         self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         assert loaded.function is not None
-        begun_at = self._clock.now()
+        begun_at = self.clock.now()
         try:
             result = await loaded.function(*args, **kwargs)
         except asyncio.CancelledError as error:
@@ -261,14 +262,14 @@ class TaskWorker:
                 raise
             kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
             withdrawn = kind(f"task {loaded.name}() was withdrawn", executed="maybe")
-            self._fail(attempt, withdrawn if attempt.is_withdrawn else error, "yes", self._clock.now() - begun_at)
+            self._fail(attempt, withdrawn if attempt.is_withdrawn else error, "yes", self.clock.now() - begun_at)
         except BaseException as error:  # the task's own
             let_through(error)
             self._coroutines.discard(attempt)
-            self._fail(attempt, error, "yes", self._clock.now() - begun_at, loaded)
+            self._fail(attempt, error, "yes", self.clock.now() - begun_at, loaded)
         else:
             self._coroutines.discard(attempt)
-            self._succeed(attempt, loaded, result, self._clock.now() - begun_at)
+            self._succeed(attempt, loaded, result, self.clock.now() - begun_at)
 
     # Waiting inside tasks
 

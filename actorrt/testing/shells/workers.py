@@ -13,7 +13,7 @@ from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_watch import ProcessExit
-from actorrt.node.worker.serving import ServeTasks, serve_no_tasks, serve_until_told_to_leave
+from actorrt.node.worker.serving import serve_tasks_on_loop, serve_until_told_to_leave
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.testing.shells.host import Host
@@ -34,7 +34,6 @@ class SimulatedWorkers:
         host: the machine.
         daemon: the daemon's process.
         on_exit: called with a worker whose process is gone.
-        serve_tasks: has the endpoint of a worker run tasks.
 
     Attributes:
         spawn_fails: returns whether the next worker gets no process.
@@ -45,12 +44,10 @@ class SimulatedWorkers:
         host: Host,
         daemon: SimulatedProcess,
         on_exit: Callable[[Worker, ExitReason], None],
-        serve_tasks: ServeTasks = serve_no_tasks,
     ) -> None:
         self._host = host
         self._daemon = daemon
         self._on_exit = on_exit
-        self._serve_tasks = serve_tasks
         self._count = 0
         self._live: dict[Worker, WorkerProcess] = {}
         self.spawn_fails: Callable[[], bool] = lambda: False
@@ -72,7 +69,7 @@ class SimulatedWorkers:
         process = self._host.new_process(worker.peer_address.address.removeprefix(SCHEME))
         self._host.journal.note(f"{process.name} is for {worker.label}")
         worker.pid = process.number
-        self._live[worker] = made = WorkerProcess(self._host, worker, process, self._serve_tasks)
+        self._live[worker] = made = WorkerProcess(self._host, worker, process)
         process.on_crash.append(lambda: self._ended(worker, made))
         self._host.loop.call_in(process, made.begin, self._daemon)
         if worker.is_leaving:
@@ -118,7 +115,6 @@ class WorkerProcess:
         host: the machine.
         worker: the worker.
         process: the process.
-        serve_tasks: has its endpoint run tasks.
 
     Attributes:
         how: how it ended.
@@ -126,9 +122,8 @@ class WorkerProcess:
         notes: the calls that it has in hand.
     """
 
-    def __init__(self, host: Host, worker: Worker, process: SimulatedProcess, serve_tasks: ServeTasks) -> None:
+    def __init__(self, host: Host, worker: Worker, process: SimulatedProcess) -> None:
         self._host = host
-        self._serve_tasks = serve_tasks
         self._worker = worker
         self.process = process
         self.how = ProcessExit(process.number, signal=SIGKILL)
@@ -154,7 +149,7 @@ class WorkerProcess:
         endpoint.on_crash = self._failed
         await host.start(self.process, endpoint)
         if worker.kind is WorkerKind.TASKS:
-            self._serve_tasks(endpoint)
+            serve_tasks_on_loop(endpoint)
         await serve_until_told_to_leave(endpoint, self.process.number)
         assert endpoint.store is not None
         endpoint.store.close()

@@ -14,6 +14,8 @@ from actorrt.actors.refs.ref import ActorRef
 from actorrt.protocol import envelopes
 from actorrt.protocol.envelopes import CHUNK_KINDS, STREAM_WINDOW_ITEMS
 from actorrt.protocol.kinds import KINDS
+from actorrt.tasks.submitting import in_hand
+from actorrt.tasks.working.worker import TaskWorker
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.queued_link import QueuedLink
 from tests.unit.actors.calling.linked import Gated, World, ended, stage, turns, value, world
@@ -61,6 +63,7 @@ async def test_envelopes_of_each_kind_are_sent_as_described_and_on_their_lanes(w
     await _messages()
     await _withdrawn(w)
     await _moved(w)
+    await _tasks()
     assert {envelope[0] for _, envelope in sent} == KINDS.keys() - CHUNK_KINDS
     asked = {envelopes.REQUEST, envelopes.RESPONSE, envelopes.REFUSAL}
     wrong = [
@@ -94,6 +97,35 @@ async def _withdrawn(w: World) -> None:
     assert (await ended(late))[0] is art.CallTimeoutError
     stage[-1].went_on.set()
     await value(running)
+
+
+@art.task(cpus=0)
+async def inverse(number: int) -> float:
+    task = in_hand.task.get()
+    assert task is not None
+    assert isinstance(task.worker, TaskWorker)
+    workers.append(task.worker)
+    await asyncio.sleep(number)
+    return 1 / number
+
+
+workers: list[TaskWorker] = []
+
+
+async def _tasks() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await inverse.submit(0)
+    worker = workers[0]
+    worker.wait_begins()  # as plain code does
+    given_back = inverse.submit(10)
+    await turns()
+    worker.wait_ends()
+    await given_back.cancel()
+    assert await art.task(abs).submit(-1) == 1
+    running = inverse.submit(10)
+    await turns()
+    await running.cancel()
+    await turns()
 
 
 async def _moved(w: World) -> None:

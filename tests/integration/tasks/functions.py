@@ -1,0 +1,131 @@
+"""Task functions of the tests, which workers import."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import actorrt as art
+
+
+@art.task
+def add(one: Any, two: Any) -> Any:
+    return one + two
+
+
+@art.task
+async def add_slowly(one: int, two: int, seconds: float = 0.01) -> int:
+    await asyncio.sleep(seconds)
+    return one + two
+
+
+@art.task
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+@art.task
+def own_pid() -> int:
+    return os.getpid()
+
+
+@art.task
+def ones(length: int) -> np.ndarray[Any, Any]:
+    return np.ones(length)
+
+
+@art.task
+def total(array: np.ndarray[Any, Any]) -> float:
+    return float(array.sum())
+
+
+@art.task
+def fibonacci(number: int) -> int:
+    if number < 2:
+        return number
+    before, last = fibonacci.submit(number - 2), fibonacci.submit(number - 1)
+    return before.get() + last.get()
+
+
+@art.task
+async def fibonacci_awaited(number: int) -> int:
+    if number < 2:
+        return number
+    before, last = fibonacci_awaited.submit(number - 2), fibonacci_awaited.submit(number - 1)
+    return await before + await last
+
+
+@art.task
+def chain(depth: int) -> int:
+    return 0 if depth == 0 else chain.submit(depth - 1).get() + 1
+
+
+@art.task
+def delegate(count: int) -> Any:
+    """Return a ref, which is followed: the worker is free meanwhile."""
+    return 0 if count == 0 else delegate.submit(count - 1)
+
+
+@art.task
+def boxed(value: Any) -> list[Any]:
+    return [art.put(value)]
+
+
+@art.task
+def opened(box: list[Any]) -> Any:
+    return box[0].get()
+
+
+@art.task(retries=3)
+def die_until(path: str, count: int) -> int:
+    """End the worker at the first `count` attempts; return the number of the attempt that succeeds."""
+    noted = Path(path)
+    attempts = len(noted.read_text()) if noted.exists() else 0
+    noted.write_text("x" * (attempts + 1))
+    if attempts < count:
+        os.kill(os.getpid(), signal.SIGKILL)
+    current = art.current_task()
+    assert current is not None
+    return current.attempt
+
+
+@art.task(retries=2, retry_on=OSError)
+def raise_until(path: str, count: int) -> str:
+    noted = Path(path)
+    attempts = len(noted.read_text()) if noted.exists() else 0
+    noted.write_text("x" * (attempts + 1))
+    if attempts < count:
+        raise OSError(f"attempt {attempts + 1}")
+    return noted.read_text()
+
+
+@art.task
+def sleep(seconds: float, value: Any = None) -> Any:
+    time.sleep(seconds)
+    return value
+
+
+@art.task
+def note_when_begun(path: str, seconds: float) -> None:
+    Path(path).write_text("begun")
+    time.sleep(seconds)
+
+
+@art.task
+async def note_when_cancelled(path: str) -> None:
+    try:
+        await asyncio.sleep(100)
+    except asyncio.CancelledError:
+        Path(path).write_text("cancelled")
+        raise
+
+
+@art.task
+def identity(value: Any) -> Any:
+    return value
