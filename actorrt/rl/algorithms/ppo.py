@@ -5,9 +5,10 @@ How advantages are estimated is in `rollouts.returns`. `rl.source("ppo")` prints
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
 from actorrt.rl.settings.algorithm_settings import RolloutSettings
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule, scheduled
 from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.distributions import Distribution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,36 @@ class PPOSettings(ClippedSettings):
         return PPOUpdate(self, spec, parameters, seed)
 
 
+class Pass(NamedTuple):
+    """What a pass of a minibatch through the network has computed; arrays have an element for each row.
+
+    Attributes:
+        distribution: distributions of actions.
+        error: values minus their targets.
+        advantage: advantages, normalised if the settings say so.
+        log_ratio: logarithms of the ratios.
+        ratio: probabilities of the actions, divided by those when they were chosen.
+        clipped: the ratios within the clip range.
+    """
+
+    distribution: Distribution
+    error: Array
+    advantage: Array
+    log_ratio: Array
+    ratio: Array
+    clipped: Array
+
+    def metrics(self) -> dict[str, float]:
+        """Return the parts of the loss, and how far the policy has moved from the one that acted."""
+        return {
+            "policy_loss": -float(np.minimum(self.ratio * self.advantage, self.clipped * self.advantage).mean()),
+            "value_loss": float(np.square(self.error).mean()),
+            "entropy": float(self.distribution.entropy().mean()),
+            "kl": divergence(self.log_ratio),
+            "clip_fraction": float((self.clipped != self.ratio).mean()),
+        }
+
+
 class ClippedUpdate(GradientUpdate):
     """Makes several epochs over minibatches of the clipped objective; the subclasses compute the advantages."""
 
@@ -97,7 +129,7 @@ class ClippedUpdate(GradientUpdate):
         super().__init__(settings, spec, parameters)
         self._rng = np.random.default_rng(seed)
 
-    def differentiate(self, rows: Transitions, clip_range: float, clip_range_value: float | None = None) -> Array:
+    def differentiate(self, rows: Transitions, clip_range: float, clip_range_value: float | None = None) -> Pass:
         """Compute the gradient of the loss, which is minimised, in the network.
 
         With the ratio r = exp(log pi(a) - logp) of an action's probability now to that when it was chosen, the loss is
@@ -108,9 +140,6 @@ class ClippedUpdate(GradientUpdate):
 
         With `clip_range_value`, the value may not move further than that from v, its estimate before the update
         (OpenAI's Baselines): the larger of (V - target)^2 and (v + clip(V - v) - target)^2 counts.
-
-        Returns:
-            The logarithm of each row's ratio.
         """
         settings, count = self.settings, len(rows)
         outputs, value = self.network.forward(rows.obs)
@@ -118,19 +147,20 @@ class ClippedUpdate(GradientUpdate):
         advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
         log_ratio = distribution.log_probability(rows.action) - rows.logp
         ratio = np.exp(log_ratio)
+        clipped = ratio.clip(1.0 - clip_range, 1.0 + clip_range)
         surrogate = ratio * advantage
         # The smaller of the two surrogates counts; if that is the clipped one, its gradient is zero.
-        moves = surrogate <= ratio.clip(1.0 - clip_range, 1.0 + clip_range) * advantage
+        moves = surrogate <= clipped * advantage
         d_logp = surrogate * moves / -count  # since d r / d log pi is r
         d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)
         error = value - rows.target
         d_value = error * (2.0 * settings.value_coefficient / count)
         if clip_range_value is not None:
             # Not v + clip(V - v), which rounding makes different from V where nothing is clipped.
-            clipped = value.clip(rows.value - clip_range_value, rows.value + clip_range_value)
-            d_value *= np.abs(error) >= np.abs(clipped - rows.target)  # where the clipped one counts, it does not move
+            held = value.clip(rows.value - clip_range_value, rows.value + clip_range_value)
+            d_value *= np.abs(error) >= np.abs(held - rows.target)  # where the clipped one counts, it does not move
         self.network.backward(d_outputs, d_value)
-        return log_ratio
+        return Pass(distribution, error, advantage, log_ratio, ratio, clipped)
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.
@@ -140,10 +170,11 @@ class ClippedUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
 
         Returns:
-            Metrics of the batch after the update: `policy_loss`, `value_loss`, `entropy` (nats), `kl` (nats, an
-            estimate of the divergence from the policy that acted) and `clip_fraction`, the share of ratios beyond the
-            clip range; `explained_variance`, of the targets by the values before the update; `learning_rate`; and
-            `gradient_norm`, the mean over the steps, before gradients were clipped.
+            Metrics: `policy_loss`, `value_loss`, `entropy` (nats), `kl` (nats, an estimate of the divergence from the
+            policy that acted) and `clip_fraction`, the share of ratios beyond the clip range, which are means over the
+            last minibatches, as many as an epoch has, each before the step of its gradient; `explained_variance`, of
+            the targets by the values before the update; `learning_rate`; and `gradient_norm`, the mean over all steps,
+            before gradients were clipped.
         """
         settings = self.settings
         batch = self.rows(fragments)
@@ -154,8 +185,8 @@ class ClippedUpdate(GradientUpdate):
         clip_range_value = settings.clip_range_value
         if clip_range_value is not None:
             clip_range_value = scheduled(clip_range_value, settings.clip_schedule, remaining)
-        norms = self._learn(rows, count, learning_rate, (clip_range, clip_range_value))
-        return self._measure(rows, clip_range) | {
+        measured, norms = self._learn(rows, count, learning_rate, (clip_range, clip_range_value))
+        return {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]} | {
             "explained_variance": explained_variance(rows.value, rows.target),
             "learning_rate": learning_rate,
             "gradient_norm": sum(norms) / max(1, len(norms)),
@@ -163,17 +194,24 @@ class ClippedUpdate(GradientUpdate):
 
     def _learn(
         self, rows: Transitions, count: int, learning_rate: float, clip_ranges: tuple[float, float | None]
-    ) -> list[float]:
-        """Make the gradient steps of all epochs, each over `count` minibatches; return the norms of the gradients."""
-        target_kl = self.settings.target_kl
+    ) -> tuple[Sequence[dict[str, float]], list[float]]:
+        """Make the gradient steps of all epochs, each over `count` minibatches.
+
+        Returns:
+            The metrics of each of the last `count` minibatches; and the norms of all gradients.
+        """
+        epochs, target_kl = self.settings.epochs, self.settings.target_kl
         norms: list[float] = []
-        for _ in range(self.settings.epochs):
+        measured: deque[dict[str, float]] = deque(maxlen=count)
+        for epoch in range(epochs):
             for minibatch in self._minibatches(rows, count):
-                log_ratio = self.differentiate(minibatch, *clip_ranges)
-                if target_kl is not None and self.mean(divergence(log_ratio)) > 1.5 * target_kl:
-                    return norms
+                passed = self.differentiate(minibatch, *clip_ranges)
+                if target_kl is not None or epoch == epochs - 1:
+                    measured.append(passed.metrics())
+                if target_kl is not None and self.mean(divergence(passed.log_ratio)) > 1.5 * target_kl:
+                    return measured, norms
                 norms.append(self.step(learning_rate))
-        return norms
+        return measured, norms
 
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
         """Compute advantages and value targets under the policy as it is before the first epoch."""
@@ -183,22 +221,6 @@ class ClippedUpdate(GradientUpdate):
         if count == 1:
             return [rows]  # the order of rows does not matter
         return [rows.rows(index) for index in np.array_split(self._rng.permutation(len(rows)), count)]
-
-    def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
-        """Return the parts of the loss, and how far the policy has moved."""
-        outputs, value = self.network.forward(rows.obs, learns=False)
-        distribution = self.network.distribution(outputs)
-        advantage = normalised(rows.advantage) if self.settings.normalise_advantages else rows.advantage
-        log_ratio = distribution.log_probability(rows.action) - rows.logp
-        ratio = np.exp(log_ratio)
-        clipped = ratio.clip(1.0 - clip_range, 1.0 + clip_range)
-        return {
-            "policy_loss": -float(np.minimum(ratio * advantage, clipped * advantage).mean()),
-            "value_loss": float(np.square(rows.target - value).mean()),
-            "entropy": float(distribution.entropy().mean()),
-            "kl": divergence(log_ratio),
-            "clip_fraction": float((clipped != ratio).mean()),
-        }
 
     def state(self) -> dict[str, Any]:
         """Return the state that another rule needs to continue from the parameters."""

@@ -22,7 +22,7 @@ from actorrt.rl.algorithms.ars import ARSUpdate
 from actorrt.rl.algorithms.es import ESUpdate, centred_ranks
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.algorithms.impala import IMPALAUpdate
-from actorrt.rl.algorithms.ppo import ClippedUpdate, PPOUpdate, divergence
+from actorrt.rl.algorithms.ppo import ClippedUpdate, Pass, PPOUpdate, divergence
 from actorrt.rl.environments.description import describe
 from actorrt.rl.environments.making import make_environment
 from actorrt.rl.environments.seeded_environments import SeededEnvironments
@@ -136,11 +136,11 @@ EVOLUTION = """if __name__ == "__main__":
 
 PAGES: Mapping[str, Page] = {
     "ppo": Page(
-        (*ESTIMATES, normalised, GradientUpdate, ClippedUpdate, divergence, PPOUpdate, train),
+        (*ESTIMATES, normalised, GradientUpdate, Pass, ClippedUpdate, divergence, PPOUpdate, train),
         ENDING.format(name="PPO", seed=", seed=0"),
     ),
     "appo": Page(
-        (next_values, *CORRECTED, normalised, GradientUpdate, ClippedUpdate, divergence, APPOUpdate, train),
+        (next_values, *CORRECTED, normalised, GradientUpdate, Pass, ClippedUpdate, divergence, APPOUpdate, train),
         ENDING.format(name="APPO", seed=", seed=0"),
     ),
     "impala": Page(

@@ -8,7 +8,7 @@ torch's import. The arrays for intermediate results are reused from batch to bat
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -173,6 +173,15 @@ def make_network(spec: PolicySpec, parameters: Array, backend: Backend = "auto")
     from actorrt.rl.networks.torch_network import TorchNetwork
 
     return TorchNetwork(spec, parameters)
+
+
+def rows_of(features: Any, index: Array) -> Any:
+    """Return these rows of features, which are an array or a tensor, as `place` returned them."""
+    if isinstance(features, np.ndarray):
+        return features[index]
+    from torch import as_tensor  # there is a tensor, so torch is imported already
+
+    return features.index_select(0, as_tensor(index, device=features.device))  # [] would copy byte by byte
 
 
 def limit_threads(count: int) -> None:

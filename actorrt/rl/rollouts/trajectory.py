@@ -76,6 +76,10 @@ class Fragment:
         """Number of transitions, without steps that only reset an environment or failed."""
         return int(np.count_nonzero(self.valid))
 
+    def transitions(self, column: Array) -> Array:
+        """Return those rows of a column, (T, K, ...), that are transitions; without a copy if all are."""
+        return column.reshape(-1, *column.shape[2:]) if self.valid.all() else column[self.valid]
+
     @property
     def key(self) -> tuple[int, int, int]:
         """Identifies the fragment in its run: simulator, incarnation and number."""

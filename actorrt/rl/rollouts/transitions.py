@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.networks.network import AnyNetwork
+from actorrt.rl.networks.network import AnyNetwork, rows_of
 from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.spaces.array_spaces import Array
@@ -42,7 +42,7 @@ class Transitions:
     def rows(self, index: Array) -> Transitions:
         """Return the transitions of these indices."""
         return Transitions(
-            self.obs[index],
+            rows_of(self.obs, index),
             self.action.take(index, axis=0),
             self.logp[index],
             self.advantage[index],
@@ -63,7 +63,7 @@ def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: fl
         advantage = generalised_advantages(fragment.reward, value, following, ended, gamma=gamma, gae_lambda=gae_lambda)
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value, value)
         for column, array in zip(columns, arrays, strict=True):
-            column.append(array[fragment.valid])
+            column.append(fragment.transitions(array))
     obs, action, *scalars = (np.concatenate(column) for column in columns)
     return Transitions(obs, action.reshape(len(obs), -1), *scalars)
 
@@ -87,7 +87,7 @@ def corrected_transitions(
         rho = importance(log_ratio, rho_limit)
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, value, rho)
         for column, array in zip(columns, arrays, strict=True):
-            column.append(array[fragment.valid])
+            column.append(fragment.transitions(array))
     obs, action, *scalars, rho_rows = (np.concatenate(column) for column in columns)
     return Transitions(obs, action.reshape(len(obs), -1), *scalars), rho_rows
 

@@ -233,24 +233,42 @@ def test_values_within_their_clip_range_have_the_whole_gradient():
     assert (gradients[0] == gradients[1]).all()
 
 
-def test_metrics_are_those_of_the_loss_before_and_after():
+def test_metrics_are_those_of_the_last_pass_before_its_step():
     policy, fragment = counted_fragment(horizon=64)
-    settings = PPOSettings.preset("", hidden=(8, 8), epochs=2, entropy_coefficient=0.1, learning_rate=0.02)
-    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
-    metrics = update((fragment,), remaining=1.0)
+    settings = PPOSettings.preset("", hidden=(8, 8), epochs=3, entropy_coefficient=0.1, learning_rate=0.02)
+    metrics = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)((fragment,), remaining=1.0)
+    update = PPOUpdate(dataclasses.replace(settings, epochs=2), COUNTING, policy.parameters, seed=0)
+    update((fragment,), remaining=1.0)  # an epoch less leaves the parameters that the last pass began with
     rows = update.rows((fragment,))
     loss, _ = recorded_loss(update, rows, settings.clip_range)
     whole = metrics["policy_loss"] + 0.5 * metrics["value_loss"] - 0.1 * metrics["entropy"]
     assert whole == pytest.approx(loss.item(), rel=1e-5)
     unexplained = np.var(rows.target - rows.value) / np.var(rows.target)
     assert metrics["explained_variance"] == pytest.approx(1.0 - unexplained, rel=1e-4)
-    update.differentiate(rows, settings.clip_range)
     assert metrics["learning_rate"] == 0.02
     assert metrics["gradient_norm"] > 0.0
     logp = update.network.distribution(update.network.forward(rows.obs)[0]).log_probability(rows.action)
     ratio = np.exp(logp - rows.logp)
     assert metrics["kl"] == pytest.approx(float((ratio - 1.0 - np.log(ratio)).mean()), rel=1e-3)
     assert metrics["clip_fraction"] == pytest.approx(float((np.abs(ratio - 1.0) > 0.2).mean()))
+
+
+@pytest.mark.parametrize("target_kl", [None, 1e3])
+def test_metrics_are_means_over_the_minibatches_of_the_last_epoch(target_kl):
+    policy, fragment = counted_fragment(horizon=64)
+    settings = PPOSettings.preset("", hidden=(8, 8), epochs=3, minibatch_size=16, target_kl=target_kl)
+    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+    passes, differentiate = [], update.differentiate
+
+    def noted(*arguments):
+        passes.append(differentiate(*arguments))
+        return passes[-1]
+
+    update.differentiate = noted
+    metrics = update((fragment,), remaining=1.0)
+    assert len(passes) == 3 * 4
+    assert metrics["value_loss"] == pytest.approx(np.mean([np.square(each.error).mean() for each in passes[-4:]]))
+    assert metrics["entropy"] == pytest.approx(np.mean([each.distribution.entropy().mean() for each in passes[-4:]]))
 
 
 def test_update_ends_before_the_step_that_would_lead_too_far():
@@ -281,8 +299,8 @@ def test_learning_rate_and_clip_range_follow_their_functions():
     held = PPOSettings.preset("", hidden=(8, 8), clip_range=1.0, clip_range_value=1.0, clip_schedule=never)
     settings = dataclasses.replace(held, epochs=1)
     update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
-    asked = []
-    update.differentiate = lambda rows, *ranges: asked.append(ranges) or np.zeros(len(rows))
+    asked, differentiate = [], update.differentiate
+    update.differentiate = lambda rows, *ranges: asked.append(ranges) or differentiate(rows, *ranges)
     update.step = lambda learning_rate: 0.0
     for remaining in (0.6, 0.4):
         update((fragment,), remaining)

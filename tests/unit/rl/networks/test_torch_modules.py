@@ -16,7 +16,7 @@ from torch import nn  # noqa: E402
 from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
 from actorrt.rl.networks.convolutions import convolution_shapes, layout_of  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
-from actorrt.rl.networks.network import Network, make_network  # noqa: E402
+from actorrt.rl.networks.network import Network, make_network, rows_of  # noqa: E402
 from actorrt.rl.networks.optimiser import FlatAdam, TorchAdam, make_optimiser  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.networks.torch_modules import make_module  # noqa: E402
@@ -191,6 +191,21 @@ def test_pixels_stay_bytes_until_the_network_scales_them():
     module_input.values(features)
     assert seen[0].shape == (2, 3, 9, 8)
     assert float(seen[0].max()) == 1.0
+
+
+@pytest.mark.parametrize("name", ["cnn", "seen"])  # bytes; and numbers, of which some are pixels
+def test_pass_leaves_the_features_as_they_are(name):
+    spec = SPECS[name]
+    network = TorchNetwork(spec, make_policy(spec).init(0))
+    features = network.place(np.full((2, spec.observation.feature_count), 200, spec.feature_dtype))
+    network.forward(features)
+    assert (features == 200).all()
+
+
+def test_rows_of_placed_features_are_those_of_the_array():
+    features, index = np.arange(24, dtype=np.uint8).reshape(6, 4), np.array([5, 0, 3])
+    placed = TorchNetwork(SPECS["cnn"], make_policy(SPECS["cnn"]).init(0)).place(features)
+    assert rows_of(placed, index).tolist() == rows_of(features, index).tolist() == features[index].tolist()
 
 
 def test_the_smallest_side_of_an_image_is_its_channels():
