@@ -193,13 +193,11 @@ def test_pixels_stay_bytes_until_the_network_scales_them():
     assert float(seen[0].max()) == 1.0
 
 
-@pytest.mark.parametrize("name", ["cnn", "seen"])  # bytes; and numbers, of which some are pixels
-def test_pass_leaves_the_features_as_they_are(name):
-    spec = SPECS[name]
-    network = TorchNetwork(spec, make_policy(spec).init(0))
-    features = network.place(np.full((2, spec.observation.feature_count), 200, spec.feature_dtype))
-    network.forward(features)
-    assert (features == 200).all()
+def test_pass_leaves_pixels_as_they_are():
+    module = make_module(SPECS["cnn"])
+    for pixels in (torch.full((2, 216), 200, dtype=torch.uint8), torch.full((2, 216), 200.0)):
+        module([pixels])
+        assert (pixels == 200).all()
 
 
 def test_rows_of_placed_features_are_those_of_the_array():
