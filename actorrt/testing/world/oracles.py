@@ -10,7 +10,7 @@ from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.world.consistency import what_is_left
 from actorrt.testing.world.findings import BrokenPromiseError, Findings
 from actorrt.testing.world.promises import Promises
-from actorrt.testing.world.reachability import Reachability
+from actorrt.testing.world.reachability import LOOKS_EVERY_S, Reachability
 from actorrt.testing.world.supervising import Supervising
 
 
@@ -28,6 +28,7 @@ class Oracles:
         self._promises = Promises(host.loop, findings)
         self._reachability = Reachability(host, node, findings)
         self._supervising = Supervising(host, findings)
+        self._looked_at = host.loop.now()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -40,7 +41,11 @@ class Oracles:
 
     def look(self) -> None:
         """Called after some callbacks of a process: look at what can't be watched."""
-        self._reachability.look()
+        now = self._host.loop.now()
+        if now >= self._looked_at + LOOKS_EVERY_S:
+            self._reachability.look(self._looked_at)
+            self._promises.look()
+            self._looked_at = now
 
     def look_at_end(self) -> None:
         """Called when the world has ended: nothing of it may be left."""

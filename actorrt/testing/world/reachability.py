@@ -58,7 +58,6 @@ class Reachability:
         self._deleted: set[ObjectId] = set()
         self._settled: set[Token] = set()
         self._unreachable: set[ObjectId] = set()
-        self._looked_at = host.loop.now()
 
     # While the world runs
 
@@ -136,27 +135,19 @@ class Reachability:
 
     # From time to time
 
-    def look(self) -> None:
-        """Look for objects that are not reachable and stay, if it is time to do so."""
-        if self._host.loop.now() < self._looked_at + LOOKS_EVERY_S:
-            return
+    def look(self, looked_at: float) -> None:
+        """Look for objects that are not reachable, and were not at the last look, at least `LOOKS_EVERY_S` ago."""
         reachable = self._reachable()
         unreachable = {entry.object_id for entry in self._table.entries()} - reachable
-        late = {process for process in self._host.processes.values() if self._has_been_frozen(process)}
+        late = {process for process in self._host.processes.values() if _was_frozen(process, looked_at)}
         for object_id in sorted(unreachable & self._unreachable):
             entry = self._table.get(object_id)
             assert entry is not None, "it is in the table"
             if not late & set(self._related(entry)):
                 self._findings.add(f"object {short(object_id)} is not reachable, and stays in the store: {entry}")
         self._unreachable = unreachable
-        self._looked_at = self._host.loop.now()
         self._check_records()
         self._check_bytes()
-
-    def _has_been_frozen(self, process: SimulatedProcess) -> bool:
-        """Whether a process has stood still since the last time."""
-        clock = process.clock
-        return process.was_frozen_since(self._looked_at if clock is None else clock.read(self._looked_at))
 
     def _check_records(self) -> None:
         """Check that the store has what a restart of an actor needs."""
@@ -248,6 +239,11 @@ class Reachability:
             endpoint.peers.own_peer: process for process, endpoint in self._host.endpoints.items()
         }
         return {known.number: by_peer[known.peer] for known in self._core._connections if known.peer in by_peer}
+
+
+def _was_frozen(process: SimulatedProcess, since: float) -> bool:
+    """Whether a process has stood still since a time of the run."""
+    return process.was_frozen_since(since if process.clock is None else process.clock.read(since))
 
 
 def _forget(known: defaultdict[ObjectId, dict[int, Any]], object_id: ObjectId, gone: object) -> None:

@@ -10,11 +10,14 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.calling.call_table import CallTable
+from actorrt.actors.cells.deduplication import Deduplication
 from actorrt.actors.cells.execution import Execution
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.hosting.callers import RemoteCaller
 from actorrt.invariants import BrokenInvariantError
 from actorrt.testing import BrokenPromiseError, World
+from actorrt.testing.shells.host import Host
+from actorrt.testing.world import world as world_module
 
 
 class Echo(art.Actor):
@@ -24,6 +27,10 @@ class Echo(art.Actor):
     def fail(self) -> None:
         raise asyncio.CancelledError  # which arrives as RemoteActorError, "yes"
 
+    async def once(self) -> int:
+        await asyncio.sleep(0.1)
+        return 1
+
     async def never(self) -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -32,8 +39,10 @@ async def ask() -> None:
     echo = await Echo.options(isolation="process").spawn()
     replies = [echo.echo(number) for number in range(10)]
     await art.wait(replies, len(replies), 5.0)
+    with_key = [echo.once.options(key="k", retries=1)() for _ in range(3)]
+    await art.wait(with_key, len(with_key), 5.0)
     failed = [echo.fail(), echo.never.options(timeout_s=0.1)()]
-    await art.wait(failed, len(failed), 30.0)
+    await art.wait(failed, len(failed), 60.0)
 
 
 def say_that_nothing_ran(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +82,23 @@ def forget_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Execution, "_overdue", lambda *_: None)
 
 
+def never_end_by_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CallTable, "expire", lambda *_: None)
+    monkeypatch.setattr(Execution, "_overdue", lambda *_: None)
+
+
+def forget_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Deduplication, "is_first", lambda *_: True)
+
+
+def answer_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_: Any, message: Any, __: str) -> bool:
+        message.caller.succeed(message.call_id, 1)
+        return False
+
+    monkeypatch.setattr(Deduplication, "is_first", answer)
+
+
 def let_a_callback_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_it(*_: Any) -> None:
         raise ZeroDivisionError("a defect")
@@ -84,8 +110,11 @@ def let_a_callback_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     ("mutate", "says"),
     [
         (say_that_nothing_ran, r"Echo-\w+.fail\(\) ran, and its caller is told that it did not"),
-        (run_twice, "runs for the 2th time, and has no retries"),
+        (run_twice, r"echo\(\) has begun 2 times, and may begin 1 times"),
         (answer_for_the_actor, r"echo\(\) has a result, and never ran"),
+        (answer_for_a_key, r"once\(\) has a result, and never ran"),
+        (forget_keys, r"once\(\) is handled again for the key 'k', which has an outcome"),
+        (never_end_by_deadlines, r"never\(\) has not ended \d+.\d+ s after its deadline"),
         (forget_deadlines, r"never\(\) ended 19.\d+ s after its deadline"),
     ],
 )
@@ -115,6 +144,24 @@ def test_broken_invariant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     world.check_every_count = 1
     with pytest.raises(BrokenInvariantError, match="it has ended, and is pending"):
         world.run(ask)
+
+
+def test_actor_that_runs_in_two_processes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts: list[Host] = []
+    monkeypatch.setattr(world_module, "check_process", lambda host, *_: hosts.append(host))
+
+    async def main() -> None:
+        echo, other = [await Echo.options(isolation="process").spawn() for _ in range(2)]
+        await asyncio.gather(echo.once(), other.once())
+        of_echo, of_other = (
+            next(e.population for e in hosts[0].endpoints.values() if e.population.cell(ref._actor_id))
+            for ref in (echo, other)
+        )
+        of_other.by_id[echo._actor_id] = of_echo.by_id[echo._actor_id]
+        await asyncio.sleep(10)
+
+    with pytest.raises(BrokenPromiseError, match=r"Echo-\w+ runs in node/worker-\d and in node/worker-\d"):
+        World(1).run(main)
 
 
 def test_defect_of_the_runtime_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
