@@ -15,8 +15,7 @@ from actorrt.ids import PeerId
 from actorrt.machine.clock import Clock
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
 from actorrt.node.placement.jobs import Worker, WorkerKind
-from actorrt.node.processes.process_stat import stat_of
-from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
+from actorrt.node.processes.forker import WorkerProcess
 from actorrt.protocol.nodes import SilenceReport
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Transport
@@ -64,17 +63,18 @@ class HangDetector:
         for peer in self._watches.keys() - present.keys():
             del self._watches[peer]
             self._transport.unwatch(peer)
-        oom_kills_count = oom_kill_count() if present else None
-        for worker in present.values():
-            worker.process.outlived(oom_kills_count)
+        processes = [worker.process for worker in present.values() if worker.process is not None]
+        oom_kills_count = processes[0].oom_kills_count() if processes else None
+        for worker, process in zip(present.values(), processes, strict=True):  # a watchable worker has a process
+            process.outlived(oom_kills_count)
             if worker.kind is not WorkerKind.TASKS:  # such a worker is silent while it runs a plain task
-                self._look_at(worker)
+                self._look_at(worker, process)
         next_look_s = min((watch.next_look_s for watch in self._watches.values()), default=LOOK_EVERY_S)
         in_background(self._scope.after, next_look_s, self._look_at_all)
 
-    def _look_at(self, worker: Worker) -> None:
+    def _look_at(self, worker: Worker, process: WorkerProcess) -> None:
         now = self._clock.now()
-        seen = _state_of(worker.pid or 0)
+        seen = process.state()
         if seen is None:
             return  # the next look may succeed
         state, cpu_s = seen
@@ -84,26 +84,26 @@ class HangDetector:
         self._transport.watch(*worker.peer_address)
         silent_s = self._transport.silent_s(worker.peer)
         if silent_s:
-            self._carry_out(worker, watch.looked(now, silent_s, state, cpu_s))
+            self._carry_out(worker, process, watch.looked(now, silent_s, state, cpu_s))
         else:
-            self._carry_out(worker, watch.answered(now, cpu_s))
+            self._carry_out(worker, process, watch.answered(now, cpu_s))
 
     def explain(self, peer: PeerId) -> SilenceReport:
         """Return how long a process has been silent, and why."""
         worker = next((worker for worker in self._workers() if worker.peer == peer), None)
         watch = self._watches.get(peer)
         silent_s = self._transport.silent_s(peer)
-        seen = None if worker is None else _state_of(worker.pid or 0)
+        seen = None if worker is None or worker.process is None else worker.process.state()
         if worker is None or watch is None or seen is None or not silent_s:
             return SilenceReport(silence=None)
         silence = watch.silence(self._clock.now(), *seen)
         return SilenceReport(silence=silence.value, silent_s=silent_s, pid=worker.pid)
 
-    def _carry_out(self, worker: Worker, findings: list[Finding]) -> None:
+    def _carry_out(self, worker: Worker, process: WorkerProcess, findings: list[Finding]) -> None:
         for finding in findings:
             match finding:
                 case Dump():
-                    worker.process.kill(STACK_SIGNAL)
+                    process.print_stacks()
                 case Warn(silence, silent_s):
                     level = logging.INFO if silence is SilenceCause.BUSY else logging.WARNING
                     hint = _HINTS[silence]
@@ -113,15 +113,3 @@ class HangDetector:
                     self._kill(worker)
                 case Recovered(silent_s):
                     logger.info("%s (pid %s) answers again after %.1f s", worker.label, worker.pid, silent_s)
-
-
-def _state_of(pid: int) -> tuple[str, float] | None:
-    """Return the state of a process as the kernel's letter, and the CPU time that it has used, in seconds.
-
-    None: it can't be read now, because a descriptor or memory is lacking.
-    """
-    try:
-        stat = stat_of(pid)
-    except OSError:
-        return None
-    return ("X", 0.0) if stat is None else (stat.state, stat.cpu_s)

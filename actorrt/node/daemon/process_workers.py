@@ -119,10 +119,13 @@ class ProcessWorkers:
         socket = worker.peer_address.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
         worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{CRASH_NOTES_SUFFIX}")
-        if worker.hang:
-            stack = "\n".join(last_lines)
-            self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))
-            return
-        is_expected = worker.is_leaving or how.was_killed_by_us
-        detail = "" if is_expected or not last_lines else f"its last line was {last_lines[-1]!r}"
-        self._on_exit(worker, how.to_reason(detail, "" if is_expected else "\n".join(last_lines)))
+        self._on_exit(worker, reason_of_end(worker, how, last_lines))
+
+
+def reason_of_end(worker: Worker, how: ProcessExit, last_lines: Sequence[str]) -> ExitReason:
+    """Return why the actors of a worker have ended, whose process is gone and has printed these lines last."""
+    if worker.hang:
+        return ExitReason(ExitKind.CRASHED, worker.hang, "\n".join(last_lines), how.signal, how.exit_status)
+    if worker.is_leaving or how.was_killed_by_us or not last_lines:
+        return how.to_reason()
+    return how.to_reason(f"its last line was {last_lines[-1]!r}", "\n".join(last_lines))

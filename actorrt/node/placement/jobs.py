@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
@@ -13,6 +13,9 @@ from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.protocol.nodes import JobSetting
 from actorrt.protocol.processes import CallInHand
 from actorrt.reasons import ExitKind, ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.node.processes.forker import WorkerProcess
 
 
 class WorkerKind(StrEnum):
@@ -34,7 +37,7 @@ class Worker:
         number: its place in the node's listings; 0 until it is listed.
         actors: the actors that were placed on it and have not gone, in the order of placement.
         burials_count: the number of orders to bury an actor that it has not answered; children may be ending there.
-        process: its process, opaque here; None without one, as in local mode.
+        process: its process; None without one, as in local mode.
         hang_timeout_s: how long it may give no sign of life before it is replaced; None: without limit.
         hang: the reason why it was replaced, or an empty text.
         ordered_count: the number of orders to start an actor that were sent to it.
@@ -56,7 +59,7 @@ class Worker:
         self.burials_count = 0
         self.number = 0
         self.pid: int | None = None
-        self.process: Any = None
+        self.process: WorkerProcess | None = None
         self.exit_reason: ExitReason | None = None
         self.is_leaving = False
         self.hang_timeout_s: float | None = None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from actorrt.node.processes.process_stat import stat_of
 from actorrt.reasons import ExitKind, ExitReason
 
 STACK_SIGNAL: Final = signals.SIGRTMIN + 7
@@ -141,6 +142,26 @@ class ProcessWatch:
         process is gone.
         """
         self._oom_kills_before, self._oom_kills = self._oom_kills, oom_kills_count
+
+    @staticmethod
+    def oom_kills_count() -> int | None:
+        """Return how many processes the kernel has killed for lack of memory; see `oom_kill_count`."""
+        return oom_kill_count()
+
+    def state(self) -> tuple[str, float] | None:
+        """Return the kernel's letter for the child's state (X if it is gone), and the CPU time it has used, in seconds.
+
+        None: they can't be read now, because a descriptor or memory is lacking.
+        """
+        try:
+            stat = stat_of(self.pid)
+        except OSError:
+            return None
+        return ("X", 0.0) if stat is None else (stat.state, stat.cpu_s)
+
+    def print_stacks(self) -> None:
+        """Have the child print the stacks of its threads."""
+        self.kill(STACK_SIGNAL)
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Send a signal to the child; without effect once it has ended."""

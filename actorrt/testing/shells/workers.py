@@ -11,6 +11,7 @@ from actorrt.actors.cells import crash_notes
 from actorrt.actors.cells.crash_notes import CrashNotes
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
+from actorrt.node.daemon.process_workers import reason_of_end
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_watch import ProcessExit
 from actorrt.node.worker.serving import serve_tasks_on_loop, serve_until_told_to_leave
@@ -18,7 +19,7 @@ from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.transport import SCHEME
-from actorrt.testing.virtual.processes import SimulatedProcess
+from actorrt.testing.virtual.processes import STOPPED, SimulatedProcess
 
 MIN_FORK_S: Final = 0.003
 MAX_FORK_S: Final = 0.05
@@ -49,7 +50,7 @@ class SimulatedWorkers:
         self._daemon = daemon
         self._on_exit = on_exit
         self._count = 0
-        self._live: dict[Worker, WorkerProcess] = {}
+        self._live: dict[Worker, SimulatedWorkerProcess] = {}
         self.spawn_fails: Callable[[], bool] = lambda: False
 
     def new_peer_address(self, ids: IdSource) -> PeerAddress:
@@ -69,7 +70,8 @@ class SimulatedWorkers:
         process = self._host.new_process(worker.peer_address.address.removeprefix(SCHEME))
         self._host.journal.note(f"{process.name} is for {worker.label}")
         worker.pid = process.number
-        self._live[worker] = made = WorkerProcess(self._host, worker, process)
+        made = SimulatedWorkerProcess(self._host, worker, process)
+        self._live[worker] = worker.process = made
         process.on_crash.append(lambda: self._ended(worker, made))
         self._host.loop.call_in(process, made.begin, self._daemon)
         if worker.is_leaving:
@@ -79,13 +81,13 @@ class SimulatedWorkers:
         """End the worker at once."""
         made = self._live.get(worker)
         if made is not None:
-            made.kill(by_us=True)
+            made.kill()
 
     def kill_process(self, process: SimulatedProcess) -> bool:
         """Send SIGKILL to a process, as another program would; return whether it is a worker."""
         made = next((made for made in self._live.values() if made.process is process), None)
         if made is not None:
-            made.kill(by_us=False)
+            made.end(by_us=False)
         return made is not None
 
     def processes(self) -> list[SimulatedProcess]:
@@ -96,7 +98,7 @@ class SimulatedWorkers:
         """Drop every worker. Called when the run is over."""
         self._live.clear()
 
-    def _ended(self, worker: Worker, made: WorkerProcess) -> None:
+    def _ended(self, worker: Worker, made: SimulatedWorkerProcess) -> None:
         """Called at the end of a process: the daemon notices after a while."""
         loop = self._host.loop
         loop.call_in_at(self._daemon, loop.now() + self._host.chance.between(0.0, MAX_REAP_S), self._reap, worker)
@@ -104,11 +106,10 @@ class SimulatedWorkers:
     def _reap(self, worker: Worker) -> None:
         made = self._live.pop(worker)
         worker.in_hand, worker.begun_count = crash_notes.read(made.notes)
-        is_expected = worker.is_leaving or made.how.was_killed_by_us
-        self._on_exit(worker, made.how.to_reason("" if is_expected else made.last_line))
+        self._on_exit(worker, reason_of_end(worker, made.how, made.last_lines))
 
 
-class WorkerProcess:
+class SimulatedWorkerProcess:
     """One worker's process.
 
     Args:
@@ -118,7 +119,7 @@ class WorkerProcess:
 
     Attributes:
         how: how it ended.
-        last_line: the last line that it printed.
+        last_lines: the last lines that it printed.
         notes: the calls that it has in hand.
     """
 
@@ -127,7 +128,7 @@ class WorkerProcess:
         self._worker = worker
         self.process = process
         self.how = ProcessExit(process.number, signal=SIGKILL)
-        self.last_line = ""
+        self.last_lines: list[str] = []
         self.notes = bytearray(crash_notes.FILE_BYTES)
 
     def begin(self, daemon: SimulatedProcess) -> None:
@@ -158,12 +159,35 @@ class WorkerProcess:
 
     def _failed(self, error: BaseException) -> None:
         if self.process.is_alive:
-            self.last_line = repr(error)
+            self.last_lines.append(repr(error))
             self.how = ProcessExit(self.process.number, exit_status=EXIT_CRASHED)
             self._host.crashed(self.process, error)
 
-    def kill(self, *, by_us: bool) -> None:
-        """Send SIGKILL."""
+    def oom_kills_count(self) -> int | None:
+        """Return 0: a simulated machine does not run out of memory."""
+        return 0
+
+    def outlived(self, oom_kills_count: int | None) -> None:
+        """Do nothing: no process is killed for lack of memory."""
+
+    def state(self) -> tuple[str, float] | None:
+        """Return the kernel's letter for the state of the process; its CPU time is not counted."""
+        return self.process.state, 0.0
+
+    def print_stacks(self) -> None:
+        """Print what the process has in hand, unless it is stopped: then it can't print."""
+        endpoint = self._host.endpoints.get(self.process)
+        if endpoint is not None and self.process.state != STOPPED:
+            executions = (cell.execution for cell in endpoint.population.cells() if cell.execution is not None)
+            in_hand = (message.method for execution in executions for message in execution.running)
+            self.last_lines += (f"in {method}()" for method in in_hand)
+
+    def kill(self) -> None:
+        """Send SIGKILL, for the node."""
+        self.end(by_us=True)
+
+    def end(self, *, by_us: bool) -> None:
+        """Send SIGKILL; `by_us` says that the node does it."""
         if self.process.is_alive:
             self.how = ProcessExit(self.process.number, signal=SIGKILL, was_killed_by_us=by_us)
             self.process.crash()

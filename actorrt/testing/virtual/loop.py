@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from actorrt.background import IS_BACKGROUND
 from actorrt.testing.virtual.clocks import MachineClock
-from actorrt.testing.virtual.processes import PROCESS, ExceptionHandler, SimulatedProcess
+from actorrt.testing.virtual.processes import PROCESS, STOPPED, WAITING, ExceptionHandler, SimulatedProcess
 from actorrt.testing.virtual.refusal import refused
 
 START_S: Final = 1_000.0
@@ -159,15 +159,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.on_switch(self.present, process)
             self.present = process
 
-    def freeze(self, process: SimulatedProcess) -> None:
-        """Let nothing of a process run until `thaw`; its timers and messages wait."""
-        process.is_frozen = True
+    def freeze(self, process: SimulatedProcess, state: str = STOPPED) -> None:
+        """Let nothing of a process run until `thaw`; its timers and messages wait, and the kernel shows this state."""
+        process.is_frozen, process.state = True, state
         process.thawed_at = float("inf")
 
     def thaw(self, process: SimulatedProcess) -> None:
         """Let a frozen process run again."""
         if process.is_frozen:
-            process.is_frozen = False
+            process.is_frozen, process.state = False, WAITING
             process.thawed_at = self._now if process.clock is None else process.clock.read(self._now)
         if process.ready and not process.is_queued:
             process.is_queued = True

@@ -26,6 +26,11 @@ _SPARE_COUNT: Final = 64
 MAX_AWAITS_COUNT: Final = 100
 """How many awaits in `finally` blocks of one dead task are ended, at most."""
 
+STOPPED: Final = "T"
+WAITING: Final = "S"
+COMPUTING: Final = "R"
+"""The kernel's letters for the state of a process (proc(5)): a signal has stopped it, it waits, it computes."""
+
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
@@ -42,6 +47,7 @@ class SimulatedProcess:
         context: the context variables of its first callback.
         ready: its callbacks that can run, in order.
         is_queued: whether the loop will choose it.
+        state: the kernel's letter for its state.
         exception_handler: the handler that `set_exception_handler` was given in this process.
         endpoint: what serves its code that belongs to no actor; opaque here.
         on_crash: called when it has crashed, in the order in which they were added.
@@ -60,6 +66,7 @@ class SimulatedProcess:
         self.ready: deque[asyncio.Handle] = deque()
         self.is_queued = False
         self.is_frozen = False
+        self.state = WAITING
         self.is_alive = True
         self._tasks: list[ref[asyncio.Task[Any]]] = []
         self._most_tasks_count = _SPARE_COUNT

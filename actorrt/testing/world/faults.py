@@ -10,9 +10,10 @@ from actorrt.background import IS_BACKGROUND
 from actorrt.testing.shells.chance import Chance
 from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.network import Pair
-from actorrt.testing.virtual.processes import SimulatedProcess
+from actorrt.testing.virtual.processes import COMPUTING, STOPPED, WAITING, SimulatedProcess
 
 MAX_FREEZE_S: Final = 6.0
+MAX_HANG_S: Final = 30.0
 MAX_CUT_S: Final = 8.0  # longer than the connect timeout, so that some peers are given up
 MAX_FLAPS_COUNT: Final = 6
 MAX_CALLBACKS_COUNT: Final = 60
@@ -35,6 +36,7 @@ class Faults:
         spawn_failure: workers that get no process, for want of descriptors.
         disk_full: times of up to 10 s in which the disk is full.
         kill: worker processes that are killed, between any two of their callbacks.
+        hang: worker processes whose loops are blocked, or compute, for up to 30 s.
 
     Raises:
         ValueError: a rate is negative, or not supported yet.
@@ -48,6 +50,7 @@ class Faults:
     spawn_failure: float = 0.0
     disk_full: float = 0.0
     kill: float = 0.0
+    hang: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -113,6 +116,7 @@ class FaultInjector:
             ("spawn_failure", self._fail_spawn),
             ("disk_full", self._fill_disk),
             ("kill", self._kill),
+            ("hang", self._hang),
         ):
             rate_hz = getattr(self._faults, name)
             if rate_hz:
@@ -194,8 +198,17 @@ class FaultInjector:
         process = chance.choice(list(self._processes.values()))
         if not process.is_frozen:
             length_s = MAX_FREEZE_S * chance.random() ** 3
+            state = chance.choice((STOPPED, WAITING, COMPUTING))
             self._note(f"fault: {process.name} stands still for {length_s:.3f} s")
-            self._loop.freeze(process)
+            self._loop.freeze(process, state)
+            self._after(length_s, lambda: self._loop.thaw(process))
+
+    def _hang(self, chance: Chance) -> None:
+        processes = [process for process in self._workers.processes() if not process.is_frozen]
+        if processes:
+            process, length_s = chance.choice(processes), MAX_HANG_S * chance.random()
+            self._note(f"fault: {process.name} hangs for {length_s:.3f} s")
+            self._loop.freeze(process, chance.choice((WAITING, COMPUTING)))
             self._after(length_s, lambda: self._loop.thaw(process))
 
     def _fail_spawn(self, _: Chance) -> None:

@@ -21,7 +21,7 @@ from actorrt.testing.shells.network import SimulatedNetwork
 from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.virtual.fences import fenced
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
-from actorrt.testing.virtual.processes import SimulatedProcess, buried_silently
+from actorrt.testing.virtual.processes import WAITING, SimulatedProcess, buried_silently
 from actorrt.testing.virtual.stuck import Stuck
 from actorrt.testing.world.consistency import check_incarnations, check_process
 from actorrt.testing.world.faults import FaultInjector, Faults
@@ -220,9 +220,23 @@ class World:
         Raises:
             ValueError: the actor runs in no worker now.
         """
-        process = next((p for p, e in self._host.endpoints.items() if e.population.cell(ref._actor_id)), None)
+        process = self._process_of(ref)
         if process is None or not self._node.workers.kill_process(process):
             raise ValueError(f"{ref!r} runs in no process that could be killed")
+
+    def hang(self, ref: ActorRef[Any]) -> None:
+        """Let the loop of the process in which an actor runs be blocked, until `heal`.
+
+        Raises:
+            ValueError: the actor runs in no process now.
+        """
+        process = self._process_of(ref)
+        if process is None:
+            raise ValueError(f"{ref!r} runs in no process that could hang")
+        self._loop.freeze(process, WAITING)
+
+    def _process_of(self, ref: ActorRef[Any]) -> SimulatedProcess | None:
+        return next((p for p, e in self._host.endpoints.items() if e.population.cell(ref._actor_id)), None)
 
     def only_faults(self, numbers: Container[int]) -> None:
         """Leave out the faults of `Faults` that have other numbers than these, counted from 1 in the order of time."""
