@@ -20,6 +20,9 @@ class Oracles:
     Args:
         host, node: the machine and its node.
         note: called with each broken promise, in words.
+
+    Attributes:
+        next_look: the time of the run at which `look` is called next.
     """
 
     def __init__(self, host: Host, node: SimulatedNode, note: Callable[[str], None]) -> None:
@@ -28,7 +31,7 @@ class Oracles:
         self._promises = Promises(host.loop, findings)
         self._reachability = Reachability(host, node, findings)
         self._supervising = Supervising(host, findings)
-        self._looked_at = host.loop.now()
+        self.next_look = host.loop.now() + LOOKS_EVERY_S
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -40,12 +43,10 @@ class Oracles:
             yield
 
     def look(self) -> None:
-        """Called after some callbacks of a process: look at what can't be watched."""
-        now = self._host.loop.now()
-        if now >= self._looked_at + LOOKS_EVERY_S:
-            self._reachability.look(self._looked_at)
-            self._promises.look()
-            self._looked_at = now
+        """Called between two turns of processes, soon after `next_look`: look at what can't be watched."""
+        self._reachability.look(self.next_look - LOOKS_EVERY_S)
+        self._promises.look()
+        self.next_look = self._host.loop.now() + LOOKS_EVERY_S
 
     def look_at_end(self) -> None:
         """Called when the world has ended: nothing of it may be left."""

@@ -167,6 +167,7 @@ class World:
             self._next_check = self._loop.step_count + self.check_every_count
             check_process(self._host, self._node, self._loop.present)
             check_incarnations(self._host)
+        if self._loop.now() >= self._oracles.next_look:
             self._oracles.look()
 
     def _bury(self) -> None:
