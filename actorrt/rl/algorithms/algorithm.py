@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Never, TypeVar
 from actorrt.rl.environments.description import Examined, describe, examine
 from actorrt.rl.environments.environment_checks import require_maker
 from actorrt.rl.environments.making import EnvMaker, name_of, with_kwargs
-from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
+from actorrt.rl.foundation.checks import plain, require_flag, require_number, require_whole
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.convolutions import suits_convolutions
 from actorrt.rl.networks.network import backend_of
@@ -108,7 +108,7 @@ class Algorithm:
             require_same(self._first, self.policy, name_of(env))
         if self.settings.evaluation_env is not None:
             self._require_evaluable(self.settings.evaluation_env)
-        self.simulators, self.seed, self.native = simulators, seed, native
+        self.simulators, self.seed, self.native = plain(simulators), plain(seed), native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         if directory is not None and not isinstance(directory, str | os.PathLike):
@@ -285,11 +285,13 @@ class Algorithm:
         """
         if not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks is a list, as in callbacks=[rl.EarlyStop()]: callbacks={callbacks!r}")
+        if keep_going is not None and not callable(keep_going):
+            raise TypeError(f"keep_going is a function: keep_going={keep_going!r}")
         own = list(callbacks)
         if self._checkpoint is not None and self.directory is not None:
             self._checkpoint = checkpoint.load(self.directory)  # another run may have continued from it since
         self.require_startable(steps, stop_return, own)
-        plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
+        plan = self._plan(self.settings.steps if steps is None else plain(steps), plain(stop_return))
         directory = self.directory or os.path.join(RUNS, plan.name)
         view = live.view_to_show(show)
         every: list[CallbackLike] = [*([] if view is None else [view]), *files_of_the_run(own)]

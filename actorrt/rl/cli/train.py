@@ -220,9 +220,9 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
 
 def _result(training: Run, line: ProgressLine) -> Evaluation | None:
     """Evaluate the best policy on new seeds; None if an interrupt ends the evaluation, since all else is saved."""
-    line.wait("playing the best policy on fresh seeds ...")
     plan, settings = training.plan, training.plan.settings
     try:
+        line.wait("playing the best policy on fresh seeds ...")
         return evaluate(
             training.best,
             plan.evaluation_environment,

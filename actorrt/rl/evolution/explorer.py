@@ -84,7 +84,7 @@ class Explorer(EnvStepper):
 
     async def on_start(self) -> None:
         """Make the environment, which imports Gymnasium."""
-        self._environment: Any = self._make(lambda: make_environment(self._env))
+        self._environment: Any = self._make(lambda: self._failures.all_made()[0])
         self._title = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
         self._source = self._index, self.context.incarnation, os.getpid()
 

@@ -14,6 +14,13 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def plain(value: Any) -> Any:
+    """Return a number of another library as Python's own; other values stay as they are."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def require_whole(name: str, value: Any, at_least: int) -> None:
     """Make sure that a value is a whole number of at least `at_least`.
 

@@ -85,7 +85,7 @@ class Plan(Generic[S_co]):
             return None
         flags = f"--steps {max(self.steps, saved_steps)}"
         if self.stop_return is not None:
-            flags += f" --stop-return {self.stop_return:g}"
+            flags += f" --stop-return {self.stop_return:.12g}"
         command = f"actorrt train {self.settings.algorithm.lower()} {self.policy.env_id}"
         return f"{command} --resume {shlex.quote(directory)} {flags}"
 
@@ -93,7 +93,7 @@ class Plan(Generic[S_co]):
         """Return the code that resumes a run from its checkpoint of so many steps in `directory`."""
         env = "" if self.policy.env_id else ", env=..."
         functions = "".join(f", {name}=..." for name in self.settings.functions_of(self.settings.to_data()))
-        stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:g}"
+        stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:.12g}"
         resumed = f"rl.{self.settings.algorithm}.resume({directory!r}{env}{functions})"
         return f"{resumed}.start(steps={max(self.steps, saved_steps):_}{stop_return})"
 

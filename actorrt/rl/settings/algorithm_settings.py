@@ -16,6 +16,7 @@ from actorrt.rl.environments.environment_checks import require_maker
 from actorrt.rl.environments.making import EnvMaker
 from actorrt.rl.foundation.checks import (
     is_whole,
+    plain,
     require_flag,
     require_number,
     require_one_of,
@@ -143,6 +144,8 @@ class AlgorithmSettings:
         return RAISES_LIMIT if self.on_env_error == "truncate" else 1
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # numbers of NumPy could not be stored
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name in WITHOUT_LIMIT_BY_NONE:
             if getattr(self, name, None) == math.inf:
                 raise ValueError(f"{name} is finite, and None sets no limit: {name}=inf")
@@ -173,7 +176,7 @@ class AlgorithmSettings:
             raise TypeError(f"{name} has the units of each hidden layer, as in {name}=(64, 64): {name}={layers!r}")
         if any(units < 1 for units in layers):
             raise ValueError(f"hidden layers have at least 1 unit: {name}={layers}")
-        object.__setattr__(self, name, tuple(layers))
+        object.__setattr__(self, name, tuple(map(plain, layers)))
 
     def _require_evaluations(self) -> None:
         """Make sure that the settings of evaluations make sense."""

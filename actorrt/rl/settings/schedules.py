@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -59,7 +60,14 @@ def require_no_function(name: str, value: Any, schedule: str) -> None:
 
 
 def scheduled(initial: float, schedule: Schedule, remaining: float) -> float:
-    """Return the value of a setting when a share `remaining` of the run is still to come."""
+    """Return the value of a setting when a share `remaining` of the run is still to come.
+
+    Raises:
+        ValueError: a function returned something else than a finite number of at least 0.
+    """
     if callable(schedule):
-        return initial * float(schedule(remaining))
+        factor = float(schedule(remaining))
+        if not 0.0 <= factor < math.inf:
+            raise ValueError(f"a schedule {PROMISE}: it returned {factor} for {remaining:g}")
+        return initial * factor
     return initial * remaining if schedule == "linear" else initial

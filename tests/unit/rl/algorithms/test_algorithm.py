@@ -195,7 +195,12 @@ def test_network_that_learns_in_torch_needs_torch(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [({"steps": 0}, ValueError), ({"steps": "many"}, TypeError), ({"stop_return": "high"}, TypeError)],
+    [
+        ({"steps": 0}, ValueError),
+        ({"steps": "many"}, TypeError),
+        ({"stop_return": "high"}, TypeError),
+        ({"keep_going": 3}, TypeError),
+    ],
 )
 def test_start_refuses_wrong_arguments(arguments, error):
     with pytest.raises(error, match=next(iter(arguments))):

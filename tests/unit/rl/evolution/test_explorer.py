@@ -77,3 +77,33 @@ async def test_episode_that_breaks_late_again_and_again_ends_the_incarnation() -
     with pytest.raises(UnplayableError, match=r"an episode was played 20 times and broke.*OSError: it broke"):
         await played(life)
     assert life.steps == REPLAYS_LIMIT * PROGRESS_STEPS
+
+
+class Unmade(Life):
+    """Makes counting environments; the first so many attempts raise."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__()
+        self.attempts = attempts
+
+    def __call__(self) -> CountingEnv:
+        if self.made < self.attempts:
+            self.made += 1
+            raise OSError("the port is in use")
+        return super().__call__()
+
+
+async def test_environment_that_could_not_be_made_at_first_is_made_again() -> None:
+    life = Unmade(FIRST_FAILURES_LIMIT - 1)
+    first, second, _ = await played(life)
+    assert life.made == FIRST_FAILURES_LIMIT
+    assert (len(first.failures), len(second.failures)) == (FIRST_FAILURES_LIMIT - 1, 0)
+    assert first.failures[0] == "environment 0, which could not be made: OSError: the port is in use"
+
+
+@pytest.mark.parametrize(("options", "attempts"), [({}, FIRST_FAILURES_LIMIT), ({"on_env_error": "fail"}, 1)])
+async def test_environment_that_can_not_be_made_fails_the_start(options: dict[str, Any], attempts: int) -> None:
+    life = Unmade(100)
+    with pytest.raises(OSError, match="the port is in use"):
+        await started(life, **options)
+    assert life.made == attempts

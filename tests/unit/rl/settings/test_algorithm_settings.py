@@ -233,6 +233,19 @@ def test_schedule_gives_the_value_for_the_rest_of_the_run(schedule, expected):
     assert [scheduled(0.5, schedule, remaining) for remaining in (1.0, 0.5, 0.0)] == expected
 
 
+def test_function_that_breaks_its_promise_later_in_the_run_is_told():
+    with pytest.raises(ValueError, match=r"^a schedule takes the share .* at least 0: it returned -1.0 for 0.25$"):
+        scheduled(0.5, lambda share: -1.0 if share == 0.25 else 1.0, 0.25)
+    with pytest.raises(ValueError, match=r"it returned nan for 0\.25"):
+        scheduled(0.5, lambda share: math.nan, 0.25)
+
+
+def test_numbers_of_numpy_are_stored_as_pythons():
+    settings = PPOSettings(horizon=np.int64(16), learning_rate=np.float32(0.5), hidden=(np.int64(8),))
+    assert settings == PPOSettings(horizon=16, learning_rate=0.5, hidden=(8,))
+    assert json.loads(json.dumps(settings.to_data()))["hidden"] == [8]
+
+
 def test_functions_are_left_out_of_the_data_and_named():
     settings = PPOSettings(learning_rate_schedule=lambda share: share, network=lambda spec: None)
     data = json.loads(json.dumps(settings.to_data()))
