@@ -30,6 +30,9 @@ class RemoteFunction(Generic[P, T]):
         self.function = function
         self.name = getattr(function, "__qualname__", repr(function))
         self.task_options = options
+        self._task_class = options.task_class
+        self._signature = _signature(function)
+        self._least_count, self._most_count = _counts(self._signature)
         self._origin: RemoteFunction[P, T] = self  # pickled once, whatever the options of its tasks
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,7 +53,9 @@ class RemoteFunction(Generic[P, T]):
             RuntimeStateError: the runtime is not running here.
         """
         self._check(args, kwargs)
-        return tasks_of(current_endpoint()).submitter.submit(self._origin, args, kwargs, self.task_options)
+        return tasks_of(current_endpoint()).submitter.submit(
+            self._origin, args, kwargs, self.task_options, self._task_class
+        )
 
     def submit_many(self, many: Iterable[tuple[Any, ...]]) -> list[ObjectRef[Any]]:
         """Submit a task for each tuple of arguments, and return the refs in their order; raises as `submit`."""
@@ -58,7 +63,9 @@ class RemoteFunction(Generic[P, T]):
         for args in arguments:
             self._check(args, {})
         refs: list[ObjectRef[Any]] = []
-        refs += tasks_of(current_endpoint()).submitter.submit_many(self._origin, arguments, self.task_options)
+        refs += tasks_of(current_endpoint()).submitter.submit_many(
+            self._origin, arguments, self.task_options, self._task_class
+        )
         return refs
 
     def options(self, **options: Any) -> RemoteFunction[P, T]:
@@ -69,13 +76,14 @@ class RemoteFunction(Generic[P, T]):
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse arguments that the function does not take, before anything is sent."""
-        signature = _signature(self.function)
-        if signature is None:
+        if not kwargs and self._least_count <= len(args) <= self._most_count:
+            return
+        if self._signature is None:
             return
         try:
-            signature.bind(*args, **kwargs)
+            self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}{signature}: {error}") from None
+            raise TypeError(f"{self.name}{self._signature}: {error}") from None
 
     def __reduce__(self) -> Any:
         if self._origin is not self:
@@ -110,12 +118,25 @@ def _is_importable(function: RemoteFunction[..., Any]) -> bool:
     return found is function
 
 
-@functools.lru_cache(maxsize=1024)
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):
         return None  # a function in C says nothing of its parameters
+
+
+def _counts(signature: inspect.Signature | None) -> tuple[int, int]:
+    """Return how many positional arguments surely fit: the least and the most number of them; (1, 0) if none does."""
+    if signature is None:
+        return 1, 0
+    kinds = inspect.Parameter
+    parameters = signature.parameters.values()
+    if any(one.kind is kinds.KEYWORD_ONLY and one.default is kinds.empty for one in parameters):
+        return 1, 0
+    places = [one for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    takes_more = any(one.kind is kinds.VAR_POSITIONAL for one in parameters)
+    least_count = sum(one.default is kinds.empty for one in places)
+    return least_count, sys.maxsize if takes_more else len(places)
 
 
 @overload

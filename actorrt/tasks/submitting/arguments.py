@@ -7,7 +7,7 @@ other object is read from the store by the worker.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.wire.plain_values import is_plain
 from actorrt.protocol.envelopes import Body
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from actorrt.actors.wire.payload import Payloads
     from actorrt.actors.wire.transits import Transit
     from actorrt.store.client.client import StoreClient
+
+PLAIN_BYTES: Final = 100
+"""About how much memory arguments take that are plain values."""
 
 Input = tuple["int | str", ObjectRef[Any]]
 """The place or the name of an argument that is a ref, and the ref."""
@@ -32,7 +35,7 @@ class Arguments:
         size_bytes: about how much memory they take here.
     """
 
-    __slots__ = ("_kept", "_tokens", "_transit", "body", "buffers", "inputs")
+    __slots__ = ("_kept", "_tokens", "_transit", "body", "buffers", "inputs", "size_bytes")
 
     def __init__(self, payloads: Payloads, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.inputs: Sequence[Input] = ()
@@ -41,6 +44,7 @@ class Arguments:
         self._transit: Transit | None = None
         self.body: Body = args
         self.buffers: Sequence[bytes] = ()
+        self.size_bytes = PLAIN_BYTES
         if kwargs or not is_plain(args):
             self._capture(payloads, args, kwargs)
 
@@ -54,12 +58,7 @@ class Arguments:
         self.body, self.buffers, self._transit = payloads.capture_call(args, kwargs)
         if self._transit is not None:
             self._kept = args, kwargs  # refs inside them, which a second attempt needs
-
-    @property
-    def size_bytes(self) -> int:
-        body = self.body
-        own = len(body) if isinstance(body, bytes) else 100
-        return own + sum(map(len, self.buffers))
+        self.size_bytes += (len(self.body) if isinstance(self.body, bytes) else 0) + sum(map(len, self.buffers))
 
     def sent(self, store: StoreClient | None) -> tuple[list[list[Any]], list[Any]]:
         """Return the inputs for one attempt, and all buffers of its envelope. Every input is there."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actorrt.tasks.policy.options import TaskOptions
+    from actorrt.tasks.policy.options import TaskClass, TaskOptions
     from actorrt.tasks.submitting.arguments import Arguments
     from actorrt.tasks.submitting.functions import PickledFunction
     from actorrt.tasks.submitting.task_ref import TaskRef
@@ -18,6 +18,7 @@ class Submission:
     Args:
         ref: the ref to its result.
         function, arguments, options: what runs.
+        task_class: what its worker must offer.
         deadline: when it must have ended; None: without limit.
         depth: how many tasks it lies below.
 
@@ -26,7 +27,17 @@ class Submission:
         failures_count: how many of its attempts raised an exception that is retried.
     """
 
-    __slots__ = ("arguments", "deadline", "depth", "failures_count", "function", "options", "ref", "timer")
+    __slots__ = (
+        "arguments",
+        "deadline",
+        "depth",
+        "failures_count",
+        "function",
+        "options",
+        "ref",
+        "task_class",
+        "timer",
+    )
 
     def __init__(
         self,
@@ -34,6 +45,7 @@ class Submission:
         function: PickledFunction,
         arguments: Arguments,
         options: TaskOptions,
+        task_class: TaskClass,
         deadline: float | None,
         depth: int,
     ) -> None:
@@ -41,6 +53,7 @@ class Submission:
         self.function = function
         self.arguments = arguments
         self.options = options
+        self.task_class = task_class
         self.deadline = deadline
         self.depth = depth
         self.timer: asyncio.TimerHandle | None = None

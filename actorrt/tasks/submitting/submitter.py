@@ -36,7 +36,7 @@ from actorrt.transport.interfaces import Lane, Link
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
     from actorrt.store.client.client import StoreClient
-    from actorrt.tasks.policy.options import TaskOptions
+    from actorrt.tasks.policy.options import TaskClass, TaskOptions
     from actorrt.tasks.submitting.functions import TaskFunction
 
 MAX_TASKS_COUNT: Final = 1_000_000
@@ -87,10 +87,15 @@ class Submitter:
         return required(self._store)
 
     def submit(
-        self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+        self,
+        function: TaskFunction,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        task_class: TaskClass,
     ) -> TaskRef[Any]:
         """Submit one task; see `RemoteFunction.submit`."""
-        submission = self._captured(function, args, kwargs, options)
+        submission = self._captured(function, args, kwargs, options, task_class)
         if get_ident() == self._threads.thread:
             self._take(submission)
         else:
@@ -98,10 +103,10 @@ class Submitter:
         return submission.ref
 
     def submit_many(
-        self, function: TaskFunction, many: Iterable[tuple[Any, ...]], options: TaskOptions
+        self, function: TaskFunction, many: Iterable[tuple[Any, ...]], options: TaskOptions, task_class: TaskClass
     ) -> list[TaskRef[Any]]:
         """Submit a task for each tuple of arguments; see `RemoteFunction.submit_many`."""
-        captured = [self._captured(function, args, {}, options) for args in many]
+        captured = [self._captured(function, args, {}, options, task_class) for args in many]
 
         def take() -> None:
             for submission in captured:
@@ -111,7 +116,12 @@ class Submitter:
         return [submission.ref for submission in captured]
 
     def _captured(
-        self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+        self,
+        function: TaskFunction,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        task_class: TaskClass,
     ) -> Submission:
         pickled = self.functions.pickled(function)
         arguments = Arguments(self.payloads, args, kwargs)
@@ -123,7 +133,7 @@ class Submitter:
         if parent is not None and parent.deadline is not None:
             deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
         depth = 0 if parent is None else parent.depth + 1
-        return Submission(TaskRef(self, function.name), pickled, arguments, options, deadline, depth)
+        return Submission(TaskRef(self, function.name), pickled, arguments, options, task_class, deadline, depth)
 
     def _await_room(self, name: str) -> None:
         """Bound what waits here: block a plain thread until there is room, and refuse code on the loop."""
@@ -156,7 +166,7 @@ class Submitter:
         missing = [value for _, value in submission.arguments.inputs if not value.done()]
         ref.task = task = Task(
             number,
-            self._leasing.number_of(options.task_class),
+            self._leasing.number_of(submission.task_class),
             submission.function.cost,
             missing_count=len(missing),
             retries=options.retries,
