@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from actorrt.tasks.policy.task import Task
     from actorrt.tasks.submitting.submitter import Submitter
+    from actorrt.tasks.submitting.task_ref import TaskRef
 
 
 class Helper(Protocol):
@@ -20,24 +22,44 @@ class Helper(Protocol):
         """Called when a coroutine of the task in hand begins to wait: run `task` next, if that is possible."""
 
 
-class TaskInHand(NamedTuple):
+class TaskInHand:
     """One task that runs.
 
-    Attributes:
+    Args:
         name: of its function.
-        id: names the task: the same over all its attempts.
+        task_id: names the task: the same over all its attempts.
         attempt: the number of the attempt, from 1.
         deadline: when it must have ended, by the clock of the process; None: without limit.
         depth: how many tasks it lies below.
         worker: runs it.
+
+    Attributes:
+        children: the tasks that it has submitted, as far as they have not ended; None until the first.
     """
 
-    name: str
-    id: str
-    attempt: int
-    deadline: float | None
-    depth: int
-    worker: Helper
+    __slots__ = ("attempt", "children", "deadline", "depth", "id", "name", "worker")
+
+    def __init__(
+        self, name: str, task_id: str, attempt: int, deadline: float | None, depth: int, worker: Helper
+    ) -> None:
+        self.name = name
+        self.id = task_id
+        self.attempt = attempt
+        self.deadline = deadline
+        self.depth = depth
+        self.worker = worker
+        self.children: WeakSet[TaskRef[Any]] | None = None
+
+    def submitted(self, ref: TaskRef[Any]) -> None:
+        """Called when it has submitted a task."""
+        if self.children is None:
+            self.children = WeakSet()
+        self.children.add(ref)
+
+    def cancel_children(self) -> None:
+        """Called when it is given up before its end: so are the tasks that it has submitted."""
+        for ref in list(self.children or ()):
+            ref.cancel()
 
 
 task: ContextVar[TaskInHand | None] = ContextVar("actorrt_task", default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Submission:
 
     Attributes:
         timer: of its deadline, or of the rest before its next attempt.
+        withdraw_here: withdraws the attempt that runs in this process; True: its deadline has passed.
         failures_count: how many of its attempts raised an exception that is retried.
     """
 
@@ -37,6 +39,7 @@ class Submission:
         "ref",
         "task_class",
         "timer",
+        "withdraw_here",
     )
 
     def __init__(
@@ -57,4 +60,5 @@ class Submission:
         self.deadline = deadline
         self.depth = depth
         self.timer: asyncio.TimerHandle | None = None
+        self.withdraw_here: Callable[[bool], None] | None = None
         self.failures_count = 0

@@ -132,8 +132,11 @@ class Submitter:
         parent = in_hand.task.get()
         if parent is not None and parent.deadline is not None:
             deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
+        ref: TaskRef[Any] = TaskRef(self, function.name)
+        if parent is not None:
+            parent.submitted(ref)
         depth = 0 if parent is None else parent.depth + 1
-        return Submission(TaskRef(self, function.name), pickled, arguments, options, task_class, deadline, depth)
+        return Submission(ref, pickled, arguments, options, task_class, deadline, depth)
 
     def _await_room(self, name: str) -> None:
         """Bound what waits here: block a plain thread until there is room, and refuse code on the loop."""
@@ -313,6 +316,7 @@ class Submitter:
 
     def gives_back(self, task: Task) -> None:
         """Called when a task was to run here, and has not begun: it is ready again."""
+        task.payload.withdraw_here = None
         self.book.given_back(task)
         self._call_for_pump()
 
@@ -406,8 +410,11 @@ class Submitter:
 
     def _give_up(self, task: Task, *, is_late: bool) -> None:
         """Tell the worker that has a task that nobody waits for it any more."""
-        if task.state is not TaskState.ASSIGNED or not task.lease:
+        if task.state is not TaskState.ASSIGNED:
             return
+        withdraw_here = task.payload.withdraw_here
+        if not task.lease and withdraw_here is not None:
+            withdraw_here(is_late)
         for lease in self.book.leases():
             if lease.number == task.lease:
                 outlet = self._outlets[lease.worker.peer]

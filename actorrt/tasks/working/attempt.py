@@ -15,6 +15,7 @@ from actorrt.protocol.envelopes import FAILURE, RESULT, SKIPPED, Body, RaisedErr
 from actorrt.tasks.policy.task import Task
 
 if TYPE_CHECKING:
+    from actorrt.tasks.submitting.in_hand import TaskInHand
     from actorrt.tasks.submitting.submitter import Submitter
 
 
@@ -100,6 +101,7 @@ class Attempt:
         is_withdrawn: whether its submitter has given it up.
         is_late: whether it was given up at its deadline.
         coroutine: the asyncio task of an async function that runs.
+        in_hand: the task as its own code sees it, once it has begun.
         interrupt: what ends the wait of a plain function, if it waits.
         values: the arguments, if they had to be waited for, and are there.
     """
@@ -112,6 +114,7 @@ class Attempt:
         "depth",
         "function",
         "has_begun",
+        "in_hand",
         "inputs",
         "interrupt",
         "is_late",
@@ -151,5 +154,6 @@ class Attempt:
         self.depth = depth
         self.has_begun = self.is_withdrawn = self.is_late = False
         self.coroutine: asyncio.Task[None] | None = None
+        self.in_hand: TaskInHand | None = None
         self.interrupt: Completion[None] | None = None
         self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = None

@@ -139,9 +139,13 @@ class TaskWorker:
     def withdrawn(self, peer: PeerId, sequence: int, *, is_late: bool) -> None:
         """Called when a WITHDRAW has arrived. Drop an attempt that has not begun, and cancel a coroutine."""
         attempt = self._attempts.get((peer, sequence))
-        if attempt is None:
-            return
+        if attempt is not None:
+            self._withdraw(attempt, is_late)
+
+    def _withdraw(self, attempt: Attempt, is_late: bool) -> None:
         attempt.is_withdrawn, attempt.is_late = True, is_late
+        if attempt.in_hand is not None:
+            attempt.in_hand.cancel_children()
         if attempt.coroutine is not None:
             attempt.coroutine.cancel()
         elif attempt.interrupt is not None:
@@ -217,10 +221,9 @@ class TaskWorker:
         if notes is not None and attempt.sequence:
             notes.begin_task(attempt.peer, attempt.sequence)
         context = copy_context()
-        context.run(
-            in_hand.task.set,
-            TaskInHand(loaded.name, attempt.task_id, attempt.number, attempt.deadline, attempt.depth, self),
-        )
+        task = TaskInHand(loaded.name, attempt.task_id, attempt.number, attempt.deadline, attempt.depth, self)
+        attempt.in_hand = task
+        context.run(in_hand.task.set, task)
         if loaded.is_async:
             run = self._run_coroutine(attempt, loaded, args, kwargs)
             self._coroutines.add(attempt)
@@ -319,7 +322,7 @@ class TaskWorker:
         self._loaded(submission.function)
         inputs, buffers = submission.arguments.sent(self._store)
         own = self._peers.own_peer
-        return Attempt(
+        attempt = Attempt(
             OwnListener(submitter, task),
             own,
             0,
@@ -332,6 +335,8 @@ class TaskWorker:
             task.attempts_count,
             task.depth,
         )
+        submission.withdraw_here = lambda is_late: self._withdraw(attempt, is_late)
+        return attempt
 
     def wait_begins(self) -> Completion[None] | None:
         """Called when plain code begins to wait: what is queued here goes elsewhere, since the wait may need it.

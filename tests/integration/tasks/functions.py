@@ -119,6 +119,7 @@ def note_when_begun(path: str, seconds: float) -> None:
 
 @art.task
 async def note_when_cancelled(path: str) -> None:
+    Path(path).write_text("begun")
     try:
         await asyncio.sleep(100)
     except asyncio.CancelledError:
@@ -129,3 +130,9 @@ async def note_when_cancelled(path: str) -> None:
 @art.task
 def identity(value: Any) -> Any:
     return value
+
+
+@art.task
+async def with_a_child(path: str) -> None:
+    """Wait for a child, which notes when it is cancelled."""
+    await note_when_cancelled.submit(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 import actorrt as art
 from tests.integration.tasks import functions as f
+from tests.running import wait_for_answer
 
 
 class Submitter(art.Actor):
@@ -23,6 +23,15 @@ class Submitter(art.Actor):
 
     def ref_in_a_box(self) -> list[art.ObjectRef[int]]:
         return [f.add_slowly.submit(3, 4, 0.05)]
+
+
+async def until_noted(path: Path, text: str) -> None:
+    """Wait until a task has written the text."""
+
+    async def noted() -> str:
+        return path.read_text() if path.exists() else ""
+
+    await wait_for_answer(noted, lambda found: found == text, f"{path.name} has {text!r}")
 
 
 async def test_a_submitted_function_returns_its_value(runtime: art.Runtime) -> None:
@@ -138,11 +147,23 @@ async def test_a_waiting_task_is_cancelled_and_never_runs(runtime: art.Runtime, 
 async def test_a_coroutine_that_runs_is_cancelled(runtime: art.Runtime, tmp_path: Path) -> None:
     noted = tmp_path / "noted"
     running = f.note_when_cancelled.submit(str(noted))
-    await f.add.submit(1, 1)
-    while not (await running.cancel()):
-        await asyncio.sleep(0)
+    await until_noted(noted, "begun")
+    assert await running.cancel() is True
     with pytest.raises(art.CallCancelledError):
         await running
+    await until_noted(noted, "cancelled")
+
+
+async def test_plain_code_that_runs_goes_on_after_a_cancel_and_its_worker_takes_further_tasks(
+    node_runtime: art.Runtime, tmp_path: Path
+) -> None:
+    running = f.note_when_begun.submit(str(tmp_path / "noted"), 0.3)
+    await until_noted(tmp_path / "noted", "begun")
+    assert await running.cancel() is True
+    with pytest.raises(art.CallCancelledError) as raised:
+        await running
+    assert raised.value.executed == "maybe"
+    assert await f.add.submit(1, 1) == 2
 
 
 async def test_a_task_that_is_late_fails_with_a_timeout(runtime: art.Runtime) -> None:
@@ -190,3 +211,13 @@ def test_tasks_in_plain_code(session: art.Runtime) -> None:
     assert [ref.get() for ref in refs] == [2 * number for number in range(100)]
     assert list(art.map(f.identity, range(20), order="input")) == list(range(20))
     assert sorted(ref.get() for ref in art.as_completed(refs)) == [2 * number for number in range(100)]
+
+
+async def test_what_a_cancelled_task_has_submitted_is_cancelled_too(runtime: art.Runtime, tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    parent = f.with_a_child.submit(str(noted))
+    await until_noted(noted, "begun")
+    await parent.cancel()
+    with pytest.raises(art.CallCancelledError):
+        await parent
+    await until_noted(noted, "cancelled")
