@@ -11,6 +11,7 @@ from actorrt.actors.refs import current
 from actorrt.actors.refs.operation import Operation
 from actorrt.completion import Completion
 from actorrt.errors import CallTimeoutError
+from actorrt.store.client.ref import ObjectRef
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -114,7 +115,7 @@ def _too_late(items: Sequence[Any], timeout_s: float) -> CallTimeoutError:
 def _cancel_all(items: Iterable[Any]) -> None:
     for item in items:
         cancel = getattr(item, "cancel", None)
-        if cancel is not None:
+        if cancel is not None and type(item) is not ObjectRef:
             cancel()
 
 

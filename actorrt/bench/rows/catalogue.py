@@ -6,7 +6,18 @@ import difflib
 from typing import Final, TypeAlias
 
 from actorrt.bench.measuring.measurement import Effort, Row, Target
-from actorrt.bench.rows import calls, evolution, faults, images, lifecycle, store, training, values, whole_process
+from actorrt.bench.rows import (
+    calls,
+    evolution,
+    faults,
+    images,
+    lifecycle,
+    store,
+    tasks,
+    training,
+    values,
+    whole_process,
+)
 
 MIB: Final = 1 << 20
 _FLOOR: Final = "bare ZeroMQ"
@@ -314,9 +325,120 @@ LEARNING: Final = (
     ),
 )
 
-ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *LEARNING)
+TASKS: Final = (
+    Row(
+        "task-one",
+        "a task at a time, p50, beside an ask",
+        "us",
+        tasks.one_at_a_time,
+        Effort(8, 500, 3),
+        Effort(2, 50),
+        _times(1.4),
+        "an ask",
+    ),
+    Row("task-cold", "the first task of a job", "ms", tasks.cold, Effort(20), Effort(2), Target(40)),
+    Row(
+        "task-in-flight",
+        "tasks, 1,000 in flight, async code",
+        "/s",
+        tasks.in_flight,
+        Effort(8, 20_000, 3),
+        Effort(2, 2_000),
+        _at_least(50_000),
+    ),
+    Row(
+        "task-in-flight-plain",
+        "the same from a plain thread",
+        "/s",
+        tasks.in_flight_plain,
+        Effort(8, 20_000, 3),
+        Effort(2, 2_000),
+        _at_least(40_000),
+    ),
+    Row(
+        "task-queued",
+        "1,000,000 tasks queued, and drained",
+        "/s",
+        tasks.queued,
+        Effort(1, 1_000_000),
+        Effort(1, 5_000),
+        _at_least(50_000),
+        timeout_s=600,
+    ),
+    Row(
+        "task-queued-bytes",
+        "memory of a queued task",
+        "B",
+        tasks.queued_bytes,
+        Effort(1, 500_000, 3),
+        Effort(1, 5_000),
+        Target(1_000),
+    ),
+    Row(
+        "task-many-args",
+        "one task with 10,000 refs",
+        "ms",
+        tasks.many_arguments,
+        Effort(10, 10_000),
+        Effort(2, 500),
+        Target(250),
+    ),
+    Row(
+        "task-edges",
+        "layers of 500 tasks with 500 refs each: edges",
+        "/s",
+        tasks.edges,
+        Effort(4, 5),
+        Effort(1, 2),
+        _at_least(300_000),
+    ),
+    Row("task-chain", "a link in a chain of tasks", "us", tasks.chain, Effort(8, 1_000), Effort(2, 50), Target(200)),
+    Row(
+        "task-nested",
+        "fib(20) by waits in plain code: tasks",
+        "/s",
+        tasks.nested,
+        Effort(5, 20),
+        Effort(1, 8),
+        _at_least(20_000),
+    ),
+    Row(
+        "task-arrays",
+        "arrays of 1 MiB from task to task",
+        "/s",
+        tasks.arrays,
+        Effort(5, 2_000),
+        Effort(1, 40),
+        _at_least(3_000),
+    ),
+    Row(
+        "task-uneven",
+        "5,000 tasks of 0.2 to 50 ms, beside their sum over the workers",
+        "s",
+        tasks.uneven,
+        Effort(2, 5_000),
+        Effort(1, 100),
+        _times(1.05),
+        "ideal",
+    ),
+    Row(
+        "task-metg",
+        "shortest task at half efficiency, two workers",
+        "us",
+        tasks.half_efficiency,
+        Effort(5, 2_000),
+        Effort(1, 100),
+        Target(60),
+    ),
+    Row("task-kill", "all tasks done after SIGKILL", "ms", tasks.killed, Effort(50), Effort(2), Target(45)),
+    Row(
+        "task-cancel", "100,000 tasks cancelled", "s", tasks.cancelled, Effort(5, 100_000), Effort(1, 500), Target(0.5)
+    ),
+)
 
-GROUPS: Final = {"faults": FAULTS, "store": VALUES, "rl": LEARNING}
+ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *TASKS, *LEARNING)
+
+GROUPS: Final = {"faults": FAULTS, "store": VALUES, "tasks": TASKS, "rl": LEARNING}
 """Rows that can be requested together."""
 
 

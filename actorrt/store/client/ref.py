@@ -191,6 +191,14 @@ class ObjectRef(Completion[T]):
 
         return CPU, 0
 
+    def cancel(self, force: bool = False) -> Any:
+        """Withdraw the task whose result this is; see `TaskRef.cancel`.
+
+        Raises:
+            TypeError: no task of this process makes the object.
+        """
+        raise TypeError(f"{self!r} can't be cancelled: no task that this process has submitted makes it")
+
     def _block(self, timeout_s: float | None) -> None:
         if self._client.is_attached:
             super()._block(timeout_s)

@@ -1,0 +1,340 @@
+"""The rows about tasks: one at a time, in flight, queued by the million, dependent, nested, uneven, killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import actorrt as art
+from actorrt.bench.measuring.measurement import Effort, Samples
+from actorrt.bench.rows.subjects import Counter
+
+CPUS: Final = 2
+IN_FLIGHT_COUNT: Final = 1_000
+ARRAY_BYTES: Final = 1 << 20
+LAYER_COUNT: Final = 500
+
+
+@art.task
+def nothing(value: Any = None) -> Any:
+    return value
+
+
+@art.task
+def sum_of(*values: int) -> int:
+    return sum(values)
+
+
+@art.task
+def ones(_: Any = None) -> np.ndarray[Any, Any]:
+    return np.ones(ARRAY_BYTES, dtype=np.uint8)
+
+
+@art.task
+def fibonacci(number: int) -> int:
+    if number < 2:
+        return number
+    before, last = fibonacci.submit(number - 2), fibonacci.submit(number - 1)
+    return int(before.get()) + int(last.get())
+
+
+@art.task
+def spin(seconds: float) -> None:
+    """Compute for so long, without giving up the CPU."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+@art.task
+def publish_and_wait(name: str) -> None:
+    """Publish the process, and wait for its end; the second attempt returns at once."""
+    task = art.current_task()
+    if task is not None and task.attempt == 1:
+        art.publish(name, os.getpid())
+        time.sleep(60)
+
+
+def _rounds(effort: Effort, one_round: Callable[[], Awaitable[float]], *, cpus: int = CPUS) -> Samples:
+    """Return a sample for each round, after one warm-up."""
+
+    async def main() -> Samples:
+        await one_round()
+        return Samples([await one_round() for _ in range(effort.rounds_count)])
+
+    return art.run(main, cpus=cpus)
+
+
+def one_at_a_time(effort: Effort) -> Samples:
+    """Return median times of a task that is submitted and awaited, in µs, each beside an ask's."""
+
+    async def main() -> Samples:
+        counter = await Counter.options(cpus=1).spawn()
+        values, references = [], []
+        for number in range(effort.rounds_count + 1):
+            asks = await _p50_us(counter.increment, effort.operations_count)
+            tasks = await _p50_us(nothing.submit, effort.operations_count)
+            if number:  # the first round is the warm-up
+                references.append(asks)
+                values.append(tasks)
+        return Samples(values, references)
+
+    return art.run(main, cpus=CPUS)
+
+
+async def _p50_us(call: Callable[[], Any], count: int) -> float:
+    took_us = []
+    for _ in range(count):
+        start = time.perf_counter()
+        await call()
+        took_us.append((time.perf_counter() - start) * 1e6)
+    return statistics.median(took_us)
+
+
+def cold(effort: Effort) -> Samples:
+    """Return times to the result of the first task of a job, in ms."""
+
+    async def main() -> float:
+        start = time.perf_counter()
+        await nothing.submit()
+        return (time.perf_counter() - start) * 1e3
+
+    return Samples([art.run(main, cpus=CPUS) for _ in range(effort.rounds_count)])
+
+
+def in_flight(effort: Effort) -> Samples:
+    """Return rates of tasks from async code, 1,000 in flight, per second."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        pending: deque[Any] = deque()
+        for number in range(effort.operations_count):
+            pending.append(nothing.submit(number))
+            if len(pending) >= IN_FLIGHT_COUNT:
+                await pending.popleft()
+        for ref in pending:
+            await ref
+        return effort.operations_count / (time.perf_counter() - start)
+
+    return _rounds(effort, one_round)
+
+
+def in_flight_plain(effort: Effort) -> Samples:
+    """Return rates of tasks from a plain thread, 1,000 in flight, per second."""
+
+    def one_round() -> float:
+        start = time.perf_counter()
+        pending: deque[Any] = deque()
+        for number in range(effort.operations_count):
+            pending.append(nothing.submit(number))
+            if len(pending) >= IN_FLIGHT_COUNT:
+                pending.popleft().get()
+        for ref in pending:
+            ref.get()
+        return effort.operations_count / (time.perf_counter() - start)
+
+    art.init(cpus=CPUS)
+    try:
+        one_round()
+        return Samples([one_round() for _ in range(effort.rounds_count)])
+    finally:
+        art.shutdown()
+
+
+def queued(effort: Effort) -> Samples:
+    """Return rates at which many tasks, all submitted at once, come to their results, per second."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        refs = nothing.submit_many([(number,) for number in range(effort.operations_count)])
+        for ref in refs:
+            await ref
+        return effort.operations_count / (time.perf_counter() - start)
+
+    return _rounds(effort, one_round)
+
+
+def queued_bytes(effort: Effort) -> Samples:
+    """Return how many bytes of memory a waiting task takes in its submitter."""
+
+    async def main() -> Samples:
+        await nothing.submit()
+        before = _resident_bytes()
+        refs = nothing.submit_many([(number,) for number in range(effort.operations_count)])  # the loop sends none yet
+        taken = (_resident_bytes() - before) / effort.operations_count
+        for ref in refs:
+            await ref
+        return Samples([taken])
+
+    return art.run(main, cpus=CPUS)
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def many_arguments(effort: Effort) -> Samples:
+    """Return the time of one task with many refs that are there, in ms."""
+
+    async def main() -> Samples:
+        refs = nothing.submit_many([(number,) for number in range(effort.operations_count)])
+        await art.gather(*refs)
+        took_ms = []
+        for _ in range(effort.rounds_count):
+            start = time.perf_counter()
+            await sum_of.submit(*refs)
+            took_ms.append((time.perf_counter() - start) * 1e3)
+        return Samples(took_ms)
+
+    return art.run(main, cpus=CPUS)
+
+
+def edges(effort: Effort) -> Samples:
+    """Return rates of edges: layers of 500 tasks, each of which takes all results of the layer before, per second."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        layer: list[Any] = [0] * LAYER_COUNT
+        for _ in range(effort.operations_count):
+            layer = [sum_of.submit(*layer) for _ in range(LAYER_COUNT)]
+        await art.gather(*layer)
+        count = (effort.operations_count - 1) * LAYER_COUNT * LAYER_COUNT
+        return count / (time.perf_counter() - start)
+
+    return _rounds(effort, one_round)
+
+
+def chain(effort: Effort) -> Samples:
+    """Return the time of a link in a chain of tasks that was submitted ahead, in µs."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        ref = nothing.submit(0)
+        for _ in range(effort.operations_count - 1):
+            ref = nothing.submit(ref)
+        await ref
+        return (time.perf_counter() - start) * 1e6 / effort.operations_count
+
+    return _rounds(effort, one_round)
+
+
+def nested(effort: Effort) -> Samples:
+    """Return rates of tasks of a recursion that waits in plain code, per second."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        await fibonacci.submit(effort.operations_count)
+        return _calls_of_fibonacci(effort.operations_count) / (time.perf_counter() - start)
+
+    return _rounds(effort, one_round)
+
+
+def _calls_of_fibonacci(number: int) -> int:
+    before, last = 1, 1
+    for _ in range(number - 1):
+        before, last = last, 1 + before + last
+    return last
+
+
+def arrays(effort: Effort) -> Samples:
+    """Return rates of tasks that make an array of 1 MiB, which a second task takes; both count, per second."""
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        pending: deque[Any] = deque()
+        for _ in range(effort.operations_count // 2):
+            pending.append(size.submit(ones.submit()))
+            if len(pending) >= 2 * CPUS:
+                await pending.popleft()
+        for ref in pending:
+            await ref
+        return effort.operations_count / (time.perf_counter() - start)
+
+    return _rounds(effort, one_round)
+
+
+@art.task
+def size(array: np.ndarray[Any, Any]) -> int:
+    return int(array.nbytes)
+
+
+def uneven(effort: Effort) -> Samples:
+    """Return times of tasks of 0.2 to 50 ms, log-normal, in s, each beside their sum over the workers."""
+    chance = random.Random(1)
+    durations = [min(0.05, max(0.0002, chance.lognormvariate(-6.2, 1.0))) for _ in range(effort.operations_count)]
+    ideal_s = sum(durations) / CPUS
+
+    async def one_round() -> float:
+        start = time.perf_counter()
+        await art.gather(*spin.submit_many([(seconds,) for seconds in durations]))
+        return time.perf_counter() - start
+
+    taken = _rounds(effort, one_round)
+    return Samples(taken.values, [ideal_s] * len(taken.values))
+
+
+def half_efficiency(effort: Effort) -> Samples:
+    """Return the shortest duration of tasks at which two workers still compute for half of the time, in µs."""
+
+    async def main() -> Samples:
+        await nothing.submit()
+        return Samples([await _half_efficiency_us(effort.operations_count) for _ in range(effort.rounds_count)])
+
+    return art.run(main, cpus=CPUS)
+
+
+async def _half_efficiency_us(count: int) -> float:
+    low_s, high_s = 0.0, 0.001
+    while high_s - low_s > 0.000004:
+        seconds = (low_s + high_s) / 2
+        start = time.perf_counter()
+        for ref in spin.submit_many([(seconds,)] * count):
+            await ref
+        is_efficient = seconds * count / CPUS >= (time.perf_counter() - start) / 2
+        low_s, high_s = (low_s, seconds) if is_efficient else (seconds, high_s)
+    return high_s * 1e6
+
+
+def killed(effort: Effort) -> Samples:
+    """Return times from a SIGKILL of a worker that had begun a task until that task and 16 more are done, in ms."""
+
+    async def main() -> Samples:
+        await nothing.submit()
+        took_ms = []
+        for number in range(effort.rounds_count):
+            refs = [publish_and_wait.submit(f"pid-{number}"), *nothing.submit_many([(1,)] * 16)]
+            pid = (await art.latest(f"pid-{number}")).value
+            start = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+            await art.gather(*refs)
+            took_ms.append((time.perf_counter() - start) * 1e3)
+        return Samples(took_ms)
+
+    return art.run(main, cpus=CPUS)
+
+
+def cancelled(effort: Effort) -> Samples:
+    """Return times to cancel many queued tasks, in s."""
+
+    async def main() -> Samples:
+        await nothing.submit()
+        took_s = []
+        for _ in range(effort.rounds_count):
+            gate = spin.submit(0.2)
+            refs = nothing.submit_many([(gate,)] * effort.operations_count)
+            start = time.perf_counter()
+            await art.gather(*[ref.cancel() for ref in refs])
+            took_s.append(time.perf_counter() - start)
+            await gate
+        return Samples(took_s)
+
+    return art.run(main, cpus=CPUS)
