@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def serve_tasks_on_loop(endpoint: ActorEndpoint) -> None:
     """Have an endpoint that has started run tasks as steps of the running loop, which it shares with others."""
     turns = LoopTurns(endpoint.loop)
-    turns.begin(tasks_of(endpoint).serve(turns.work_came))
+    turns.begin(tasks_of(endpoint).serve(turns.work_came, turns.hand_over))
 
 
 async def serve_until_told_to_leave(endpoint: ActorEndpoint, pid: int) -> None:

@@ -72,11 +72,13 @@ class Book:
         if task.missing_count == 0:
             self.queue(task.task_class).add(task)
 
-    def input_arrived(self, task: Task) -> None:
-        """Called when one of the results that a task takes is there."""
+    def input_arrived(self, task: Task) -> bool:
+        """Called when one of the results that a task takes is there. Return whether the task is ready now."""
         task.missing_count -= 1
-        if task.missing_count == 0 and task.state is TaskState.WAITING:
+        is_ready = task.missing_count == 0 and task.state is TaskState.WAITING
+        if is_ready:
             self.queue(task.task_class).add(task)
+        return is_ready
 
     def ended(self, task: Task) -> None:
         """End a task that is not at a worker, or is given up there: what an attempt of it still says is late."""

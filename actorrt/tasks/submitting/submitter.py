@@ -24,6 +24,7 @@ from actorrt.reasons import ExitReason
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
+from actorrt.tasks.policy.class_queue import ClassQueue
 from actorrt.tasks.policy.task import Task, TaskState
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.arguments import Arguments
@@ -186,7 +187,8 @@ class Submitter:
                 return
         for value in missing:
             value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
-        self._call_for_pump()
+        if not missing:
+            self._is_ready(task)
 
     def _input_ended(self, task: Task, value: Any) -> None:
         if task.state is not TaskState.WAITING:
@@ -194,8 +196,8 @@ class Submitter:
         if value.error() is not None:
             self._input_failed(task, value)
         else:
-            self.book.input_arrived(task)
-            self._call_for_pump()
+            if self.book.input_arrived(task):
+                self._is_ready(task)
 
     def _input_failed(self, task: Task, value: Any) -> None:
         """End a task that needs the result of a task that has failed: it fails with the same error."""
@@ -207,6 +209,14 @@ class Submitter:
         error = noted(as_executed(error, "no"), f"task {name}() did not run: {source}, which it takes, failed")
         self._end_with(task, error)
 
+    def _is_ready(self, task: Task) -> None:
+        """Send a task that is ready at once if a worker has nothing to do, otherwise with all others of this tick."""
+        queue = self.book.queue(task.task_class)
+        if queue.has_idle and not self._pump_is_due:
+            self._pump_queue(queue)
+        else:
+            self._call_for_pump()
+
     def _call_for_pump(self) -> None:
         if not self._pump_is_due:
             self._pump_is_due = True
@@ -216,9 +226,12 @@ class Submitter:
         """Send the ready tasks for which there is room."""
         self._pump_is_due = False
         for queue in list(self.book.classes.values()):
-            for lease, task in queue.assign():
-                self._send(lease.worker, task)
-            self._leasing.update(queue)
+            self._pump_queue(queue)
+
+    def _pump_queue(self, queue: ClassQueue) -> None:
+        for lease, task in queue.assign():
+            self._send(lease.worker, task)
+        self._leasing.update(queue)
 
     def _send(self, worker: PeerAddress, task: Task) -> None:
         submission: Submission = task.payload

@@ -43,7 +43,7 @@ class RemoteListener:
 
     __slots__ = ("_lease", "_on_loop", "_outlet", "_sequence")
 
-    def __init__(self, outlet: Outlet, on_loop: Callable[[Callable[[], Any]], None], lease: int, sequence: int) -> None:
+    def __init__(self, outlet: Outlet, on_loop: Callable[[Callable[[], Any]], Any], lease: int, sequence: int) -> None:
         self._outlet = outlet
         self._on_loop = on_loop
         self._lease = lease

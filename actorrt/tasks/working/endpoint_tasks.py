@@ -32,9 +32,9 @@ class EndpointTasks:
         self.submitter = Submitter(endpoint)
         self.worker: TaskWorker | None = None
 
-    def serve(self, work_came: Callable[[], None]) -> TaskWorker:
+    def serve(self, work_came: Callable[[], None], hand_over: Callable[[Callable[[], Any]], Any]) -> TaskWorker:
         """Begin to run tasks; see `TaskWorker`."""
-        self.worker = TaskWorker(self._endpoint, work_came)
+        self.worker = TaskWorker(self._endpoint, work_came, hand_over)
         return self.worker
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Any]) -> None:

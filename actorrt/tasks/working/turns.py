@@ -7,8 +7,8 @@ waits. So no thread hands over to another, and a wait is a place where the loop 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
@@ -23,6 +23,10 @@ REPLY_WITHIN_S: Final = 0.0002
 """How long an outcome may wait for others before it leaves."""
 
 
+HandOver: TypeAlias = Callable[[Callable[[], Any]], Any]
+"""Runs a function on the loop, soon or at once."""
+
+
 class ProcessTurns:
     """Runs the tasks of a process outside of its loop.
 
@@ -32,38 +36,22 @@ class ProcessTurns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._wake: asyncio.Future[None] | None = None
         self._worker: TaskWorker | None = None
         self._threads: LoopThread | None = None
+        self._is_idle = False  # the loop runs, and nothing else is to be done
+        self.hand_over: HandOver = loop.call_soon
 
     def work_came(self) -> None:
         """Called when there may be something to run."""
-        wake = self._wake
-        if wake is not None and not wake.done():
-            wake.set_result(None)
+        if self._is_idle:
+            self._is_idle = False
+            if self._worker is not None:
+                self._worker.goes_on()
+            self._loop.stop()
 
     def begin(self, worker: TaskWorker, threads: LoopThread) -> None:
         """Run the tasks of a worker from now on. `threads` take over what plain code of tasks asks of the endpoint."""
         self._worker, self._threads = worker, threads
-
-    def _run_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self._threads is not None:
-            self._threads.enter()
-        try:
-            self._loop.run_until_complete(coroutine)
-        finally:
-            if self._threads is not None:
-                self._threads.leave()
-
-    def _run_loop_once(self) -> None:
-        """Run what is due on the loop, without waiting."""
-        assert self._threads is not None
-        self._threads.enter()
-        try:
-            self._loop.call_soon(self._loop.stop)
-            self._loop.run_forever()
-        finally:
-            self._threads.leave()
 
     def run(self, serving: Coroutine[Any, Any, None]) -> None:
         """Run the loop and the tasks, until the coroutine that serves the node has ended."""
@@ -74,7 +62,7 @@ class ProcessTurns:
             worker = self._worker
             if worker is None or not worker.inbox:
                 unsent_since = None
-                self._run_loop(self._work(served))
+                self._run_until_work_comes()
                 continue
             worker.begin_next()
             now = worker.clock.now()
@@ -82,24 +70,29 @@ class ProcessTurns:
             mean_s = worker.mean_s_of_next()
             if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
                 unsent_since = None
-                self._run_loop_once()
+                self._loop.call_soon(self._loop.stop)
+                self._run_loop()
         served.result()
 
-    async def _work(self, served: asyncio.Task[None]) -> None:
-        """Return when there is something to run, or the worker is to end."""
-        worker = self._worker
-        self._wake = self._loop.create_future()
-        if served.done() or (worker is not None and worker.inbox):
-            return
-        if worker is None or not worker.running_count:
-            await self._wake
-            return
-        waits = self._loop.call_later(PATIENCE_S, worker.waits)  # coroutines are in hand, and there is nothing to run
-        try:
-            await self._wake
-        finally:
+    def _run_until_work_comes(self) -> None:
+        """Run the loop until there is something to run, or the worker is to end."""
+        waits = None
+        if self._worker is not None and self._worker.running_count:  # only coroutines are in hand
+            waits = self._loop.call_later(PATIENCE_S, self._worker.waits)
+        self._is_idle = True
+        self._run_loop()
+        if waits is not None:
             waits.cancel()
-            worker.goes_on()
+
+    def _run_loop(self) -> None:
+        """Run the loop until it is stopped."""
+        if self._threads is not None:
+            self._threads.enter()
+        try:
+            self._loop.run_forever()
+        finally:
+            if self._threads is not None:
+                self._threads.leave()
 
     def wait(self, completion: Completion[Any], timeout_s: float | None) -> None:
         """Wait in plain code of a task: the blocking rule of the main thread.
@@ -113,51 +106,56 @@ class ProcessTurns:
             raise RuntimeStateError(
                 f"{completion!r}: .result() in a coroutine would block the loop that has to complete it; use await"
             )
-        self._run_loop_once()  # the task that is waited for may have been submitted just now
+        self._loop.call_soon(self._loop.stop)
+        self._run_loop()  # the task that is waited for may have been submitted just now
         worker.run_what_is_waited_for(completion)
         if completion.done():
             return
         interrupt = worker.wait_begins()
         try:
-            self._run_loop(self._until(worker, completion, interrupt, timeout_s))
+            self._wait(worker, completion, interrupt, timeout_s)
         finally:
             worker.wait_ends()
 
-    async def _until(
+    def _wait(
         self,
         worker: TaskWorker,
         completion: Completion[Any],
         interrupt: Completion[None] | None,
         timeout_s: float | None,
     ) -> None:
-        """Return when the completion is done, the task was withdrawn, or the time is up."""
-        woken = self._loop.create_future()
+        """Run the loop until the completion is done, the task was withdrawn, or the time is up."""
+        is_over = False
 
         def end() -> None:
-            if not woken.done():
-                woken.set_result(None)
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                worker.goes_on()
+                self._loop.stop()
 
         def wake(_: Any) -> None:  # in the thread that completes
             self._loop.call_soon_threadsafe(end)
 
+        timers = [self._loop.call_later(PATIENCE_S, worker.waits)]
+        if timeout_s is not None:
+            timers.append(self._loop.call_later(max(0.0, timeout_s), end))
         completion.add_callback(wake)
         if interrupt is not None:
             interrupt.add_callback(wake)
-        waits = self._loop.call_later(PATIENCE_S, worker.waits)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await woken
-        except TimeoutError:
-            return  # the caller checks whether it is done
-        finally:
-            waits.cancel()
-            worker.goes_on()
-            completion.remove_callback(wake)
+        self._run_loop()
+        completion.remove_callback(wake)
+        for timer in timers:
+            timer.cancel()
 
 
 async def _begun(serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Begin to serve the node; whoever runs the loop raises what this raises."""
     return Scope("worker of tasks", lambda _: None).start(serving, "serve")
+
+
+def _at_once(callback: Callable[[], Any]) -> None:
+    callback()
 
 
 class LoopTurns:
@@ -170,6 +168,7 @@ class LoopTurns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._is_due = False
+        self.hand_over: HandOver = _at_once
         self._worker: TaskWorker | None = None
 
     def begin(self, worker: TaskWorker) -> None:

@@ -81,19 +81,26 @@ class TaskWorker:
     Args:
         endpoint: the endpoint.
         work_came: called when an attempt is to be run.
+        hand_over: runs a function on the loop, where a task may have ended outside of it.
 
     Attributes:
         inbox: the attempts that have not begun.
         clock: the time.
     """
 
-    def __init__(self, endpoint: ActorEndpoint, work_came: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        endpoint: ActorEndpoint,
+        work_came: Callable[[], None],
+        hand_over: Callable[[Callable[[], Any]], Any],
+    ) -> None:
         self._endpoint = endpoint
         self.clock = endpoint.clock
         self._peers = endpoint.peers
         self._payloads = endpoint.payloads
         self._store = endpoint.store
         self._work_came = work_came
+        self._hand_over = hand_over
         self.inbox: Inbox[Attempt] = Inbox()
         self._outlets: dict[PeerId, Outlet] = {}
         self._functions: dict[bytes, LoadedFunction] = {}
@@ -122,7 +129,7 @@ class TaskWorker:
     def came(self, peer: PeerId, envelope: Sequence[Any], buffers: Sequence[Any]) -> None:
         """Called when a TASK has arrived."""
         _, lease, sequence, function, body, inputs, left_s, number, attempt_number, depth = envelope
-        listener = RemoteListener(self._outlet(peer), self._endpoint.threads.on_loop, lease, sequence)
+        listener = RemoteListener(self._outlet(peer), self._hand_over, lease, sequence)
         if self._waits_count:
             listener.skip()  # what it waits for may be behind this one
             return
