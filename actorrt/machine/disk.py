@@ -26,7 +26,7 @@ class Disk(Protocol):
     """The files of a machine. Each method raises OSError if the disk is full, fails or has no such file."""
 
     def make_directory(self, path: str) -> None:
-        """Make a directory for this user, and those above it, unless it exists."""
+        """Make a directory for this user, and those above it, unless it exists; their names are on disk then."""
 
     def names(self, directory: str) -> list[str]:
         """Return the names of the files in a directory; none if there is no such directory to read."""
@@ -68,7 +68,16 @@ class OsDisk:
     """The file systems of this machine."""
 
     def make_directory(self, path: str) -> None:
-        os.makedirs(path, 0o700, exist_ok=True)
+        if os.path.isdir(path):
+            return
+        above = os.path.dirname(path.rstrip("/")) or "."
+        self.make_directory(above)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+        self.sync_directory(above)
 
     def names(self, directory: str) -> list[str]:
         try:

@@ -71,7 +71,7 @@ class Host:
         self.endpoints: dict[SimulatedProcess, ActorEndpoint] = {}
         self.nodes: dict[SimulatedProcess, PeerAddress] = {}
         self.store = LocalStore(STORE_BYTES, self.clock)
-        self.disk = SimulatedDisk()
+        self.disk = SimulatedDisk(Chance(seed, "disk"))
         self._seed = seed
 
     def new_process(self, name: str) -> SimulatedProcess:

@@ -13,6 +13,7 @@ import pytest
 from actorrt.machine.disk import Disk, OsDisk
 from actorrt.machine.surroundings import Surroundings
 from actorrt.machine.threads import OsThreads
+from actorrt.testing.shells.chance import Chance
 from actorrt.testing.shells.disk import SimulatedDisk
 
 PRESENT: ContextVar[str] = ContextVar("present", default="")
@@ -62,7 +63,7 @@ def test_thread_of_its_own_keeps_no_process_from_ending() -> None:
 
 @pytest.fixture(params=["real", "simulated"])
 def disk(request: pytest.FixtureRequest) -> Disk:
-    return OsDisk() if request.param == "real" else SimulatedDisk()
+    return OsDisk() if request.param == "real" else SimulatedDisk(Chance(1, "disk"))
 
 
 def write(disk: Disk, path: str, data: bytes) -> None:
@@ -96,6 +97,21 @@ def test_what_is_not_there_has_no_names_and_is_not_read(disk: Disk, tmp_path: Pa
             act(f"{tmp_path}/nowhere/file")
     with pytest.raises(FileNotFoundError):
         disk.rename(f"{tmp_path}/nowhere/file", f"{tmp_path}/nowhere/other")
+
+
+def test_names_of_new_directories_are_synced_by_the_directories_above_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    disk = OsDisk()
+    disk.make_directory(f"{tmp_path}/a/b")
+    assert synced == [f"{tmp_path}", f"{tmp_path}/a"]
+    disk.make_directory(f"{tmp_path}/a/b")
+    assert len(synced) == 2
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        disk.make_directory(f"{tmp_path}/file")
 
 
 async def test_function_that_is_cancelled_before_its_thread_begins_does_not_run() -> None:
