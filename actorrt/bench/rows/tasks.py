@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 import actorrt as art
-from actorrt.bench.measuring.measurement import Effort, Samples
+from actorrt.bench.measuring.measurement import Effort, Row, Samples, Target
 from actorrt.bench.rows.subjects import Counter
 
 CPUS: Final = 2
@@ -101,9 +101,10 @@ async def _p50_us(call: Callable[[], Any], count: int) -> float:
 
 
 def cold(effort: Effort) -> Samples:
-    """Return times to the result of the first task of a job, in ms."""
+    """Return times to the result of the first task of a job, in ms. The node can make processes already."""
 
     async def main() -> float:
+        await Counter.options(cpus=1).spawn()
         start = time.perf_counter()
         await nothing.submit()
         return (time.perf_counter() - start) * 1e3
@@ -338,3 +339,113 @@ def cancelled(effort: Effort) -> Samples:
         return Samples(took_s)
 
     return art.run(main, cpus=CPUS)
+
+
+ROWS: Final = (
+    Row(
+        "task-one",
+        "a task at a time, p50, beside an ask",
+        "us",
+        one_at_a_time,
+        Effort(8, 500, 3),
+        Effort(2, 50),
+        Target(1.4, is_ratio=True),
+        "an ask",
+    ),
+    Row("task-cold", "the first task of a job", "ms", cold, Effort(20), Effort(2), Target(40)),
+    Row(
+        "task-in-flight",
+        "tasks, 1,000 in flight, async code",
+        "/s",
+        in_flight,
+        Effort(8, 20_000, 3),
+        Effort(2, 2_000),
+        Target(50_000, is_least=True),
+    ),
+    Row(
+        "task-in-flight-plain",
+        "the same from a plain thread",
+        "/s",
+        in_flight_plain,
+        Effort(8, 20_000, 3),
+        Effort(2, 2_000),
+        Target(40_000, is_least=True),
+    ),
+    Row(
+        "task-queued",
+        "1,000,000 tasks queued, and drained",
+        "/s",
+        queued,
+        Effort(1, 1_000_000),
+        Effort(1, 5_000),
+        Target(50_000, is_least=True),
+        timeout_s=600,
+    ),
+    Row(
+        "task-queued-bytes",
+        "memory of a queued task",
+        "B",
+        queued_bytes,
+        Effort(1, 500_000, 3),
+        Effort(1, 5_000),
+        Target(1_000),
+    ),
+    Row(
+        "task-many-args",
+        "one task with 10,000 refs",
+        "ms",
+        many_arguments,
+        Effort(10, 10_000),
+        Effort(2, 500),
+        Target(250),
+    ),
+    Row(
+        "task-edges",
+        "layers of 500 tasks with 500 refs each: edges",
+        "/s",
+        edges,
+        Effort(4, 5),
+        Effort(1, 2),
+        Target(300_000, is_least=True),
+    ),
+    Row("task-chain", "a link in a chain of tasks", "us", chain, Effort(8, 1_000), Effort(2, 50), Target(200)),
+    Row(
+        "task-nested",
+        "fib(20) by waits in plain code: tasks",
+        "/s",
+        nested,
+        Effort(5, 20),
+        Effort(1, 8),
+        Target(20_000, is_least=True),
+    ),
+    Row(
+        "task-arrays",
+        "arrays of 1 MiB from task to task",
+        "/s",
+        arrays,
+        Effort(5, 2_000),
+        Effort(1, 40),
+        Target(3_000, is_least=True),
+    ),
+    Row(
+        "task-uneven",
+        "5,000 tasks of 0.2 to 50 ms, beside their sum over the workers",
+        "s",
+        uneven,
+        Effort(2, 5_000),
+        Effort(1, 100),
+        Target(1.05, is_ratio=True),
+        "ideal",
+    ),
+    Row(
+        "task-metg",
+        "shortest task at half efficiency, two workers",
+        "us",
+        half_efficiency,
+        Effort(5, 2_000),
+        Effort(1, 100),
+        Target(60),
+    ),
+    Row("task-kill", "all tasks done after SIGKILL", "ms", killed, Effort(50), Effort(2), Target(45)),
+    Row("task-cancel", "100,000 tasks cancelled", "s", cancelled, Effort(5, 100_000), Effort(1, 500), Target(0.5)),
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
 from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
@@ -15,7 +15,6 @@ from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import Arrival, StoredValue
 from actorrt.actors.wire.failures import as_executed, noted
 from actorrt.actors.wire.outlet import Outlet
-from actorrt.completion import Completion
 from actorrt.errors import AttemptEnd
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.protocol.envelopes import TASK, WITHDRAW, RaisedError, WithdrawEnvelope
@@ -30,6 +29,7 @@ from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.arguments import Arguments
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
+from actorrt.tasks.submitting.room import Room
 from actorrt.tasks.submitting.submission import Submission
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.transport.interfaces import Lane, Link
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
     from actorrt.tasks.policy.options import TaskClass, TaskOptions
     from actorrt.tasks.submitting.functions import TaskFunction
-
-MAX_TASKS_COUNT: Final = 1_000_000
-MAX_ARGUMENTS_BYTES: Final = 256 * 1024 * 1024
-"""How much may wait at one submitter: beyond, a plain thread blocks, and code on a loop is refused."""
 
 
 class Submitter:
@@ -73,9 +69,7 @@ class Submitter:
         self._outlets: dict[PeerId, Outlet] = {}
         self._last_number = 0
         self._pump_is_due = False
-        self._unfinished_count = 0
-        self._unfinished_bytes = 0
-        self._room: Completion[None] | None = None
+        self._room = Room(endpoint.threads)
 
     # From any thread
 
@@ -126,9 +120,7 @@ class Submitter:
     ) -> Submission:
         pickled = self.functions.pickled(function)
         arguments = Arguments(self.payloads, args, kwargs)
-        self._await_room(function.name)
-        self._unfinished_count += 1
-        self._unfinished_bytes += arguments.size_bytes
+        self._room.take(function.name, arguments.size_bytes)
         deadline = None if options.timeout_s is None else self._clock.now() + options.timeout_s
         parent = in_hand.task.get()
         if parent is not None and parent.deadline is not None:
@@ -138,18 +130,6 @@ class Submitter:
             parent.submitted(ref)
         depth = 0 if parent is None else parent.depth + 1
         return Submission(ref, pickled, arguments, options, task_class, deadline, depth)
-
-    def _await_room(self, name: str) -> None:
-        """Bound what waits here: block a plain thread until there is room, and refuse code on the loop."""
-        while self._unfinished_count >= MAX_TASKS_COUNT or self._unfinished_bytes >= MAX_ARGUMENTS_BYTES:
-            if get_ident() == self._threads.thread:
-                raise errors.MailboxFullError(
-                    f"{name}.submit(): {self._unfinished_count} tasks with {self._unfinished_bytes} bytes of arguments "
-                    "wait here already: await some of them first"
-                )
-            room = self._room = self._room or Completion()
-            if self._unfinished_count >= MAX_TASKS_COUNT or self._unfinished_bytes >= MAX_ARGUMENTS_BYTES:
-                room.result()
 
     def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
@@ -393,13 +373,8 @@ class Submitter:
         """Release what a task that ends has kept, and let those who wait for room submit."""
         if submission.timer is not None:
             submission.timer.cancel()
-        self._unfinished_count -= 1
-        self._unfinished_bytes -= submission.arguments.size_bytes
+        self._room.give(submission.arguments.size_bytes)
         submission.arguments.forget(self._store)
-        room = self._room
-        if room is not None:
-            self._room = None
-            room.set_value(None)
 
     def _cancel(self, ref: TaskRef[Any], *, force: bool) -> bool:
         task = ref.task

@@ -8,7 +8,6 @@ where a coroutine waits.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +26,7 @@ from actorrt.protocol.leases import TaskBlocked, TaskUnblocked
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
-from actorrt.tasks.policy.task import FunctionCost, Task, TaskState
+from actorrt.tasks.policy.task import Task, TaskState
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import PickledFunction
 from actorrt.tasks.submitting.in_hand import TaskInHand
@@ -35,6 +34,7 @@ from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.arguments import OpenedArguments
 from actorrt.tasks.working.attempt import Attempt, OwnListener, RemoteListener
 from actorrt.tasks.working.inbox import Inbox
+from actorrt.tasks.working.loaded_function import LoadedFunction
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -44,35 +44,6 @@ MAX_NESTED_COUNT: Final = 64
 """How many tasks run in each other's places: beyond, a wait waits for another worker."""
 PATIENCE_S: Final = 0.002
 """How long a task may wait before its worker says so, and its CPUs are lent on."""
-
-
-class LoadedFunction:
-    """A function that has arrived.
-
-    Attributes:
-        name: for people.
-        function: the function; None while it can't be loaded.
-        error: why it can't be loaded.
-        is_async: whether it is a coroutine function.
-        cost: how long its tasks take here.
-    """
-
-    __slots__ = ("cost", "error", "function", "is_async", "name")
-
-    def __init__(self, name: str, load: Callable[[], Any]) -> None:
-        self.name = name
-        self.cost = FunctionCost()
-        self.function: Callable[..., Any] | None = None
-        self.error: BaseException | None = None
-        self.is_async = False
-        try:
-            function: Callable[..., Any] = load().function
-        except BaseException as error:  # whatever the import of its module raises: each of its tasks is told
-            let_through(error)
-            self.error = error
-        else:
-            self.function = function
-            self.is_async = inspect.iscoroutinefunction(function)
 
 
 class TaskWorker:
