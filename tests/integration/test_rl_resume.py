@@ -39,6 +39,18 @@ async def trained(
     return await run
 
 
+async def test_directory_of_a_run_that_is_under_way_is_refused_until_its_end(tmp_path: Path) -> None:
+    refusal = r"^directory='.*' is that of a run which is under way: wait for its end, or give another directory$"
+    async with art.Runtime(mode="local", cpus=4):
+        algorithm = rl.ARS("CartPole-v1", directory=tmp_path)
+        run = algorithm.start(steps=10_000_000, on_progress=lambda progress: progress.update == 3 and run.stop())
+        with pytest.raises(ValueError, match=refusal):
+            algorithm.start(steps=100)
+        await run
+        resumed = await rl.ARS.resume(tmp_path).start(steps=run.steps + 1)
+    assert resumed.steps > run.steps
+
+
 @pytest.mark.parametrize("max_lag", [0, 1])
 @pytest.mark.parametrize("simulators", [1, 2, 8])
 async def test_resumed_run_equals_an_uninterrupted_run_bit_for_bit(

@@ -23,7 +23,7 @@ from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.policy_file import StoredPolicy, save_policy
 from actorrt.rl.records.progress import Progress
-from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
+from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE, DirectoryLock
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs import endings, interrupts, picture
@@ -114,8 +114,18 @@ class Run:
         """Begin in the background; starts a runtime if this process has none, and shows the run if that is wanted.
 
         Raises:
+            ValueError: another run is under way in the directory.
             RuntimeStateError: (from the run) there is no runtime, and none could be started.
         """
+        self._lock = DirectoryLock(self.directory)
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _begin(self) -> None:
         try:
             art.init()
         except art.RuntimeStateError as error:  # the user started a runtime with other options, which is as good
@@ -124,11 +134,13 @@ class Run:
             self._view.begin(self)
         self._drawn_for = notebook.cell()
         self._thread.start()
-        return self
 
     def _main(self) -> None:
         try:
-            asyncio.run(self._train())
+            try:
+                asyncio.run(self._train())
+            finally:
+                self._lock.release()
         except BaseException as error:  # the thread ends here; callers that wait get the error
             self._done.set_exception(error)
         else:

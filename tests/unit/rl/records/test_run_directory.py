@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from actorrt import rl
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.records import checkpoint
-from actorrt.rl.records.run_directory import require_usable
+from actorrt.rl.records.run_directory import DirectoryLock, require_usable
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "best.policy"])
@@ -36,6 +38,45 @@ def test_directory_that_can_not_be_written_to_is_refused(tmp_path):
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ValueError, match=r"directory=.* can't be written to \(.*\): give another directory"):
             require_usable(str(place))
+
+
+def test_directory_of_a_run_that_is_under_way_is_refused(tmp_path):
+    lock = DirectoryLock(str(tmp_path))
+    for take in (require_usable, DirectoryLock):
+        with pytest.raises(
+            ValueError, match=r"directory='.*' is that of a run which is under way: wait for its end, or"
+        ):
+            take(str(tmp_path))
+    lock.release()
+    lock.release()
+    require_usable(str(tmp_path))
+    DirectoryLock(str(tmp_path)).release()
+
+
+def test_lock_that_is_released_is_not_kept_by_a_fork(tmp_path):
+    script = f"""
+import os, sys
+from actorrt.rl.records.run_directory import DirectoryLock
+lock = DirectoryLock({str(tmp_path)!r})
+if os.fork() == 0:
+    os.read(0, 1)  # holds the file for as long as the test wants
+    os._exit(0)
+lock.release()
+print("released", flush=True)
+os.read(0, 1)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"released\n"
+        DirectoryLock(str(tmp_path)).release()
+        process.stdin.close()
+
+
+def test_several_runs_may_look_at_a_directory_at_once(tmp_path):
+    locks = [DirectoryLock(str(tmp_path), is_shared=True) for _ in range(2)]
+    require_usable(str(tmp_path))
+    for lock in locks:
+        lock.release()
+    DirectoryLock(str(tmp_path / "none")).release()
 
 
 @pytest.fixture
