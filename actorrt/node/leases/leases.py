@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 from actorrt.actors.wire.control import Control
@@ -174,12 +175,11 @@ class Leases:
         finally:
             self._is_carrying_out = False
         self._cancel_timer()
-        at = self._grants.next_at()
-        if at is not None and not self._scope.is_closed:
-            self._cancel_timer = self._scope.after(max(0.0, at - self._clock.now()), self._due)
+        if self._grants.wake_at < inf and not self._scope.is_closed:
+            self._cancel_timer = self._scope.after(max(0.0, self._grants.wake_at - self._clock.now()), self._due)
 
     def _due(self) -> None:
-        self._carry_out(self._grants.settled(self._clock.now()))
+        self._carry_out(self._grants.decided(self._clock.now()))
 
     def _carry_out_one(self, order: GrantOrder) -> None:
         match order:

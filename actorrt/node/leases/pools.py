@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from actorrt.ids import JobId
 from actorrt.invariants import about
-from actorrt.node.leases.needs import Need
+from actorrt.node.leases.needs import GPUS, Need
 
 IDLE_S: Final = 2.0
 """How long a free worker that no pool needs is kept."""
@@ -64,6 +64,7 @@ class TaskWorker:
         number: its name; never used again.
         leases: the leases of it: at most one, unless its pool is light.
         free_since: when it became free.
+        gpus: the GPUs that it has for its life.
     """
 
     def __init__(self, number: int, pool: PoolKey) -> None:
@@ -72,6 +73,7 @@ class TaskWorker:
         self.state = WorkerState.LAUNCHING
         self.leases: set[int] = set()
         self.free_since = 0.0
+        self.gpus = 0.0 if pool.alone is None else dict(pool.alone.amounts)[GPUS]
 
 
 class Pool:
@@ -111,11 +113,6 @@ class Pool:
         self.last_failure = reason
 
     @property
-    def has_failed(self) -> bool:
-        """Whether too many workers did not start."""
-        return len(self.failures) >= FAILURES_COUNT
-
-    @property
     def may_launch_at(self) -> float:
         """When the next worker may be launched."""
         return self.failures[-1] + RETRY_S * 2 ** (len(self.failures) - 1) if self.failures else 0.0
@@ -129,9 +126,6 @@ class Pools:
         self._pools: dict[PoolKey, Pool] = {}
         self._used_last: dict[JobId, PoolKey] = {}
         self._last_number = 0
-
-    def __len__(self) -> int:
-        return len(self.workers)
 
     def find(self, key: PoolKey) -> Pool | None:
         """Return a pool; None if it has no workers."""
@@ -175,14 +169,17 @@ class Pools:
     def returned(self, worker: TaskWorker, lease: int, now: float) -> None:
         """Called when a lease of a worker is over."""
         worker.leases.discard(lease)
-        if not worker.leases and worker.state is not WorkerState.ENDING:
+        if not worker.leases and worker.state is not WorkerState.ENDING and worker.number in self.workers:
             self.freed(worker, now)
 
     def freed(self, worker: TaskWorker, now: float) -> None:
         """Make a worker free."""
+        free = self._pools[worker.pool].free
+        if len(free) == 1:
+            next(iter(free.values())).free_since = now  # it was kept until now, and may be surplus from now on
         worker.state = WorkerState.FREE
         worker.free_since = now
-        self._pools[worker.pool].free[worker.number] = worker
+        free[worker.number] = worker
 
     def ending(self, worker: TaskWorker) -> None:
         """Take a worker out of its pool. It is known until its process has ended."""

@@ -1,4 +1,4 @@
-"""Pure: who comes next: how much of the node each job, submitter and class holds.
+"""Pure: the order in which wants are served: how much of the node each job, submitter and class holds.
 
 What is shared is the *dominant share*, as in dominant resource fairness (Ghodsi and others, 2011): the largest part
 that a holder has of any resource of the node. For classes that need CPUs only, this is the share of the CPUs.
@@ -6,6 +6,7 @@ that a holder has of any resource of the node. For classes that need CPUs only, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from actorrt.ids import JobId, PeerId
@@ -13,8 +14,9 @@ from actorrt.node.leases.needs import Amounts
 
 _DIGITS: Final = 9
 
-Place: TypeAlias = tuple[float, float, int, float, float]
-"""A place in the line: smaller ones come first."""
+Key: TypeAlias = tuple[object, ...]
+Place: TypeAlias = tuple[float, int, float, int, int, float, int]
+"""A place in the line; smaller ones come first."""
 
 
 class Holder(NamedTuple):
@@ -25,36 +27,66 @@ class Holder(NamedTuple):
     task_class: int
 
 
+class Turns:
+    """When each job, submitter and class was served last. Those that were served longer ago come first among equals."""
+
+    def __init__(self) -> None:
+        self._served: dict[Key, int] = {}
+
+    def served(self, holder: Holder, number: int) -> None:
+        """Note that a holder was served; later numbers are higher."""
+        for level in (1, 2, 3):
+            self._served[holder[:level]] = number
+
+    def of(self, key: Key) -> int:
+        """Return when the holder was served last."""
+        return self._served.get(key, 0)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Forget holders that want nothing any more."""
+        for key in keys:
+            self._served.pop(key, None)
+
+
 class Shares:
     """The shares of all holders.
 
     Args:
         total: the amounts of the node.
+        turns: who was served when.
     """
 
-    def __init__(self, total: Amounts) -> None:
+    def __init__(self, total: Amounts, turns: Turns) -> None:
         self._total = total
-        self._held: dict[tuple[object, ...], dict[str, float]] = {}
+        self._turns = turns
+        self._held: dict[Key, dict[str, float]] = {}
 
     def add(self, holder: Holder, amounts: Amounts, sign: int = 1) -> None:
-        """Add what a lease of the holder reserves, or subtract it if `sign` is -1."""
+        """Add what a lease of the holder takes, or subtract it if `sign` is -1."""
         for level in (1, 2, 3):
             held = self._held.setdefault(holder[:level], {})
             for name, amount in amounts.items():
                 held[name] = round(held.get(name, 0.0) + sign * amount, _DIGITS)
 
-    def place(self, holder: Holder, depth: int, turn: float) -> Place:
-        """Return the place of a holder in the line.
+    def place(self, holder: Holder, depth: int) -> Place:
+        """Return the place of a holder, whose tasks are nested so deeply, in the line.
 
-        The job with the smallest share comes first, then its submitter with the smallest share, then deeper tasks, then
-        the class with the smallest share, then the class that was served longest ago.
-
-        Args:
-            holder, depth: the class, and the depth of its tasks.
-            turn: a number that grows with each time that a class is served.
+        The job with the smallest share comes first, then its submitter with the smallest share, of these the one with
+        the deepest tasks, then its deepest class, then its class with the smallest share.
         """
-        return self._of(holder[:1]), self._of(holder[:2]), -depth, self._of(holder), turn
+        job, submitter = holder[:1], holder[:2]
+        of_job, of_submitter, of_class = (self._of(key) for key in (job, submitter, holder))
+        turns = self._turns
+        return of_job, turns.of(job), of_submitter, -depth, turns.of(submitter), of_class, turns.of(holder)
 
-    def _of(self, key: tuple[object, ...]) -> float:
+    def ranks(self, first: Holder, first_depth: int, second: Holder, second_depth: int) -> tuple[Key, Key]:
+        """Return what decides between two holders but for their turns: the smaller one comes first."""
+        if first.job != second.job:
+            return (self._of(first[:1]),), (self._of(second[:1]),)
+        if first.submitter != second.submitter:
+            return (self._of(first[:2]), -first_depth), (self._of(second[:2]), -second_depth)
+        return (-first_depth, self._of(first)), (-second_depth, self._of(second))
+
+    def _of(self, key: Key) -> float:
         held = self._held.get(key, {})
         return max((round(amount / self._total[name], _DIGITS) for name, amount in held.items() if amount), default=0.0)

@@ -1,0 +1,231 @@
+"""Pure: what is granted, launched, recalled, refused and dismissed at one moment, from what is there.
+
+The wants come in the order of their shares. A want that finds room and a free worker is granted a lease. A want that
+finds room but no free worker lays claim to a launch, and the room is kept for it. A want that has found too few CPUs
+for `RECALL_AFTER_S` has leases recalled, and the CPUs that come back are kept for it. Nothing of this is remembered,
+so a worker that is lost, or a want that is withdrawn, leaves nothing to undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from typing import Final
+
+from actorrt.errors import PlacementError
+from actorrt.ids import short
+from actorrt.node.leases.ledger import Ledger
+from actorrt.node.leases.needs import CPUS, GPUS, Amounts
+from actorrt.node.leases.orders import Dismiss, Grant, GrantOrder, Launch, Recall, Refuse, Warn
+from actorrt.node.leases.pools import IDLE_S, PoolKey, TaskWorker, WorkerState
+from actorrt.node.leases.recalls import Recalls
+from actorrt.node.leases.wants import Lease, Want
+
+RECALL_AFTER_S: Final = 0.005
+"""How long a want finds too little before leases of others are recalled for it."""
+REPORT_AFTER_S: Final = 10.0
+"""How long a want that holds no lease waits before people are told."""
+BLOCKED_COUNT: Final = 256
+"""No further worker is launched when so many have tasks that wait."""
+WORKERS_COUNT: Final = 512
+"""The number of workers for tasks on a node, at most."""
+
+
+class Moment:
+    """What lasts from one decision to the next.
+
+    Attributes:
+        wake_at: when to decide anew if nothing else happens.
+        overdrawn_since: since when more CPUs are taken than there are; None if they are not.
+        has_refused: whether a want was refused because too many tasks wait, and none of them has gone on since.
+        has_warned: whether people were told that there are many workers.
+    """
+
+    def __init__(self) -> None:
+        self.wake_at = inf
+        self.overdrawn_since: float | None = None
+        self.has_refused = False
+        self.has_warned = False
+
+
+class Decision:
+    """The decision of one moment.
+
+    Args:
+        ledger: what is there; it is changed as the orders say.
+        moment: what is known from the last decision.
+        now: the time.
+    """
+
+    def __init__(self, ledger: Ledger, moment: Moment, now: float) -> None:
+        self._ledger = ledger
+        self._pools = ledger.pools
+        self._moment = moment
+        self._now = now
+        self._room = ledger.room()
+        self._kept_room = self._room.copy()
+        self._shares = ledger.shares()
+        self._claims: dict[PoolKey, int] = {}
+        self._stuck: list[Want] = []
+        self._unmet: dict[Want, int] = {}
+        self._may_launch = ledger.blocked_count() < BLOCKED_COUNT
+
+    def orders(self) -> Iterator[GrantOrder]:
+        """Decide, and yield what is to be done. All of it has to be read."""
+        self._moment.wake_at = inf
+        yield from self._grants()
+        yield from self._refusal()
+        for key, count in self._claims.items():
+            yield from self._launches(key, count)
+        yield from self._upkeep()
+        yield from self._recalls()
+        yield from self._reports()
+
+    def _wake(self, at: float) -> bool:
+        """Return whether a time has come; otherwise decide anew then."""
+        if at > self._now:
+            self._moment.wake_at = min(self._moment.wake_at, at)
+        return at <= self._now
+
+    # Grants
+
+    def _grants(self) -> Iterator[GrantOrder]:
+        missing = {want: want.missing_count for want in self._ledger.wants.values() if want.missing_count > 0}
+        while missing:
+            want = min(missing, key=lambda want: want.place(self._shares))
+            worker, amounts = self._offer(want)
+            lacking = self._kept_room.lacking(amounts)
+            if lacking:
+                self._unmet[want] = missing.pop(want)
+                if self._is_due(want) and lacking == [CPUS] and self._kept_room.cpus_can_come(amounts):
+                    self._kept_room.take(amounts)
+                continue
+            if worker is None and not self._may_launch:
+                self._stuck.append(want)
+                del missing[want]
+                continue
+            for room in (self._room, self._kept_room):
+                room.take(amounts)
+            self._shares.add(want.holder, want.amounts)
+            missing[want] -= 1
+            if not missing[want]:
+                del missing[want]
+            if worker is None:
+                self._claims[want.pool] = self._claims.get(want.pool, 0) + 1
+            else:
+                lease = self._ledger.grant(want, worker, self._now)
+                yield Grant(want.holder.submitter, want.holder.task_class, lease.number, worker.number)
+
+    def _offer(self, want: Want) -> tuple[TaskWorker | None, Amounts]:
+        """Return the worker that a want can have, or None; and what the next lease takes of what is left.
+
+        A worker with GPUs has taken them for its life, also while it is launched.
+        """
+        pool = self._pools.find(want.pool)
+        if pool is None:
+            return None, want.amounts
+        worker = pool.shared if want.need.is_light else pool.used_last
+        has_gpus = worker is not None or pool.count(WorkerState.LAUNCHING) > self._claims.get(want.pool, 0)
+        return worker, want.amounts_beside if has_gpus else want.amounts
+
+    def _is_due(self, want: Want) -> bool:
+        return self._wake(want.since + RECALL_AFTER_S)
+
+    def _refusal(self) -> Iterator[GrantOrder]:
+        """Refuse the newest want for which one more worker would be needed, though too many have tasks that wait."""
+        if self._may_launch:
+            self._moment.has_refused = False
+        if not self._stuck or self._moment.has_refused:
+            return
+        self._moment.has_refused = True
+        newest = max(self._stuck, key=lambda want: want.newness)
+        newest.count = 0
+        self._ledger.drop_if_over(newest)
+        text = (
+            f"{BLOCKED_COUNT} workers of this node run tasks that wait for other tasks, and it starts no more: wait "
+            f"for fewer tasks inside tasks, or wait in async tasks or outside of tasks"
+        )
+        yield Refuse(newest.holder.submitter, newest.holder.task_class, PlacementError(text))
+
+    # Workers
+
+    def _launches(self, key: PoolKey, count: int) -> Iterator[GrantOrder]:
+        pool = self._pools.find(key)
+        wanted = min(count, 1) if key.is_light else count
+        if pool is not None:
+            wanted -= pool.count(WorkerState.LAUNCHING)
+            if wanted > 0 and not self._wake(pool.may_launch_at):
+                return
+        for _ in range(min(wanted, WORKERS_COUNT - len(self._pools.workers))):
+            yield Launch(self._pools.launched(key).number, key.job, key.env_vars)
+
+    def _upkeep(self) -> Iterator[GrantOrder]:
+        """Launch spare workers; dismiss those that nobody needs, and those whose GPUs others need."""
+        for pool in self._pools.all():
+            if self._may_launch and self._pools.needs_spare(pool):
+                yield from self._launches(pool.key, 1)
+            for worker in self._pools.surplus(pool):
+                if self._wake(worker.free_since + IDLE_S):
+                    yield self._dismissal(worker)
+        yield from self._evictions()
+
+    def _evictions(self) -> Iterator[GrantOrder]:
+        room = self._room.copy()
+        for worker in self._pools.workers.values():
+            if worker.gpus and worker.state is WorkerState.ENDING and not worker.leases:
+                room.give({GPUS: worker.gpus})
+        for want in self._unmet:
+            while GPUS in room.lacking(want.amounts):
+                free = [worker for pool in self._pools.all() if pool.key != want.pool for worker in pool.free.values()]
+                oldest = min((w for w in free if w.gpus), key=lambda worker: worker.free_since, default=None)
+                if oldest is None:
+                    break
+                room.give({GPUS: oldest.gpus})
+                yield self._dismissal(oldest)
+            room.take(want.amounts)
+
+    def _dismissal(self, worker: TaskWorker) -> Dismiss:
+        self._pools.ending(worker)
+        return Dismiss(worker.number)
+
+    # Recalls and reports
+
+    def _recalls(self) -> Iterator[GrantOrder]:
+        recalls = Recalls(self._ledger.leases.values(), self._room, self._shares, self._now)
+        moment = self._moment
+        if not self._room.is_overdrawn:
+            moment.overdrawn_since = None
+        elif moment.overdrawn_since is None:
+            moment.overdrawn_since = self._now
+        recalled: list[Lease] = []
+        if moment.overdrawn_since is not None and self._wake(moment.overdrawn_since + RECALL_AFTER_S):
+            recalled += recalls.for_overdraft()
+        due = {want: count for want, count in self._unmet.items() if self._is_due(want)}
+        recalled += recalls.for_wants(due)
+        self._wake(recalls.again_at)
+        for lease in recalled:
+            assert lease.want is not None
+            yield Recall(lease.want.holder.submitter, lease.number)
+
+    def _reports(self) -> Iterator[GrantOrder]:
+        workers_count, cpus = len(self._pools.workers), self._ledger.total[CPUS]
+        if workers_count <= 4 * cpus:
+            self._moment.has_warned = False
+        elif not self._moment.has_warned:
+            self._moment.has_warned = True
+            text = "tasks that wait keep their workers, so wait for fewer tasks inside tasks"
+            yield Warn(f"{workers_count} workers run tasks on a node of {cpus:g} CPUs: {text}")
+        for want in self._unmet:
+            if not want.leases and not want.is_reported and self._wake(want.since + REPORT_AFTER_S):
+                want.is_reported = True
+                yield Warn(self._report(want))
+
+    def _report(self, want: Want) -> str:
+        lacking = self._ledger.room().lacking(want.amounts)
+        holders = ", ".join(
+            f"{self._ledger.by_actors.get(name, 0):g} of {self._ledger.total[name]:g} {name} reserved by actors"
+            for name in lacking
+        )
+        waits = f"tasks of job {short(want.holder.job)} have waited for {self._now - want.since:.0f} s"
+        needs = ", ".join(f"{amount:g} {name}" for name, amount in want.need.amounts)
+        return f"{waits} for a worker with {needs}: {holders}, and the rest by other tasks"

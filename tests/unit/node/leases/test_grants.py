@@ -1,0 +1,543 @@
+"""Which worker is lent to whom: in what order, what is launched and dismissed, and what comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorrt.errors import ActorStartError, PlacementError
+from actorrt.node.leases.decision import BLOCKED_COUNT, RECALL_AFTER_S, REPORT_AFTER_S
+from actorrt.node.leases.orders import Dismiss
+from actorrt.node.leases.pools import FAILURES_COUNT, FAILURES_WITHIN_S, IDLE_S, RETRY_S
+from actorrt.node.leases.recalls import TURN_S
+from tests.unit.node.leases.lender import ANN, BOB, CAT, JOB, OTHER_JOB, Lender, need
+
+# Grants
+
+
+def test_leases_are_granted_up_to_the_cpus_and_one_worker_is_launched_for_each() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 5)
+    assert (lender.launching, lender.counts(ANN)) == ([1, 2], [0])
+    lender.start_workers()
+    assert lender.counts(ANN) == [2]
+    assert lender.ready == {1, 2, 3}, "one is spare"
+
+
+def test_repeated_want_changes_nothing() -> None:
+    lender = Lender(cpus=2)
+    for _ in range(3):
+        lender.want(ANN, 2)
+    assert lender.launching == [1, 2]
+    lender.start_workers()
+    lender.want(ANN, 2)
+    assert (lender.launching, lender.counts(ANN)) == ([], [2])
+
+
+def test_worker_that_was_returned_is_lent_again_the_one_that_was_used_last_first() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 2)
+    lender.start_workers()
+    lender.want(ANN, 0)
+    workers = [lender.give_back(ANN) for _ in range(2)]
+    lender.want(BOB, 2)
+    assert [*lender.held[BOB].values()] == workers[::-1]
+    assert lender.launching == []
+
+
+def test_want_that_is_withdrawn_gets_nothing_and_its_worker_serves_another() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.want(ANN, 0)
+    lender.want(BOB, 1)
+    assert lender.launching == [1]
+    lender.start_workers()
+    assert lender.counts(ANN, BOB) == [0, 1]
+
+
+def test_lease_of_another_submitter_or_one_that_is_over_is_not_returned() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    (lease,) = lender.held[ANN]
+    assert lender.grants.returned(BOB, lease, lender.now) == ()
+    lender.give_back(ANN, lease)
+    assert lender.grants.returned(ANN, 1000, lender.now) == ()
+
+
+def test_needs_of_a_class_never_change() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1)
+    with pytest.raises(ValueError, match="class 1 of this submitter needs"):
+        lender.want(ANN, 1, need(cpus=2))
+
+
+@pytest.mark.parametrize(
+    ("needs", "text"),
+    [
+        (need(cpus=3), "the tasks need 3 cpus, and the node has 2"),
+        (need(gpus=1), "the tasks need 1 gpus, and the node has none"),
+        (need(cpus=1, license=1), "the tasks need 1 license, and the node has none"),
+        (need(memory_bytes=1001), "the tasks need 1001 memory_bytes, and the node has 1000"),
+    ],
+)
+def test_what_the_node_never_has_is_refused_by_name(needs, text: str) -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1, needs)
+    error = lender.refused[ANN, 1]
+    assert isinstance(error, PlacementError)
+    assert text in str(error)
+    assert lender.launching == []
+
+
+def test_memory_is_reserved_beside_cpus() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 4, need(cpus=1, memory_bytes=400))
+    lender.start_workers()
+    assert lender.counts(ANN) == [2]
+    lender.want(BOB, 4)
+    lender.start_workers()
+    assert lender.counts(ANN, BOB) == [2, 2]
+
+
+def test_fractions_of_cpus_add_up_exactly() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 20, need(cpus=0.1))
+    lender.start_workers()
+    assert lender.counts(ANN) == [10]
+
+
+def test_lease_ends_with_its_worker_and_another_takes_its_place() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    lender.end_worker(lender.held[ANN].popitem()[1])
+    lender.start_workers()
+    assert lender.counts(ANN) == [1]
+
+
+def test_submitter_that_ends_loses_its_leases_and_their_workers_keep_their_cpus_until_they_have_ended() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    (worker,) = lender.held[ANN].values()
+    lender.want(BOB, 1)
+    lender.end_submitter(ANN)
+    assert lender.dismissed == [Dismiss(worker, may_work=True)]
+    assert lender.counts(BOB) == [0]
+    lender.end_worker(worker)
+    assert lender.counts(BOB) == [1]
+
+
+def test_job_that_ends_leaves_no_worker_and_its_launches_end_too() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    lender.want(BOB, 1)
+    lender.want(CAT, 1, job=OTHER_JOB)
+    lender.do(lender.grants.job_ended(JOB, (), lender.now))
+    assert {order.worker for order in lender.dismissed} == {1, 2, 3}
+    lender.start_workers()
+    for worker in (1, 2, 3):
+        lender.end_worker(worker)
+    lender.start_workers()
+    assert lender.counts(ANN, BOB, CAT) == [0, 0, 1]
+    assert len(lender.dismissed) == 3
+
+
+def test_job_that_ends_leaves_the_workers_of_submitters_that_stay() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1)
+    lender.want(BOB, 1)
+    lender.start_workers()
+    (stays,) = lender.held[ANN].values()
+    lender.do(lender.grants.job_ended(JOB, {ANN}, lender.now))
+    assert {order.worker for order in lender.dismissed} == {1, 2, 3} - {stays}
+    assert [*lender.grants.lent_to({ANN})] == [stays]
+
+
+# The pool
+
+
+def test_one_spare_worker_is_kept_while_others_are_leased_and_one_worker_until_the_job_ends() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 3)
+    lender.start_workers()
+    assert lender.ready == {1, 2, 3, 4}
+    lender.wait(10 * IDLE_S)
+    assert lender.dismissed == []
+    lender.want(ANN, 0)
+    for _ in range(3):
+        lender.give_back(ANN)
+    lender.wait(IDLE_S * 0.9)
+    assert lender.dismissed == []
+    lender.wait(IDLE_S)
+    assert len(lender.dismissed) == 3
+    assert [order.worker for order in lender.dismissed if order.may_work] == []
+    for order in lender.dismissed:
+        lender.end_worker(order.worker)
+    lender.wait(10 * IDLE_S)
+    assert len(lender.ready) == 1
+
+
+def test_workers_are_reused_only_with_the_same_environment_in_the_same_job() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 1, need([("A", "1")], cpus=1))
+    lender.want(ANN, 1, need([("A", "2")], cpus=1), task_class=2)
+    lender.want(BOB, 1, job=OTHER_JOB)
+    lender.start_workers()
+    made = [(order.job, order.env_vars) for order in lender.launches.values()]
+    assert made[:3] == [(JOB, (("A", "1"),)), (JOB, (("A", "2"),)), (OTHER_JOB, ())]
+    assert sorted(made) == sorted(made[:3] * 2), "each pool has a spare one"
+
+
+def test_of_all_pools_of_a_job_the_one_used_last_keeps_a_worker() -> None:
+    lender = Lender(cpus=4)
+    for number in range(3):
+        lender.want(ANN, 1, need([("A", str(number))], cpus=1), task_class=number)
+    lender.start_workers()
+    for number in range(3):
+        lender.want(ANN, 0, need([("A", str(number))], cpus=1), task_class=number)
+    last = [lender.give_back(ANN) for _ in range(3)][-1]
+    lender.wait(2 * IDLE_S)
+    gone = {order.worker for order in lender.dismissed}
+    assert len(gone) == 5
+    assert lender.launches[last].env_vars == lender.launches[min({*range(1, 7)} - gone)].env_vars
+
+
+def test_workers_with_gpus_serve_their_class_alone_and_leave_when_others_need_the_gpus() -> None:
+    lender = Lender(cpus=4, gpus=1)
+    lender.want(ANN, 1, need(cpus=1, gpus=1))
+    lender.start_workers()
+    (worker,) = lender.held[ANN].values()
+    lender.want(ANN, 0, need(cpus=1, gpus=1))
+    lender.give_back(ANN)
+    lender.want(BOB, 1, need(cpus=1, gpus=1))
+    assert [*lender.held[BOB].values()] == [worker]
+    lender.want(BOB, 0, need(cpus=1, gpus=1))
+    lender.give_back(BOB)
+    lender.want(CAT, 1, need(cpus=2, gpus=1))
+    assert (lender.dismissed, lender.launching) == ([Dismiss(worker)], [])
+    lender.end_worker(worker)
+    lender.start_workers()
+    assert lender.counts(CAT) == [1]
+
+
+def test_gpus_of_a_worker_that_is_launched_are_not_promised_twice() -> None:
+    lender = Lender(cpus=4, gpus=1)
+    lender.want(ANN, 1, need(cpus=1, gpus=1))
+    lender.want(BOB, 1, need(cpus=2, gpus=1))
+    assert lender.launching == [1]
+    lender.start_workers()
+    assert lender.counts(ANN, BOB) == [1, 0]
+
+
+def test_light_worker_is_granted_to_every_submitter_at_once_beyond_all_cpus() -> None:
+    lender = Lender(cpus=1)
+    lender.want(CAT, 1)
+    for submitter in (ANN, BOB):
+        lender.want(submitter, 100, need(), task_class=7)
+    assert lender.launching == [1, 2]
+    lender.start_workers()
+    assert lender.counts(ANN, BOB, CAT) == [1, 1, 1]
+    assert {*lender.held[ANN].values()} == {*lender.held[BOB].values()} == {2}
+    lender.end_submitter(ANN)
+    lender.want(BOB, 0, need(), task_class=7)
+    lender.give_back(BOB)
+    assert lender.dismissed == []
+    lender.wait(IDLE_S)
+    assert lender.dismissed == [Dismiss(2)]
+
+
+def test_light_worker_that_dies_ends_all_its_leases_and_is_replaced_once() -> None:
+    lender = Lender(cpus=1)
+    for submitter in (ANN, BOB):
+        lender.want(submitter, 1, need())
+    lender.start_workers()
+    lender.end_worker(1)
+    assert lender.launching == [2]
+    lender.start_workers()
+    assert lender.counts(ANN, BOB) == [1, 1]
+
+
+# Failures to start
+
+
+def test_launch_that_fails_is_tried_again_later_and_the_third_failure_refuses_the_class() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    for attempt in range(FAILURES_COUNT):
+        assert len(lender.launching) == 1
+        assert lender.refused == {}
+        lender.fail_launch("no descriptors")
+        assert lender.launching == []
+        lender.wait(RETRY_S * 2**attempt)
+    assert lender.launching == []
+    error = lender.refused[ANN, 1]
+    assert type(error) is ActorStartError
+    assert "3 workers for tasks did not start within 30 s; the last one: no descriptors" in str(error)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    assert lender.counts(ANN) == [1]
+
+
+def test_failures_that_are_far_apart_or_followed_by_a_start_refuse_nothing() -> None:
+    lender = Lender(cpus=2)
+    for _ in range(FAILURES_COUNT):
+        lender.want(ANN, 1)
+        lender.fail_launch()
+        lender.wait(FAILURES_WITHIN_S)
+        lender.start_workers()
+        lender.end_worker(1 + max(lender.ready) - 1)
+        lender.want(ANN, 0)
+    assert lender.refused == {}
+
+
+# Fairness
+
+
+def test_cpus_are_shared_over_jobs_then_over_submitters() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 4)
+    lender.want(BOB, 4)
+    lender.want(CAT, 4, job=OTHER_JOB)
+    lender.start_workers()
+    assert lender.counts(ANN, BOB, CAT) == [1, 1, 2]
+
+
+def test_classes_of_a_submitter_take_turns_and_deeper_ones_come_first() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 4, task_class=1)
+    lender.want(ANN, 4, task_class=2)
+    lender.start_workers()
+    assert sorted(lender.classes.values()) == [1, 1, 2, 2]
+    lender = Lender(cpus=2)
+    lender.want(ANN, 2, task_class=1)
+    lender.want(ANN, 2, task_class=2, depth=1)
+    lender.start_workers()
+    assert sorted(lender.classes.values()) == [2, 2]
+
+
+def test_lease_is_recalled_for_a_submitter_that_has_waited_from_the_holder_of_most() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 4)
+    lender.start_workers()
+    lender.want(BOB, 4)
+    assert lender.recalled == set()
+    lender.wait(RECALL_AFTER_S)
+    assert len(lender.recalled) == 2
+    lender.wait(1)
+    assert len(lender.recalled) == 2, "what is on its way back is not recalled again"
+    assert lender.give_back_recalled() == [ANN, ANN]
+    assert lender.counts(ANN, BOB) == [2, 2]
+    lender.wait(1)
+    assert lender.recalled == set()
+
+
+def test_jobs_with_equal_shares_are_left_alone_however_their_submitters_stand() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 2)
+    lender.want(CAT, 2, job=OTHER_JOB)
+    lender.start_workers()
+    lender.want(BOB, 2)
+    lender.wait(RECALL_AFTER_S)
+    lender.wait(TURN_S)
+    assert {*lender.recalled} == {*lender.held[ANN]}, "only the submitter of the same job gives"
+
+
+def test_submitters_that_cannot_have_equal_shares_take_turns() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 9)
+    lender.start_workers()
+    lender.want(BOB, 9)
+    turns = []
+    for _ in range(4):
+        lender.wait(TURN_S + RECALL_AFTER_S)
+        turns += lender.give_back_recalled()
+    assert turns == [ANN, BOB, ANN, BOB]
+
+
+def test_lease_that_its_submitter_does_not_want_is_recalled_first_and_without_a_turn() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1)
+    lender.want(BOB, 1)
+    lender.start_workers()
+    lender.want(ANN, 0)
+    lender.want(CAT, 1)
+    lender.wait(RECALL_AFTER_S)
+    assert {*lender.recalled} == {*lender.held[ANN]}
+
+
+def test_want_of_many_cpus_is_not_starved_by_wants_of_few() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 9)
+    lender.start_workers()
+    lender.want(BOB, 1, need(cpus=2))
+    lender.wait(TURN_S + RECALL_AFTER_S)
+    assert len(lender.recalled) == 2
+    lender.give_back(ANN)
+    assert lender.counts(ANN, BOB) == [1, 0], "the CPU that came back is kept"
+    lender.give_back(ANN)
+    assert lender.counts(ANN, BOB) == [0, 1]
+
+
+# Tasks that wait
+
+
+def test_cpu_of_a_task_that_waits_is_lent_on_and_paid_back_when_it_goes_on() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    (waits,) = lender.held[ANN].values()
+    lender.block(waits)
+    lender.want(BOB, 2)
+    assert lender.counts(BOB) == [1], "the spare worker is at hand"
+    lender.start_workers()
+    lender.block(waits, is_blocked=False)
+    lender.want(ANN, 0)
+    lender.give_back(ANN)
+    assert lender.counts(BOB) == [1], "the node was over its CPUs"
+    lender.give_back(BOB)
+    assert lender.counts(BOB) == [1]
+
+
+def test_gpus_and_memory_of_a_task_that_waits_are_kept() -> None:
+    lender = Lender(cpus=1, gpus=1)
+    lender.want(ANN, 1, need(cpus=1, gpus=1, memory_bytes=900))
+    lender.start_workers()
+    lender.block(*lender.held[ANN].values())
+    lender.want(BOB, 1, need(cpus=1, gpus=1))
+    lender.want(CAT, 1, need(cpus=1, memory_bytes=200))
+    lender.start_workers()
+    assert lender.counts(BOB, CAT) == [0, 0]
+
+
+def test_cpus_that_are_overdrawn_for_long_are_recalled_but_for_one_lease() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 3)
+    lender.start_workers()
+    (waits,) = lender.held[ANN].values()
+    lender.block(waits)
+    lender.start_workers()
+    lender.block(waits, is_blocked=False)
+    assert (lender.counts(ANN), lender.recalled) == ([2], set())
+    lender.wait(RECALL_AFTER_S)
+    assert len(lender.recalled) == 1
+    lender.give_back_recalled()
+    lender.wait(1)
+    assert (lender.counts(ANN), lender.recalled) == ([1], set())
+
+
+def test_deeper_tasks_get_the_cpus_of_those_that_wait_for_them() -> None:
+    """Parents of the same job whose tasks all wait have no share either, so depth decides."""
+    lender = Lender(cpus=1)
+    lender.want(ANN, 9)
+    lender.start_workers()
+    lender.want(BOB, 1, depth=1)
+    lender.block(*lender.held[ANN].values())
+    assert lender.counts(ANN, BOB) == [1, 1]
+
+
+def test_lease_that_is_returned_while_its_task_waits_ends_its_worker() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    (worker,) = lender.held[ANN].values()
+    lender.block(worker)
+    lender.give_back(ANN)
+    assert lender.dismissed == [Dismiss(worker, may_work=True)]
+
+
+def test_wait_that_is_told_by_another_worker_or_of_a_light_task_is_ignored() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.want(BOB, 1, need())
+    lender.start_workers()
+    (lease,), ((light, worker),) = lender.held[ANN], lender.held[BOB].items()
+    assert lender.grants.blocked(1000, lease, lender.now, is_blocked=True) == ()
+    assert lender.grants.blocked(worker, light, lender.now, is_blocked=True) == ()
+    lender.want(CAT, 1)
+    assert lender.counts(CAT) == [0]
+
+
+def test_many_workers_are_reported_once_and_beyond_the_bound_the_newest_want_is_refused() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1000)
+    for _ in range(BLOCKED_COUNT - 1):
+        lender.start_workers()
+        running = max(lender.held[ANN])
+        lender.block(lender.held[ANN][running])
+    assert len(lender.said) == 1
+    assert "workers run tasks on a node of 1 CPUs" in lender.said[0]
+    lender.start_workers()
+    lender.want(BOB, 1, depth=1)
+    assert lender.refused == {}
+    lender.block(lender.held[ANN][max(lender.held[ANN])])
+    lender.want(CAT, 1, depth=2)
+    lender.start_workers()
+    while (free := max((*lender.held.get(BOB, {}), *lender.held.get(CAT, {})), default=None)) is not None and (
+        not lender.refused
+    ):
+        held = lender.held[BOB] if free in lender.held.get(BOB, {}) else lender.held[CAT]
+        lender.block(held[free])
+        lender.want(CAT, 10, depth=2)
+        lender.start_workers()
+    (refused,) = lender.refused
+    assert refused == (CAT, 1)
+    assert isinstance(lender.refused[refused], PlacementError)
+    assert len(lender.said) == 1
+
+
+# Actors beside tasks
+
+
+def test_tasks_keep_one_cpu_however_much_actors_reserve() -> None:
+    lender = Lender(cpus=4, kept_cpus=1)
+    lender.do(lender.grants.reserved({"cpus": 4}, lender.now))
+    lender.want(ANN, 4)
+    lender.start_workers()
+    assert lender.counts(ANN) == [1]
+    lender.do(lender.grants.reserved({"cpus": 1}, lender.now))
+    lender.start_workers()
+    assert lender.counts(ANN) == [3]
+
+
+def test_task_of_many_cpus_runs_alone_where_actors_share_the_cpus() -> None:
+    lender = Lender(cpus=4, kept_cpus=1)
+    lender.do(lender.grants.reserved({"cpus": 3}, lender.now))
+    lender.want(ANN, 2, need(cpus=3))
+    lender.start_workers()
+    assert lender.counts(ANN) == [1]
+    lender.wait(60)
+    assert (lender.recalled, lender.said) == (set(), [])
+
+
+def test_strict_node_waits_for_its_actors_and_says_so_once() -> None:
+    lender = Lender(cpus=2, kept_cpus=0)
+    lender.do(lender.grants.reserved({"cpus": 2}, lender.now))
+    lender.want(ANN, 1)
+    lender.wait(REPORT_AFTER_S * 3)
+    assert len(lender.said) == 1
+    assert "waited for 10 s for a worker with 1 cpus: 2 of 2 cpus reserved by actors" in lender.said[0]
+    lender.do(lender.grants.reserved({}, lender.now))
+    lender.start_workers()
+    assert lender.counts(ANN) == [1]
+
+
+def test_want_that_actors_keep_from_its_cpus_does_not_hold_up_smaller_ones() -> None:
+    lender = Lender(cpus=2, kept_cpus=0)
+    lender.do(lender.grants.reserved({"cpus": 1}, lender.now))
+    lender.want(ANN, 1, need(cpus=2))
+    lender.wait(1)
+    lender.want(BOB, 1)
+    lender.start_workers()
+    assert lender.counts(ANN, BOB) == [0, 1]
+
+
+def test_actors_that_reserve_cpus_have_leases_recalled() -> None:
+    lender = Lender(cpus=3)
+    lender.want(ANN, 3)
+    lender.start_workers()
+    lender.do(lender.grants.reserved({"cpus": 1}, lender.now))
+    lender.wait(RECALL_AFTER_S)
+    assert lender.give_back_recalled() == [ANN]
+    assert lender.counts(ANN) == [2]
