@@ -19,7 +19,7 @@ from actorrt.node.leases.needs import CPUS, GPUS, Amounts
 from actorrt.node.leases.orders import Dismiss, Grant, GrantOrder, Launch, Recall, Refuse, Warn
 from actorrt.node.leases.pools import IDLE_S, PoolKey, TaskWorker, WorkerState
 from actorrt.node.leases.recalls import Recalls
-from actorrt.node.leases.wants import Lease, Want
+from actorrt.node.leases.wants import STARVING_AFTER_S, Lease, Want
 
 RECALL_AFTER_S: Final = 0.005
 """How long a want finds too little before leases of others are recalled for it."""
@@ -65,6 +65,7 @@ class Decision:
         self._room = ledger.room()
         self._kept_room = self._room.copy()
         self._shares = ledger.shares()
+        self._starving = {want for want in ledger.wants.values() if want.is_starving(now)}
         self._claims: dict[PoolKey, int] = {}
         self._stuck: list[Want] = []
         self._unmet: dict[Want, int] = {}
@@ -92,13 +93,13 @@ class Decision:
     def _grants(self) -> Iterator[GrantOrder]:
         missing = {want: want.missing_count for want in self._ledger.wants.values() if want.missing_count > 0}
         while missing:
-            want = min(missing, key=lambda want: want.place(self._shares))
+            want = min(missing, key=lambda want: want.place(self._shares, self._starving))
             worker, amounts = self._offer(want)
             lacking = self._kept_room.lacking(amounts)
             if lacking:
+                self._wake(want.since + STARVING_AFTER_S)
                 self._unmet[want] = missing.pop(want)
-                if self._is_due(want) and lacking == [CPUS] and self._kept_room.cpus_can_come(amounts):
-                    self._kept_room.take(amounts)
+                self._keep_for(want, amounts, lacking)
                 continue
             if worker is None and not self._may_launch:
                 self._stuck.append(want)
@@ -107,6 +108,7 @@ class Decision:
             for room in (self._room, self._kept_room):
                 room.take(amounts)
             self._shares.add(want.holder, want.amounts)
+            self._starving.discard(want)
             missing[want] -= 1
             if not missing[want]:
                 del missing[want]
@@ -127,6 +129,15 @@ class Decision:
         worker = pool.shared if want.need.is_light else pool.used_last
         has_gpus = worker is not None or pool.count(WorkerState.LAUNCHING) > self._claims.get(want.pool, 0)
         return worker, want.amounts_beside if has_gpus else want.amounts
+
+    def _keep_for(self, want: Want, amounts: Amounts, lacking: list[str]) -> None:
+        """Keep what comes back for a want that is due: first all but CPUs, and when it has that, CPUs."""
+        if not self._is_due(want):
+            return
+        kept = {name: amount for name, amount in amounts.items() if name != CPUS}
+        if lacking == [CPUS] and self._kept_room.cpus_can_come(amounts):
+            kept[CPUS] = amounts[CPUS]
+        self._kept_room.take(kept)
 
     def _is_due(self, want: Want) -> bool:
         return self._wake(want.since + RECALL_AFTER_S)
@@ -191,7 +202,7 @@ class Decision:
     # Recalls and reports
 
     def _recalls(self) -> Iterator[GrantOrder]:
-        recalls = Recalls(self._ledger.leases.values(), self._room, self._shares, self._now)
+        recalls = Recalls(self._ledger.leases.values(), self._room, self._shares, self._starving, self._now)
         moment = self._moment
         if not self._room.is_overdrawn:
             moment.overdrawn_since = None

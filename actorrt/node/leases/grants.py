@@ -67,7 +67,7 @@ class Grants:
             for name, amount in need.amounts:
                 if amount > ledger.total.get(name, 0.0):
                     return (Refuse(holder.submitter, holder.task_class, self._never(name, amount)),)
-            want = ledger.wants[holder] = Want(holder, need)
+            want = ledger.wants[holder] = Want(holder, need, ledger.total)
         if want.missing_count <= 0:
             want.since, want.is_reported = now, False
         if not want.count:

@@ -1,8 +1,9 @@
 """Pure: which leases are recalled for wants that have found too little for a while.
 
-A lease is recalled if its submitter holds more of its class than it wants, or if the submitter comes after the one that
-waits as soon as it has returned the lease. So shares become equal, and where they can't, holders take turns. The holder
-that is last in the line gives first, and its newest lease. What is on its way back already is counted.
+A lease is recalled if its submitter holds more of its class than it wants, or if the submitter comes after the one
+that waits as soon as it has returned the lease. So shares become equal, and where they can't, holders take turns. A
+want that is starving takes a turn whatever the shares are. The holder that is last in the line gives first, and its
+newest lease. What is on its way back already is counted.
 """
 
 from __future__ import annotations
@@ -25,22 +26,26 @@ class Recalls:
     Args:
         leases: all leases.
         room: what the node has left. What is coming back is added to it.
-        shares: the shares of all holders.
+        shares: the shares of all holders. What is coming back is subtracted.
+        starving: the wants that are starving. Those that get a lease leave.
         now: the time.
 
     Attributes:
         again_at: when the decision is to be repeated, because a lease will have lasted long enough.
     """
 
-    def __init__(self, leases: Iterable[Lease], room: Room, shares: Shares, now: float) -> None:
+    def __init__(self, leases: Iterable[Lease], room: Room, shares: Shares, starving: set[Want], now: float) -> None:
         self._room = room
         self._shares = shares
+        self._starving = starving
         self._now = now
         self._givers: dict[Want, list[Lease]] = {}
         self.again_at = inf
         for lease in leases:
             if lease.is_coming_back:
                 room.give(lease.amounts)
+                if lease.want is not None:
+                    shares.add(lease.want.holder, lease.amounts, -1)
             elif lease.want is not None and lease.amounts:
                 self._givers.setdefault(lease.want, []).append(lease)
 
@@ -50,14 +55,14 @@ class Recalls:
             holders = {want: lease for want in self._givers if (lease := self._newest(want, [CPUS]))}
             if sum(CPUS in lease.amounts for leases in self._givers.values() for lease in leases) < 2:
                 return
-            last = max(holders, key=lambda want: (_excess_of(want) > 0, want.place(self._shares)))
+            last = max(holders, key=lambda want: (_excess_of(want) > 0, want.place(self._shares, self._starving)))
             self._give(holders[last])
             yield holders[last]
 
     def for_wants(self, unmet: dict[Want, int]) -> Iterator[Lease]:
         """Yield leases to recall for wants, of which each lacks so many leases."""
         while unmet:
-            want = min(unmet, key=lambda want: want.place(self._shares))
+            want = min(unmet, key=lambda want: want.place(self._shares, self._starving))
             given = self._given_for(want)
             if given is None:
                 del unmet[want]
@@ -65,6 +70,7 @@ class Recalls:
             yield from given
             self._room.take(want.amounts)
             self._shares.add(want.holder, want.amounts)
+            self._starving.discard(want)
             unmet[want] -= 1
             if not unmet[want]:
                 del unmet[want]
@@ -88,7 +94,7 @@ class Recalls:
         for giver in self._givers:
             lease = self._newest(giver, lacking) if giver is not taker else None
             if lease is not None and self._may_take(lease, giver, taker):
-                key = _excess_of(giver) > 0, giver.place(self._shares)
+                key = _excess_of(giver) > 0, giver.place(self._shares, self._starving)
                 if best_key is None or best_key < key:
                     best, best_key = lease, key
         return best
@@ -97,14 +103,16 @@ class Recalls:
         """Whether a lease is to be given; both may have the same place then, and take turns."""
         if _excess_of(giver) > 0:
             return True
-        self._shares.add(giver.holder, lease.amounts, -1)
-        of_taker, of_giver = self._shares.ranks(taker.holder, taker.depth, giver.holder, giver.depth)
-        self._shares.add(giver.holder, lease.amounts)
+        shares, name = self._shares, taker.scarcest
+        shares.add(giver.holder, lease.amounts, -1)
+        of_taker, of_giver = shares.ranks(name, taker.holder, taker.depth, giver.holder, giver.depth)
+        shares.add(giver.holder, lease.amounts)
+        if of_taker < of_giver:
+            return True
         lasts_until = lease.granted_at + TURN_S
-        if of_taker == of_giver and lasts_until > self._now:
+        if lasts_until > self._now:
             self.again_at = min(self.again_at, lasts_until)
-            return False
-        return of_taker <= of_giver
+        return lasts_until <= self._now and (of_taker == of_giver or taker in self._starving)
 
     def _newest(self, giver: Want, lacking: list[str]) -> Lease | None:
         """Return the newest lease of a want that has something of what is lacking."""

@@ -1,7 +1,6 @@
 """Pure: the order in which wants are served: how much of the node each job, submitter and class holds.
 
-What is shared is the *dominant share*, as in dominant resource fairness (Ghodsi and others, 2011): the largest part
-that a holder has of any resource of the node. For classes that need CPUs only, this is the share of the CPUs.
+Wants are compared by the resource of which they need the largest part of what the node has: for most of them the CPUs.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from actorrt.node.leases.needs import Amounts
 _DIGITS: Final = 9
 
 Key: TypeAlias = tuple[object, ...]
-Place: TypeAlias = tuple[float, int, float, int, int, float, int]
+Place: TypeAlias = tuple[float, ...]
 """A place in the line; smaller ones come first."""
 
 
@@ -49,7 +48,7 @@ class Turns:
 
 
 class Shares:
-    """The shares of all holders.
+    """The shares of all holders of each resource.
 
     Args:
         total: the amounts of the node.
@@ -68,25 +67,29 @@ class Shares:
             for name, amount in amounts.items():
                 held[name] = round(held.get(name, 0.0) + sign * amount, _DIGITS)
 
-    def place(self, holder: Holder, depth: int) -> Place:
-        """Return the place of a holder, whose tasks are nested so deeply, in the line.
+    def place(self, holder: Holder, name: str, depth: int) -> Place:
+        """Return the place in the line of a holder, whose tasks are nested so deeply, by its shares of a resource.
 
         The job with the smallest share comes first, then its submitter with the smallest share, of these the one with
         the deepest tasks, then its deepest class, then its class with the smallest share.
         """
         job, submitter = holder[:1], holder[:2]
-        of_job, of_submitter, of_class = (self._of(key) for key in (job, submitter, holder))
+        of_job, of_submitter, of_class = (self._of(key, name) for key in (job, submitter, holder))
         turns = self._turns
         return of_job, turns.of(job), of_submitter, -depth, turns.of(submitter), of_class, turns.of(holder)
 
-    def ranks(self, first: Holder, first_depth: int, second: Holder, second_depth: int) -> tuple[Key, Key]:
+    def turn(self, holder: Holder) -> Place:
+        """Return the place of a holder by turns alone: those of jobs, then of submitters, then of classes."""
+        turns = self._turns
+        return turns.of(holder[:1]), turns.of(holder[:2]), turns.of(holder)
+
+    def ranks(self, name: str, first: Holder, first_depth: int, second: Holder, second_depth: int) -> tuple[Key, Key]:
         """Return what decides between two holders but for their turns: the smaller one comes first."""
         if first.job != second.job:
-            return (self._of(first[:1]),), (self._of(second[:1]),)
+            return (self._of(first[:1], name),), (self._of(second[:1], name),)
         if first.submitter != second.submitter:
-            return (self._of(first[:2]), -first_depth), (self._of(second[:2]), -second_depth)
-        return (-first_depth, self._of(first)), (-second_depth, self._of(second))
+            return (self._of(first[:2], name), -first_depth), (self._of(second[:2], name), -second_depth)
+        return (-first_depth, self._of(first, name)), (-second_depth, self._of(second, name))
 
-    def _of(self, key: Key) -> float:
-        held = self._held.get(key, {})
-        return max((round(amount / self._total[name], _DIGITS) for name, amount in held.items() if amount), default=0.0)
+    def _of(self, key: Key, name: str) -> float:
+        return round(self._held.get(key, {}).get(name, 0.0) / self._total[name], _DIGITS)

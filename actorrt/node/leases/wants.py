@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+from typing import Final
+
 from actorrt.node.leases.needs import CPUS, GPUS, Amounts, Need
 from actorrt.node.leases.pools import PoolKey, TaskWorker
 from actorrt.node.leases.shares import Holder, Place, Shares
+
+STARVING_AFTER_S: Final = 1.0
+"""How long a want may wait for its first lease while others have smaller shares."""
 
 
 class Want:
@@ -12,6 +18,7 @@ class Want:
 
     Attributes:
         amounts: what a lease takes.
+        scarcest: the resource of which a lease takes the largest part of what the node has.
         amounts_beside: what a lease takes beside the GPUs, which its worker has already.
         count: the number of leases that it wants in all.
         depth: how deep its tasks are nested.
@@ -21,11 +28,14 @@ class Want:
         leases: the leases that it holds, in the order in which they were granted.
     """
 
-    def __init__(self, holder: Holder, need: Need) -> None:
+    def __init__(self, holder: Holder, need: Need, total: Amounts) -> None:
         self.holder = holder
         self.need = need
         self.amounts: Amounts = dict(need.amounts)
         self.amounts_beside: Amounts = {name: amount for name, amount in need.amounts if name != GPUS}
+        self.scarcest = max(
+            self.amounts, key=lambda name: (self.amounts[name] / total[name], name == CPUS), default=CPUS
+        )
         self.pool = PoolKey.of(holder.job, need)
         self.count = 0
         self.depth = 0
@@ -40,9 +50,15 @@ class Want:
         wanted = min(self.count, 1) if self.need.is_light else self.count
         return wanted - len(self.leases)
 
-    def place(self, shares: Shares) -> Place:
+    def is_starving(self, now: float) -> bool:
+        """Whether it has waited for so long for its first lease that shares are not looked at any more."""
+        return not self.leases and now >= self.since + STARVING_AFTER_S
+
+    def place(self, shares: Shares, starving: Set[Want]) -> Place:
         """Return its place in the line."""
-        return shares.place(self.holder, self.depth)
+        if self in starving:
+            return (0, *shares.turn(self.holder))
+        return (1, *shares.place(self.holder, self.scarcest, self.depth))
 
 
 class Lease:
