@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count
@@ -12,6 +12,9 @@ from actorrt.protocol.verb import Record, Request, verb
 from actorrt.reasons import ExitReason
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
+
+ALL_BEGUN: Final = 2**63 - 1
+"""The number of an attempt that no attempt reaches."""
 
 # Messages on their way
 
@@ -60,7 +63,10 @@ class WorkerSetting(Record):
 
 
 class CallInHand(NamedTuple):
-    """A call with retries that a process was handling: the caller, and the number that the caller gave to the call."""
+    """A call with retries that a process was handling: the caller, and the number that the caller gave to the call.
+
+    For a worker of tasks: a submitter, and the number of the newest of its attempts that the worker had begun.
+    """
 
     caller: PeerId
     call: Count
@@ -68,7 +74,12 @@ class CallInHand(NamedTuple):
 
 @verb("endpoint_down", asked_by="a node")
 class EndpointDown(Request[None]):
-    """A process of the node has ended. `in_hand` are the calls with retries that it was handling."""
+    """A process of the node has ended.
+
+    Attributes:
+        in_hand: the calls with retries that it was handling; for a worker of tasks, which attempts it had begun, with
+            `ALL_BEGUN` for submitters of which that is not known.
+    """
 
     peer: PeerId
     reason: ExitReason

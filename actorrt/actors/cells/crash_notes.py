@@ -3,7 +3,8 @@
 A file mapped into memory holds a row of slots. The node daemon reads it after the end of the process, and finds exactly
 the calls that were being handled. Calls without `retries=` are not noted, since nobody asks whether they caused the
 end. The file also says how many starts of actors the process had begun. Orders to start come one after the other, so
-later orders were never read, and may go to another process.
+later orders were never read, and may go to another process. A worker of tasks notes the newest attempt that it has
+begun, for each of its submitters: attempts are numbered in the order in which they are sent.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _SLOT: Final = struct.Struct("=16sQ")  # the caller's endpoint, its number for the call; all zeros where free
 SLOTS_COUNT: Final = 128
 _COUNT: Final = struct.Struct("=Q")
+_UNKNOWN: Final = 2**64 - 1
 _COUNT_OFFSET: Final = SLOTS_COUNT * _SLOT.size
 FILE_BYTES: Final = _COUNT_OFFSET + _COUNT.size
 
@@ -34,8 +36,9 @@ class Notes(NamedTuple):
     """The notes that a process left.
 
     Attributes:
-        in_hand: the calls that it was handling, by caller and number.
-        begun_count: how many orders to start an actor it had begun; None: unknown.
+        in_hand: the calls that it was handling, by caller and number; for a worker of tasks, the newest attempt that it
+            had begun, by submitter.
+        begun_count: how many orders to start an actor it had begun; None: what it had begun is unknown.
     """
 
     in_hand: list[CallInHand]
@@ -53,6 +56,8 @@ class CrashNotes:
         self._map = memory
         self._free = list(range(SLOTS_COUNT))
         self._slots: dict[Message, int] = {}
+        self._newest: dict[PeerId, int] = {}
+        self._task_slots: dict[PeerId, int] = {}
         self._begun_count = 0
         self._is_abandoned = False
 
@@ -78,13 +83,32 @@ class CrashNotes:
             self._free.append(slot)
 
     def begin_task(self, submitter: PeerId, sequence: int) -> None:
-        """Note the newest attempt of a task that this process has begun. A worker of tasks has no other notes."""
-        if not self._is_abandoned:
-            _SLOT.pack_into(self._map, 0, submitter, sequence)
+        """Note the newest attempt of a submitter that this process has begun. A worker of tasks has no other notes.
+
+        When there are more submitters than slots, the notes say that it is not known what was begun.
+        """
+        if self._is_abandoned or sequence <= self._newest.get(submitter, 0):
+            return
+        self._newest[submitter] = sequence
+        slot = self._task_slots.get(submitter)
+        if slot is None and self._free:
+            slot = self._task_slots[submitter] = self._free.pop()
+        if slot is None:
+            _COUNT.pack_into(self._map, _COUNT_OFFSET, _UNKNOWN)
+        else:
+            _SLOT.pack_into(self._map, slot * _SLOT.size, submitter, sequence)
+
+    def forget_submitter(self, submitter: PeerId) -> None:
+        """Clear the note of a submitter that is gone."""
+        self._newest.pop(submitter, None)
+        slot = self._task_slots.pop(submitter, None)
+        if slot is not None:
+            _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)
+            self._free.append(slot)
 
     def abandon(self) -> None:
         """Write no more, in a forked child: the notes are its parent's."""
-        self._free, self._slots, self._is_abandoned = [], {}, True
+        self._free, self._slots, self._task_slots, self._is_abandoned = [], {}, {}, True
 
 
 def open_notes(path: str) -> CrashNotes:
@@ -124,4 +148,5 @@ def read(notes: bytes | bytearray) -> Notes:
     """Return what a process noted in its memory for notes."""
     slots = _SLOT.iter_unpack(notes[:_COUNT_OFFSET])
     in_hand = [CallInHand(PeerId(peer), call_id) for peer, call_id in slots if call_id]
-    return Notes(in_hand, _COUNT.unpack_from(notes, _COUNT_OFFSET)[0])
+    (begun_count,) = _COUNT.unpack_from(notes, _COUNT_OFFSET)
+    return Notes(in_hand, None if begun_count == _UNKNOWN else begun_count)

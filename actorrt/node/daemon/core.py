@@ -52,7 +52,7 @@ from actorrt.protocol.nodes import (
     Orphaned,
     Preload,
 )
-from actorrt.protocol.processes import CallInHand, EndpointDown, JobEnded
+from actorrt.protocol.processes import ALL_BEGUN, CallInHand, EndpointDown, JobEnded
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
@@ -295,7 +295,10 @@ class NodeCore:
         if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
-        self._announce_end(worker.peer, reason, worker.in_hand)
+        in_hand = worker.in_hand
+        if worker.begun_count is None:  # its notes can't be read, so all that its submitters sent counts as begun
+            in_hand = [*in_hand, *(CallInHand(peer, ALL_BEGUN) for peer in self.leases.submitters_of(worker.peer))]
+        self._announce_end(worker.peer, reason, in_hand)
         self.leases.process_ended(worker.peer, str(reason))
         for actor_id in list(worker.actors):
             self.registry.stops.stop_children(actor_id)

@@ -64,6 +64,11 @@ class Decision:
         self._now = now
         self._room = ledger.room()
         self._kept_room = self._room.copy()
+        self._coming_room = self._room.copy()
+        for worker in self._pools.workers.values():
+            if worker.gpus and worker.state is WorkerState.ENDING and not worker.leases:
+                self._coming_room.give({GPUS: worker.gpus})
+        self._submitters = {holder.submitter for holder in ledger.wants}
         self._shares = ledger.shares()
         self._starving = {want for want in ledger.wants.values() if want.is_starving(now)}
         self._claims: dict[PoolKey, int] = {}
@@ -100,12 +105,14 @@ class Decision:
                 self._wake(want.since + STARVING_AFTER_S)
                 self._unmet[want] = missing.pop(want)
                 self._keep_for(want, amounts, lacking)
+                if GPUS in lacking:
+                    yield from self._evictions(want)
                 continue
             if worker is None and not self._may_launch:
                 self._stuck.append(want)
                 del missing[want]
                 continue
-            for room in (self._room, self._kept_room):
+            for room in (self._room, self._kept_room, self._coming_room):
                 room.take(amounts)
             self._shares.add(want.holder, want.amounts)
             self._starving.discard(want)
@@ -139,6 +146,18 @@ class Decision:
             kept[CPUS] = amounts[CPUS]
         self._kept_room.take(kept)
 
+    def _evictions(self, want: Want) -> Iterator[GrantOrder]:
+        """Dismiss free workers of other pools whose GPUs a want needs, before a want that comes later gets them."""
+        while GPUS in self._coming_room.lacking(want.amounts):
+            free = [worker for pool in self._pools.all() if pool.key != want.pool for worker in pool.free.values()]
+            free = [worker for worker in free if worker.gpus and worker.peer not in self._submitters]
+            oldest = min(free, key=lambda worker: worker.free_since, default=None)
+            if oldest is None:
+                return
+            self._coming_room.give({GPUS: oldest.gpus})
+            yield self._dismissal(oldest)
+        self._coming_room.take({GPUS: want.amounts[GPUS]})
+
     def _is_due(self, want: Want) -> bool:
         return self._wake(want.since + RECALL_AFTER_S)
 
@@ -171,33 +190,23 @@ class Decision:
             yield Launch(self._pools.launched(key).number, key.job, key.env_vars)
 
     def _upkeep(self) -> Iterator[GrantOrder]:
-        """Launch spare workers; dismiss those that nobody needs, and those whose GPUs others need."""
+        """Launch spare workers, and dismiss those that nobody needs.
+
+        A worker that has submitted tasks itself stays until these have ended.
+        """
         for pool in self._pools.all():
             if self._may_launch and self._pools.needs_spare(pool):
                 yield from self._launches(pool.key, 1)
-            for worker in self._pools.surplus(pool):
+            for worker in self._pools.surplus(pool, self._submitters):
                 if self._wake(worker.free_since + IDLE_S):
                     yield self._dismissal(worker)
-        yield from self._evictions()
-
-    def _evictions(self) -> Iterator[GrantOrder]:
-        room = self._room.copy()
         for worker in self._pools.workers.values():
-            if worker.gpus and worker.state is WorkerState.ENDING and not worker.leases:
-                room.give({GPUS: worker.gpus})
-        for want in self._unmet:
-            while GPUS in room.lacking(want.amounts):
-                free = [worker for pool in self._pools.all() if pool.key != want.pool for worker in pool.free.values()]
-                oldest = min((w for w in free if w.gpus), key=lambda worker: worker.free_since, default=None)
-                if oldest is None:
-                    break
-                room.give({GPUS: oldest.gpus})
-                yield self._dismissal(oldest)
-            room.take(want.amounts)
+            if worker.state is WorkerState.ENDING and not worker.is_dismissed and worker.peer not in self._submitters:
+                yield self._dismissal(worker, may_work=True)
 
-    def _dismissal(self, worker: TaskWorker) -> Dismiss:
-        self._pools.ending(worker)
-        return Dismiss(worker.number)
+    def _dismissal(self, worker: TaskWorker, *, may_work: bool = False) -> Dismiss:
+        self._ledger.dismissed(worker)
+        return Dismiss(worker.number, may_work)
 
     # Recalls and reports
 

@@ -89,30 +89,29 @@ class Grants:
         if lease is None or lease.want is None or lease.want.holder.submitter != submitter:
             return ()
         if lease.is_blocked:  # a task is in hand there, of whose end nobody will hear
-            return (*self._abandon(lease, now), *self.decided(now))
-        self._ledger.end(lease, now)
+            self._abandon(lease, now)
+        else:
+            self._ledger.end(lease, now)
         return self.decided(now)
 
     def submitter_ended(self, submitter: PeerId, now: float) -> Sequence[GrantOrder]:
         """Called when a process that may have submitted tasks has ended. Its wants and leases end."""
-        orders: list[GrantOrder] = []
         for want in self._ledger.wants_of(submitter):
-            orders += self._withdraw(want, now)
-        return (*orders, *self.decided(now))
+            self._withdraw(want, now)
+        return self.decided(now)
 
-    def _withdraw(self, want: Want, now: float) -> Iterator[Dismiss]:
+    def _withdraw(self, want: Want, now: float) -> None:
         want.count = 0
         for lease in list(want.leases.values()):
-            yield from self._abandon(lease, now)
+            self._abandon(lease, now)
         self._ledger.drop_if_over(want)
 
-    def _abandon(self, lease: Lease, now: float) -> Iterator[Dismiss]:
-        """End a lease whose worker may have a task in hand: the worker ends, unless others share it."""
+    def _abandon(self, lease: Lease, now: float) -> None:
+        """End a lease whose worker may have a task in hand: the worker is to end, unless others share it."""
         if lease.worker.pool.is_light:
             self._ledger.end(lease, now)
         else:
             self._ledger.disown(lease)
-            yield Dismiss(lease.worker.number, may_work=True)
 
     def blocked(self, worker: int, number: int, now: float, *, is_blocked: bool) -> Sequence[GrantOrder]:
         """Called when the task of a lease begins to wait, or goes on."""
@@ -127,11 +126,17 @@ class Grants:
 
     # Workers
 
-    def worker_ready(self, number: int, now: float) -> Sequence[GrantOrder]:
-        """Called when a worker that was launched is ready."""
+    def submitters_of(self, number: int) -> list[PeerId]:
+        """Return the submitters that a worker is lent to."""
+        wants = [lease.want for lease in self._ledger.leases.values() if lease.worker.number == number]
+        return [want.holder.submitter for want in wants if want is not None]
+
+    def worker_ready(self, number: int, peer: PeerId, now: float) -> Sequence[GrantOrder]:
+        """Called when a worker that was launched is ready. It may submit tasks itself, as `peer`."""
         worker = self._ledger.pools.workers.get(number)
         if worker is None or worker.state is not WorkerState.LAUNCHING:
             return ()
+        worker.peer = peer
         self._ledger.pools.ready(worker, now)
         return self.decided(now)
 
@@ -172,14 +177,10 @@ class Grants:
         """
         ledger = self._ledger
         ledger.pools.forget_use(job)
-        orders: list[GrantOrder] = []
         for want in [want for want in ledger.wants.values() if want.holder.job == job]:
             if want.holder.submitter not in staying:
-                orders += [Dismiss(order.worker) for order in self._withdraw(want, now)]
-        for worker in ledger.workers_to_end(job):
-            ledger.pools.ending(worker)
-            orders.append(Dismiss(worker.number))
-        return (*orders, *self.decided(now))
+                self._withdraw(want, now)
+        return (*[Dismiss(worker.number) for worker in ledger.end_workers(job)], *self.decided(now))
 
     def reserved(self, by_actors: Amounts, now: float) -> Sequence[GrantOrder]:
         """Called when the reservations of actors have changed."""

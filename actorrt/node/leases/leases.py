@@ -92,6 +92,8 @@ class Leases:
     # What submitters and workers say
 
     def _want(self, peer: PeerId, asked: WantLeases) -> None:
+        if not asked.count and self._workers.find(peer) is None and not self._jobs.of_driver(peer):
+            return  # a driver that has detached wants nothing, and has nothing
         submitter, job = self._submitter(peer)
         if job.has_ended and submitter == job.driver:
             ended = ActorStartError(f"job {short(job.job_id)} has ended: nothing can be started in it")
@@ -133,7 +135,7 @@ class Leases:
         """Called when a worker is ready, or will never be."""
         error = worker.ready.error()
         if error is None:
-            self._carry_out(self._grants.worker_ready(number, self._clock.now()))
+            self._carry_out(self._grants.worker_ready(number, worker.peer, self._clock.now()))
         else:
             self._forget(worker, text_of(error))
 
@@ -143,6 +145,11 @@ class Leases:
         number = self._numbers.get(peer)
         if number is not None:
             self._forget(self._by_number[number], why)
+
+    def submitters_of(self, peer: PeerId) -> list[PeerId]:
+        """Return the submitters that a worker is lent to."""
+        number = self._numbers.get(peer)
+        return [] if number is None else self._grants.submitters_of(number)
 
     def _forget(self, worker: Worker, why: str) -> None:
         number = self._numbers.pop(worker.peer, None)

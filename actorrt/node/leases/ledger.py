@@ -113,13 +113,18 @@ class Ledger:
         """Return how many workers have tasks that wait."""
         return sum(worker.state is WorkerState.BLOCKED for worker in self.pools.workers.values())
 
-    def workers_to_end(self, job: JobId) -> list[TaskWorker]:
-        """Return the workers of a job that are lent to nobody, but for those that are ending."""
-        return [
-            worker
-            for worker in self.pools.workers.values()
-            if worker.pool.job == job and worker.state is not WorkerState.ENDING and not worker.leases
-        ]
+    def end_workers(self, job: JobId) -> Iterator[TaskWorker]:
+        """Have all workers of a job end that are lent to nobody, and yield those that were not dismissed before."""
+        for worker in self.pools.workers.values():
+            is_lent = any(self.leases[number].want is not None for number in worker.leases)
+            if worker.pool.job == job and not is_lent and not worker.is_dismissed:
+                self.dismissed(worker)
+                yield worker
+
+    def dismissed(self, worker: TaskWorker) -> None:
+        """Called when a worker is dismissed."""
+        worker.is_dismissed = True
+        self.pools.ending(worker)
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if wants, leases and workers contradict each other."""

@@ -11,10 +11,11 @@ job, the one that was used last keeps a worker until the job ends. Other free wo
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import Enum
 from typing import Final, NamedTuple
 
-from actorrt.ids import JobId
+from actorrt.ids import JobId, PeerId
 from actorrt.invariants import about
 from actorrt.node.leases.needs import GPUS, Need
 
@@ -63,7 +64,9 @@ class TaskWorker:
     Attributes:
         number: its name; never used again.
         leases: the leases of it: at most one, unless its pool is light.
+        peer: its endpoint, once it is ready.
         free_since: when it became free.
+        is_dismissed: whether it was told to end.
         gpus: the GPUs that it has for its life.
     """
 
@@ -72,7 +75,9 @@ class TaskWorker:
         self.pool = pool
         self.state = WorkerState.LAUNCHING
         self.leases: set[int] = set()
+        self.peer: PeerId | None = None
         self.free_since = 0.0
+        self.is_dismissed = False
         self.gpus = 0.0 if pool.alone is None else dict(pool.alone.amounts)[GPUS]
 
 
@@ -208,12 +213,18 @@ class Pools:
             return False
         return all(worker.leases for worker in pool.workers.values()) and bool(pool.workers)
 
-    def surplus(self, pool: Pool) -> list[TaskWorker]:
-        """Return the free workers that the pool does not need, those that were used last at the end."""
+    def surplus(self, pool: Pool, staying: Set[PeerId]) -> list[TaskWorker]:
+        """Return the free workers that the pool does not need and that may end, those that were used last at the end.
+
+        Args:
+            pool: the pool.
+            staying: the endpoints of workers that may not end yet.
+        """
         is_plain = not pool.key.is_light and pool.key.alone is None
         is_used = len(pool.free) < len(pool.workers) or self._used_last.get(pool.key.job) == pool.key
         kept = 1 if is_plain and is_used else 0
-        return list(pool.free.values())[: len(pool.free) - kept]
+        may_end = [worker for worker in pool.free.values() if worker.peer not in staying]
+        return may_end[: max(0, len(pool.free) - kept)]
 
     def forget_use(self, job: JobId) -> None:
         """Keep no worker for a job any more."""

@@ -18,6 +18,8 @@ from actorrt.node.leases.wants import Lease, Want
 
 TURN_S: Final = 0.05
 """How long a lease lasts at least where holders with equal shares take turns."""
+GPU_TURN_S: Final = 5.0
+"""The same for workers with GPUs, since the next holder has to start one of its own."""
 
 
 class Recalls:
@@ -109,7 +111,7 @@ class Recalls:
         shares.add(giver.holder, lease.amounts)
         if of_taker < of_giver:
             return True
-        lasts_until = lease.granted_at + TURN_S
+        lasts_until = lease.granted_at + (TURN_S if giver.pool.alone is None else GPU_TURN_S)
         if lasts_until > self._now:
             self.again_at = min(self.again_at, lasts_until)
         return lasts_until <= self._now and (of_taker == of_giver or taker in self._starving)

@@ -78,11 +78,6 @@ class Shares:
         turns = self._turns
         return of_job, turns.of(job), of_submitter, -depth, turns.of(submitter), of_class, turns.of(holder)
 
-    def turn(self, holder: Holder) -> Place:
-        """Return the place of a holder by turns alone: those of jobs, then of submitters, then of classes."""
-        turns = self._turns
-        return turns.of(holder[:1]), turns.of(holder[:2]), turns.of(holder)
-
     def ranks(self, name: str, first: Holder, first_depth: int, second: Holder, second_depth: int) -> tuple[Key, Key]:
         """Return what decides between two holders but for their turns: the smaller one comes first."""
         if first.job != second.job:

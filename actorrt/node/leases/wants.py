@@ -51,13 +51,13 @@ class Want:
         return wanted - len(self.leases)
 
     def is_starving(self, now: float) -> bool:
-        """Whether it has waited for so long for its first lease that shares are not looked at any more."""
+        """Whether it has waited for its first lease for so long that it comes before all that have not."""
         return not self.leases and now >= self.since + STARVING_AFTER_S
 
     def place(self, shares: Shares, starving: Set[Want]) -> Place:
         """Return its place in the line."""
         if self in starving:
-            return (0, *shares.turn(self.holder))
+            return (0, self.since)
         return (1, *shares.place(self.holder, self.scarcest, self.depth))
 
 

@@ -141,6 +141,8 @@ class TaskWorker:
         """Called when a submitter is gone: drop its attempts, and cancel its coroutines."""
         self._outlets.pop(peer, None)
         self._leases.pop(peer, None)
+        if self._endpoint.crash_notes is not None:
+            self._endpoint.crash_notes.forget_submitter(peer)
         for key in [key for key in self._attempts if key[0] == peer]:
             self.withdrawn(*key, is_late=False)
             self._attempts.pop(key, None)

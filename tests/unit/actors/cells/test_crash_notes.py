@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.actors.cells.crash_notes import SLOTS_COUNT, open_notes, take
+from actorrt.actors.cells.crash_notes import SLOTS_COUNT, open_notes, read, take
 from actorrt.ids import PeerId
 
 PEER = PeerId(b"p" * 16)
@@ -78,3 +78,22 @@ def test_notes_that_can_not_be_read_say_nothing_of_starts(tmp_path, caplog):
     (tmp_path / "hand").mkdir()
     assert take(str(tmp_path / "hand")) == ([], None)
     assert "the calls that a process had in hand when it ended can't be read" in caplog.text
+
+
+def test_worker_of_tasks_notes_the_newest_attempt_of_each_submitter(notes, path):
+    ann, bob = PeerId(b"a" * 16), PeerId(b"b" * 16)
+    for submitter, sequence in [(ann, 1), (bob, 7), (ann, 3), (ann, 2)]:
+        notes.begin_task(submitter, sequence)
+    assert sorted(take(path).in_hand) == [(ann, 3), (bob, 7)]
+
+
+def test_slot_of_a_submitter_that_is_gone_is_used_again_and_too_many_submitters_make_the_notes_unknown(notes, path):
+    submitters = [PeerId(bytes([n]) * 16) for n in range(1, SLOTS_COUNT + 2)]
+    for submitter in submitters[:-1]:
+        notes.begin_task(submitter, 1)
+    notes.forget_submitter(submitters[0])
+    notes.begin_task(submitters[-1], 1)
+    known = read(notes._map)
+    assert ({caller for caller, _ in known.in_hand}, known.begun_count) == ({*submitters[1:]}, 0)
+    notes.begin_task(submitters[0], 2)
+    assert take(path).begun_count is None

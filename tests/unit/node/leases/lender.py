@@ -22,6 +22,11 @@ def need(env_vars: Sequence[tuple[str, str]] = (), **amounts: float) -> Need:
 ONE_CPU = need(cpus=1)
 
 
+def peer_of(worker: int) -> PeerId:
+    """Return the endpoint of a worker."""
+    return PeerId(worker.to_bytes(16, "big"))
+
+
 class Lender:
     """A node and its clock.
 
@@ -102,7 +107,7 @@ class Lender:
         while self.launching:
             worker = self.launching.pop(0)
             self.ready.add(worker)
-            self.do(self.grants.worker_ready(worker, self.now))
+            self.do(self.grants.worker_ready(worker, peer_of(worker), self.now))
 
     def fail_launch(self, reason: str = "no process") -> None:
         self.do(self.grants.worker_ended(self.launching.pop(0), reason, self.now))

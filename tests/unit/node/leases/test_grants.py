@@ -9,7 +9,7 @@ from actorrt.node.leases.decision import BLOCKED_COUNT, RECALL_AFTER_S, REPORT_A
 from actorrt.node.leases.orders import Dismiss
 from actorrt.node.leases.pools import FAILURES_COUNT, FAILURES_WITHIN_S, IDLE_S, RETRY_S
 from actorrt.node.leases.recalls import TURN_S
-from tests.unit.node.leases.lender import ANN, BOB, CAT, JOB, OTHER_JOB, Lender, need
+from tests.unit.node.leases.lender import ANN, BOB, CAT, JOB, OTHER_JOB, Lender, need, peer_of
 
 # Grants
 
@@ -153,6 +153,36 @@ def test_job_that_ends_leaves_the_workers_of_submitters_that_stay() -> None:
     lender.do(lender.grants.job_ended(JOB, {ANN}, lender.now))
     assert {order.worker for order in lender.dismissed} == {1, 2, 3} - {stays}
     assert [*lender.grants.lent_to({ANN})] == [stays]
+
+
+def test_worker_that_has_submitted_tasks_itself_stays_until_these_have_ended() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 2)
+    lender.start_workers()
+    parent, idle = lender.held[ANN].values()
+    lender.want(peer_of(parent), 1, depth=1)
+    lender.want(ANN, 0)
+    for _ in range(2):
+        lender.give_back(ANN)
+    lender.wait(2 * IDLE_S)
+    assert {order.worker for order in lender.dismissed} == {idle}
+    lender.want(peer_of(parent), 0, depth=1)
+    lender.give_back(peer_of(parent))
+    lender.wait(2 * IDLE_S)
+    assert parent in {order.worker for order in lender.dismissed}
+
+
+def test_worker_of_a_submitter_that_has_ended_stays_while_its_own_tasks_run() -> None:
+    lender = Lender(cpus=2)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    (parent,) = lender.held[ANN].values()
+    lender.want(peer_of(parent), 1, depth=1)
+    lender.end_submitter(ANN)
+    assert lender.dismissed == []
+    lender.want(peer_of(parent), 0, depth=1)
+    lender.give_back(peer_of(parent))
+    assert lender.dismissed == [Dismiss(parent, may_work=True)]
 
 
 # The pool

@@ -32,10 +32,10 @@ def test_wait_that_would_block_the_loop_is_refused_with_advice() -> None:
 
 
 def test_output_is_labelled_with_the_actor_whose_message_is_in_hand() -> None:
-    assert main._label_of_current_actor() == ""
+    assert main._label_of_current_code() == ""
     token = current.message.set(SimpleNamespace(cell=SimpleNamespace(label="Sim-1234")))  # type: ignore[arg-type]
     try:
-        assert main._label_of_current_actor() == "Sim-1234"
+        assert main._label_of_current_code() == "Sim-1234"
     finally:
         current.message.reset(token)
 
