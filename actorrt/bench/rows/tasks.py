@@ -208,8 +208,7 @@ def edges(effort: Effort) -> Samples:
         for _ in range(effort.operations_count):
             layer = [sum_of.submit(*layer) for _ in range(LAYER_COUNT)]
         await art.gather(*layer)
-        count = (effort.operations_count - 1) * LAYER_COUNT * LAYER_COUNT
-        return count / (time.perf_counter() - start)
+        return (effort.operations_count - 1) * LAYER_COUNT**2 / (time.perf_counter() - start)
 
     return _rounds(effort, one_round)
 

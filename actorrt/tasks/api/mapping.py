@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sized
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy import checks
 from actorrt.completion import Completion
+from actorrt.tasks.api.progress import MapProgress
 from actorrt.tasks.api.task import RemoteFunction
 from actorrt.tasks.submitting.task_ref import TaskRef
 
@@ -21,8 +24,13 @@ Order = Literal["completion", "input"]
 class TaskMap(Generic[T]):
     """Iterates over the values of tasks; `async for`, or `for` in plain code. See `map`."""
 
-    def __init__(self, function: RemoteFunction[..., T], items: Iterable[Any], in_flight: int, order: Order) -> None:
+    def __init__(
+        self, function: RemoteFunction[..., T], items: Iterable[Any], in_flight: int, order: Order, *, progress: bool
+    ) -> None:
         self._function = function
+        total = len(items) if isinstance(items, Sized) else None
+        clock = current_endpoint().clock
+        self._progress = MapProgress(function.name, total, clock, sys.stderr) if progress else None
         self._items = iter(items)
         self._in_flight = in_flight
         self._keeps_order = order == "input"
@@ -40,9 +48,6 @@ class TaskMap(Generic[T]):
             except StopIteration:
                 self._has_ended = True
                 return
-            except BaseException:
-                self._cancel()
-                raise
             ref = self._function.submit(item)
             assert isinstance(ref, TaskRef)
             self._pending.add(ref)
@@ -70,14 +75,14 @@ class TaskMap(Generic[T]):
         return ref
 
     def _value(self, ref: TaskRef[T]) -> T:
-        try:
-            return ref.value()
-        except BaseException:
-            self._cancel()
-            raise
+        if self._progress is not None and ref.error() is None:
+            self._progress.taken(len(self._pending))
+        return ref.value()
 
-    def _cancel(self) -> None:
+    def _end(self) -> None:
         """Withdraw what is in flight."""
+        if self._progress is not None:
+            self._progress.end()
         self._has_ended = True
         for ref in self._pending:
             ref.cancel()
@@ -103,7 +108,7 @@ class TaskMap(Generic[T]):
                 else:
                     found.result()
         finally:
-            self._cancel()
+            self._end()
 
     async def __aiter__(self) -> AsyncIterator[T]:
         try:
@@ -113,7 +118,7 @@ class TaskMap(Generic[T]):
                 else:
                     await found
         finally:
-            self._cancel()
+            self._end()
 
 
 def map(
@@ -121,6 +126,7 @@ def map(
     items: Iterable[Any],
     in_flight: int | None = None,
     order: Order = "completion",
+    progress: bool = False,
 ) -> TaskMap[T]:
     """Run a task for each item, and yield the values: `for value in map(f, items)`, or `async for`.
 
@@ -132,6 +138,7 @@ def map(
         items: the arguments.
         in_flight: how many tasks there may be at a time, 256 by default, those whose values wait to be taken included.
         order: "completion" yields values as tasks end, "input" in the order of the items.
+        progress: show on standard error how many are done.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -141,4 +148,4 @@ def map(
     if order not in ("completion", "input"):
         raise ValueError(f"option order={order!r}: give 'completion' or 'input'")
     count = DEFAULT_IN_FLIGHT_COUNT if in_flight is None else checks.count(1)("in_flight", in_flight)
-    return TaskMap(function, items, count, order)
+    return TaskMap(function, items, count, order, progress=checks.flag("progress", progress))
