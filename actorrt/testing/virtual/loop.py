@@ -99,6 +99,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         on_step: called after each turn of a process.
         on_stuck: called when nothing but background work is left; raises.
         on_late: called when the time is past `deadline`; raises.
+        run_in_thread: runs a function of the present process in what stands for a thread; any executor will do.
         deadline: the time at which the run ends with `TimeoutError`.
     """
 
@@ -122,6 +123,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.on_step: Callable[[], None] = lambda: None
         self.on_stuck: Callable[[], NoReturn] = self._stuck
         self.on_late: Callable[[], NoReturn] = self._late
+        self.run_in_thread: Callable[[Callable[[], Any]], asyncio.Future[Any]] = _refuse_threads
         self.deadline = float("inf")
         self.set_task_factory(self._new_task)
 
@@ -265,8 +267,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._exception_handler = self.present.exception_handler
         super().call_exception_handler(context)
 
-    def run_in_executor(self, *_: Any) -> NoReturn:  # type: ignore[override]
-        refused("run_in_executor() or asyncio.to_thread()")
+    def run_in_executor(  # type: ignore[override]
+        self, _: Any, function: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        return self.run_in_thread(lambda: function(*args))
 
     def add_reader(self, *_: Any) -> NoReturn:  # type: ignore[override]
         refused("add_reader()")
@@ -398,6 +402,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _late(self) -> NoReturn:
         raise TimeoutError(f"not over at {self._now - START_S:.3f} s of virtual time")
+
+
+def _refuse_threads(_: Callable[[], Any]) -> NoReturn:
+    refused("run_in_executor() or asyncio.to_thread()")
 
 
 def _nothing() -> None:

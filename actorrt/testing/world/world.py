@@ -19,6 +19,7 @@ from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.journal import Journal
 from actorrt.testing.shells.network import SimulatedNetwork
 from actorrt.testing.shells.node import SimulatedNode
+from actorrt.testing.shells.threads import SimulatedThreads
 from actorrt.testing.virtual.fences import fenced
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
 from actorrt.testing.virtual.processes import WAITING, SimulatedProcess, buried_silently
@@ -62,6 +63,7 @@ class World:
             raise ValueError(f"hosts={hosts!r}: a World has one host, for now")
         self._seed = seed
         self._loop = loop = VirtualLoop(seed)
+        loop.run_in_thread = SimulatedThreads(loop, Chance(seed, "executors")).run
         self._journal = Journal(loop.now, START_S)
         self._defects: list[BaseException] = []
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)

@@ -49,7 +49,7 @@ def test_what_a_seed_can_not_repeat_is_refused_by_its_name(call: str) -> None:
     loop.close()
 
 
-def test_executors_of_the_loop_are_refused() -> None:
+def test_executors_of_a_loop_without_threads_are_refused() -> None:
     loop = VirtualLoop(1)
     with fenced(loop, 1), pytest.raises(RuntimeStateError, match=r"asyncio.to_thread\(\) inside World.run"):
         loop.run_until_complete(asyncio.to_thread(print))
