@@ -142,7 +142,11 @@ def test_spaces_without_a_fixed_number_of_values_are_named(space: Any, within: A
         from_gymnasium(within(space))
 
 
-@pytest.mark.parametrize("space", [gym.Tuple(()), gym.Dict({}), gym.Box(0.0, 1.0, (2, 0))], ids=repr)
+@pytest.mark.parametrize(
+    "space",
+    [gym.Tuple(()), gym.Dict({}), gym.Box(0.0, 1.0, (2, 0)), gym.Dict({"a": gym.Discrete(2), "b": gym.Tuple(())})],
+    ids=repr,
+)
 def test_spaces_that_hold_nothing_are_refused(space: Any) -> None:
     with pytest.raises(ValueError, match="has no values, so it can't be observed or chosen"):
         from_gymnasium(space)

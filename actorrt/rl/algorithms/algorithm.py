@@ -280,7 +280,8 @@ class Algorithm:
         Raises:
             FileNotFoundError: the run is resumed, and its checkpoint is gone.
             ValueError: `steps` is less than 1, or less than the resumed run already has; or there is `stop_return` or
-                `EarlyStop`, and nothing is evaluated; or the directory holds an earlier run, or can't be written to.
+                `EarlyStop`, and nothing is evaluated; or the directory holds an earlier run, or can't be written to,
+                or a run is under way in it.
             TypeError: a callback is not callable, or a number is not a number.
         """
         if not isinstance(callbacks, Iterable):

@@ -6,8 +6,12 @@ Neither format names a module or a class, so files stay readable when code moves
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any
 from zipfile import BadZipFile, is_zipfile
@@ -16,9 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEADER = "header"
+UNREADABLE = (
+    *(ValueError, TypeError, KeyError, EOFError, AttributeError, OverflowError, OSError, struct.error, zlib.error),
+    *(RuntimeError, BadZipFile),  # RuntimeError: the archive says that it is encrypted, or of an unknown form
+)
+"""What `zipfile` and NumPy raise for files that are damaged."""
 
 
-def write_arrays(path: str, header: Mapping[str, Any], arrays: Mapping[str, Any], *, is_durable: bool = False) -> None:
+def write_arrays(
+    path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, Any], *, is_durable: bool = False
+) -> None:
     """Write a file in place of the one before; a reader sees the old file or the new one, whole.
 
     Args:
@@ -28,19 +39,25 @@ def write_arrays(path: str, header: Mapping[str, Any], arrays: Mapping[str, Any]
         is_durable: whether the file is on the disk when this returns, so that it outlives a loss of power.
 
     Raises:
-        TypeError: the header holds something else than plain values; no file is changed.
+        TypeError: the header holds something else than plain values.
+        OSError: the file can't be written. The file before stays in each case, and nothing else is left.
     """
     members: dict[str, Any] = {HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays}
-    partial = f"{path}.partial"
-    with open(partial, "wb") as file:
-        np.savez(file, **members)
-        if is_durable:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial = f"{os.fspath(path)}.partial"
+    try:
+        with open(partial, "wb") as file:
+            np.savez(file, **members)
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:  # the disk may be full
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
 
 
-def read_arrays(path: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `write_arrays` wrote.
 
     Args:
@@ -62,5 +79,7 @@ def read_arrays(path: str, kind: str) -> tuple[dict[str, Any], dict[str, NDArray
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         return dict(json.loads(arrays.pop(HEADER).tobytes())), arrays
-    except (ValueError, TypeError, KeyError, EOFError, AttributeError, NotImplementedError, BadZipFile) as error:
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file's beginning
+            raise
         raise ValueError(f"{path} is not {kind}: {error}") from error

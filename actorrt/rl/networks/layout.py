@@ -9,6 +9,20 @@ from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.leaves import deviation_count, output_count
 
 
+class ParameterCountError(ValueError):
+    """A vector of parameters has not the length that a network takes."""
+
+
+def require_count(flat: Array, count: int) -> None:
+    """Make sure that a flat vector has so many parameters.
+
+    Raises:
+        ParameterCountError: it has another number.
+    """
+    if flat.shape != (count,):
+        raise ParameterCountError(f"the network takes {count:,} parameters, and these are of shape {flat.shape}")
+
+
 def hidden_names(spec: PolicySpec) -> tuple[str, ...]:
     """Return the names of the hidden layers that lead to actions, in order."""
     return tuple(f"hidden_{number}" for number in range(1, len(spec.hidden) + 1))
@@ -63,11 +77,9 @@ def parameter_views(spec: PolicySpec, flat: Array) -> dict[str, Array]:
     """Return views of `flat`, one for each layer.
 
     Raises:
-        ValueError: the vector's length is not that of the layout.
+        ParameterCountError: the vector's length is not that of the layout.
     """
-    expected = layout_length(spec)
-    if flat.shape != (expected,):
-        raise ValueError(f"parameters of shape {flat.shape} given, but {spec} takes ({expected},)")
+    require_count(flat, layout_length(spec))
     views, start = {}, 0
     for name, shape in parameter_shapes(spec).items():
         end = start + math.prod(shape)

@@ -64,7 +64,8 @@ class Acting(nn.Module):
         if isinstance(action, Discrete):
             return outputs.argmax(1) + action.start
         if isinstance(action, Box):
-            return torch.minimum(torch.maximum(outputs, self.low), self.high).reshape(-1, *action.shape)
+            bounded = torch.minimum(torch.maximum(outputs, self.low), self.high).reshape(-1, *action.shape)
+            return bounded if np.dtype(action.dtype).kind == "f" else bounded.round()
         columns = [_column(outputs, leaf) for leaf in leaves(action)]
         if isinstance(action, MultiDiscrete):
             return torch.cat(columns, 1) + torch.tensor(action.start)

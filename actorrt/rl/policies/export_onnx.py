@@ -202,6 +202,8 @@ def _action(policy: StorablePolicy, graph: Graph, outputs: str) -> str:
 def _bounded(graph: Graph, outputs: str, action: Box) -> str:
     for operation, bound in (("Max", action.low), ("Min", action.high)):
         outputs = graph.add(operation, outputs, graph.constant(np.array(bound, np.float32)))
+    if np.dtype(action.dtype).kind != "f":
+        outputs = graph.add("Round", outputs)
     return graph.add("Reshape", outputs, graph.constant(np.array([-1, *action.shape], np.int64)))
 
 

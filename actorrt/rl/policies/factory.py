@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.initial import initial_convolutional
+from actorrt.rl.networks.layout import ParameterCountError
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.policies.policy import FlatPolicy
@@ -41,7 +44,7 @@ def initial_parameters(spec: PolicySpec, seed: int) -> Array:
     return initial_convolutional(spec, seed) if spec.network == "cnn" else make_policy(spec).init(seed)
 
 
-def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
+def load_policy(path: str | os.PathLike[str], *, network: NetworkKind | None = None) -> FlatPolicy:
     """Read a policy that `save` wrote.
 
     Args:
@@ -50,6 +53,12 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a policy's, or has an unknown format; or `network` is missing.
+        ValueError: the file is not a policy's, or has an unknown format; or `network` is missing, or takes another
+            number of parameters.
+        MissingPackageError: the network needs torch, which is not installed.
     """
-    return make_policy(*read_policy(path, network))
+    stored = read_policy(path, network)
+    try:
+        return make_policy(*stored)
+    except ParameterCountError as error:
+        raise ValueError(f"{path} holds the policy of another network: {error}") from error

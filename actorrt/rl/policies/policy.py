@@ -5,6 +5,7 @@ How features lead to actions is in the subclasses: `numpy_policy` acts without t
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ class FlatPolicy:
         normaliser: applied to observations before the networks see them.
 
     Raises:
-        ValueError: the vector's length is not that of the layout.
+        ParameterCountError: the vector's length is not that of the layout.
     """
 
     architecture: ClassVar[str]
@@ -57,7 +58,7 @@ class FlatPolicy:
         """Use these parameters from now on; the vector is read and never written.
 
         Raises:
-            ValueError: the vector's length is not that of the layout.
+            ParameterCountError: the vector's length is not that of the layout.
         """
         self._layers = parameter_views(self.spec, parameters)
         self.parameters = parameters
@@ -136,17 +137,18 @@ class FlatPolicy:
         place = f" for {self.spec.env_id}" if self.spec.env_id else ""
         return f"<{type(self).__name__}{place}: version {self.version}, {len(self.parameters):,} parameters>"
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy to a file, in place of any earlier file; `load_policy` reads it."""
         save_policy(self, path)
 
-    def export(self, path: str) -> None:
+    def export(self, path: str | os.PathLike[str]) -> None:
         """Export the policy for use without this library: as `.py`, which needs NumPy only, or as `.onnx`.
 
         Raises:
             ValueError: the path has another suffix, or the policy can't be exported in this form.
             MissingPackageError: `onnx` is needed and not installed.
         """
+        path = os.fspath(path)
         if path.endswith(".py"):
             from actorrt.rl.policies.export_numpy import export_numpy
 

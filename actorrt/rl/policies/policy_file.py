@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ OWN_NETWORK = "own"
 KIND = "a policy's file"
 
 
-def save_policy(policy: StorablePolicy, path: str) -> None:
+def save_policy(policy: StorablePolicy, path: str | os.PathLike[str]) -> None:
     """Write a policy to `path`; a reader sees the old file or the new one, whole."""
     header = {
         "format": FORMAT,
@@ -56,7 +57,7 @@ class StoredPolicy(NamedTuple):
         return "torch" if self.spec.network != "mlp" else "mlp" if self.spec.hidden else "linear"
 
 
-def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
+def read_policy(path: str | os.PathLike[str], network: NetworkKind | None = None) -> StoredPolicy:
     """Read what `save_policy` wrote.
 
     Raises:
@@ -71,11 +72,11 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
     try:
         spec = _spec(header, network)
         parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
+        normaliser = Normaliser.from_arrays(
+            {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not {KIND}: {type(error).__name__}: {error}") from error
-    normaliser = Normaliser.from_arrays(
-        {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
-    )
     return StoredPolicy(spec, parameters, version, normaliser)
 
 

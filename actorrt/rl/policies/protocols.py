@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Evaluable(Protocol):
     spec: PolicySpec
     version: int
 
-    def features(self, obs: Any) -> Array: ...
+    def normalise(self, features: Array) -> Array: ...
 
     def best_actions(self, features: Array) -> Array: ...
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from actorrt.rl.networks.initial import initial_convolutional
+from actorrt.rl.networks.layout import require_count
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.networks.torch_modules import flatten, inputs, make_module, parameter_count, tie
 from actorrt.rl.policies.policy import FlatPolicy
@@ -33,11 +34,9 @@ class TorchPolicy(FlatPolicy):
         """Use these parameters from now on; the vector is read and never written.
 
         Raises:
-            ValueError: the vector's length is not that of the network.
+            ParameterCountError: the vector's length is not that of the network.
         """
-        expected = self._parameter_count()
-        if parameters.shape != (expected,):
-            raise ValueError(f"parameters of shape {parameters.shape} given, but {self.spec} takes ({expected},)")
+        require_count(parameters, self._parameter_count())
         tie(self._module, torch.from_numpy(np.array(parameters, np.float32)))
         self.parameters, self.version, self.normaliser = parameters, version, normaliser
 

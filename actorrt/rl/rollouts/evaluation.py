@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -140,6 +141,7 @@ class _Episodes:
         seeds: seeds of the episodes.
         limit: largest number of steps of an episode, or None.
         failures: counts failures, and makes other environments.
+        spec: of the policy. The environment's own space encodes observations, since it may begin to count elsewhere.
 
     Attributes:
         total: return of each episode so far, float64.
@@ -148,10 +150,13 @@ class _Episodes:
         at: the episode that was stepped or reset last, for notes of errors.
     """
 
-    def __init__(self, environments: list[Any], seeds: list[int], limit: int | None, failures: EnvFailures) -> None:
+    def __init__(
+        self, environments: list[Any], seeds: list[int], limit: int | None, failures: EnvFailures, spec: PolicySpec
+    ) -> None:
         self._environments, self._seeds, self._limit, self._failures = environments, seeds, limit, failures
         count = len(seeds)
         self._space, self._action = spaces_of(environments[0])
+        self._spec = dataclasses.replace(spec, observation=self._space)
         self._obs: list[Any] = [None] * count
         self._length = [0] * count
         self._replays = [Replays() for _ in range(count)]
@@ -200,7 +205,7 @@ class _Episodes:
         """
         while True:
             try:
-                features = policy.features(self._space.stack(self._obs))
+                features = policy.normalise(self._spec.encode(self._space.stack(self._obs)))
                 if is_finite(features):
                     return features
                 raise ValueError("an observation is infinite or NaN")
@@ -328,7 +333,7 @@ class Player:
         observation, action = spaces_of(self._environments[0])
         require_fit(policy.spec, observation, action, name_of(self._env))
         limit = None if self._steps is None else self._steps // len(seeds)
-        return _Episodes(self._environments, seeds, limit, failures)
+        return _Episodes(self._environments, seeds, limit, failures, policy.spec)
 
     def _log(self, failures: tuple[str, ...]) -> None:
         """Log the first failure of all evaluations."""

@@ -6,6 +6,7 @@ for each of them, so a slow callback delays the run.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import math
@@ -44,7 +45,7 @@ class Callback:
         """Called when a checkpoint was written."""
 
     def on_end(self, run: Run) -> Any:
-        """Called when the run has ended, for any reason; its actors are gone."""
+        """Called when the run has ended, for any reason; its actors are gone. Not called if `on_start` failed."""
 
 
 class _RunAttributes(Callback):
@@ -96,7 +97,20 @@ class Callbacks:
             self._callbacks.append(callback if isinstance(callback, Callback) else _OnUpdate(callback))
         # Most callbacks leave fragments alone, and there may be thousands of them in a second.
         self._takers = [each for each in self._callbacks if type(each).on_fragment is not Callback.on_fragment]
+        self._begun: list[Callback] = []
         self._restart_count = 0
+
+    async def began(self) -> None:
+        """Tell that the run begins. If a callback raises, those after it are not told."""
+        for callback in self._callbacks:
+            await self._tell([callback], "on_start", ())
+            self._begun.append(callback)
+
+    async def ended(self) -> None:
+        """Tell those callbacks of the end that were told of the beginning, all of them, also if one of them raises."""
+        async with contextlib.AsyncExitStack() as endings:
+            for callback in reversed(self._begun):  # the last one that is put on the stack is told first
+                endings.push_async_callback(self._tell, [callback], "on_end", ())
 
     async def tell(self, event: str, *arguments: Any) -> None:
         """Call this method of every callback, and wait for those that are async."""

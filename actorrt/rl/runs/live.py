@@ -104,4 +104,4 @@ def view_to_show(show: bool | None) -> NotebookView | TerminalView | None:
     Args:
         show: True shows the run also where there is neither a notebook nor a terminal; False never shows it.
     """
-    return None if show is False else view() or (TerminalView() if show else None)
+    return None if show is False else view() or (TerminalView() if show and sys.stderr is not None else None)

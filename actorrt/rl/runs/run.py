@@ -44,7 +44,9 @@ PAUSING = "pausing after the current update; a second interrupt ends the run at 
 class Events(Protocol):
     """The callbacks of a run, as the run tells them of its start and its end."""
 
-    async def tell(self, event: str, *arguments: Any) -> None: ...
+    async def began(self) -> None: ...
+
+    async def ended(self) -> None: ...
 
 
 class View(Protocol):
@@ -118,22 +120,18 @@ class Run:
             RuntimeStateError: (from the run) there is no runtime, and none could be started.
         """
         self._lock = DirectoryLock(self.directory)
-        try:
-            self._begin()
-        except BaseException:
-            self._lock.release()
-            raise
+        with contextlib.ExitStack() as failing:
+            failing.callback(self._lock.release)
+            try:
+                art.init()
+            except art.RuntimeStateError as error:  # the user started a runtime with other options, which is as good
+                logger.debug("no runtime was started for the run: %s", error)
+            if self._view is not None:
+                self._view.begin(self)
+            self._drawn_for = notebook.cell()
+            self._thread.start()
+            failing.pop_all()
         return self
-
-    def _begin(self) -> None:
-        try:
-            art.init()
-        except art.RuntimeStateError as error:  # the user started a runtime with other options, which is as good
-            logger.debug("no runtime was started for the run: %s", error)
-        if self._view is not None:
-            self._view.begin(self)
-        self._drawn_for = notebook.cell()
-        self._thread.start()
 
     def _main(self) -> None:
         try:
@@ -150,9 +148,9 @@ class Run:
         task = asyncio.current_task()
         assert task is not None
         self._task = asyncio.get_running_loop(), task
+        self._outcome = "paused" if self._is_killed else None
         try:
             if not self._is_killed:
-                await self._callbacks.tell("on_start")
                 await self._train_and_tell()
         except asyncio.CancelledError:
             if not self._is_killed:
@@ -168,14 +166,15 @@ class Run:
             error.add_note(endings.describe_failure(self.plan, self.directory, self.steps, self.saved_steps))
             raise
         finally:
-            await self._callbacks.tell("on_end")
+            await self._callbacks.ended()
 
     async def _improve(self) -> None:
         apart = imported_apart(self.plan)
-        if apart:
-            art.preload(*apart, apart=True)  # first, because torch takes longest
-        art.preload(*imported_by_roles(self.plan.environment))
         try:
+            await self._callbacks.began()
+            if apart:
+                art.preload(*apart, apart=True)  # first, because torch takes longest
+            art.preload(*imported_by_roles(self.plan.environment))
             await self._loop.run(self._should_end)
         except asyncio.CancelledError:
             if not self._is_killed:
@@ -332,10 +331,11 @@ class Run:
 
     @property
     def metrics(self) -> Any:
-        """The metrics as a `pyarrow.Table` with a row for each update; in long runs, older rows are thinned out."""
+        """The metrics as a `pyarrow.Table`: a row for each update, with the columns of the last; see `RunRecord`."""
         import pyarrow
 
-        return pyarrow.Table.from_pylist(self._record.rows)
+        rows = self.rows  # a copy, since the run's thread adds to them
+        return pyarrow.table({name: [row.get(name) for row in rows] for name in (rows[-1] if rows else ())})
 
     @property
     def best(self) -> FlatPolicy:

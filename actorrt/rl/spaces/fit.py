@@ -46,8 +46,9 @@ def in_words(space: Space) -> str:
 
 
 def _size(space: Space) -> tuple[object, ...]:
-    """Return what has to be the same of two spaces of one array; rows are flat, so that shapes may differ."""
+    """Return what has to be the same of two spaces of one array; rows are flat, so that other shapes may differ."""
     kind = type(space)
     if isinstance(space, MultiDiscrete):
         return kind, space.counts
-    return kind, space.feature_count, isinstance(space, Box) and space.is_image
+    image_shape = space.shape if isinstance(space, Box) and space.is_image else None  # convolutions depend on it
+    return kind, space.feature_count, image_shape

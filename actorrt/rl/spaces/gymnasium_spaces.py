@@ -35,6 +35,8 @@ def _described(space: Any) -> Space:
         return MultiDiscrete(tuple(space.shape), counts, start, np.dtype(space.dtype).name)
     if "MultiBinary" in kinds:
         return MultiBinary(tuple(space.shape))
+    if kinds & {"Tuple", "Dict"} and not space.spaces:
+        raise ValueError(f"{space} has no values, so it can't be observed or chosen")
     if "Tuple" in kinds:
         return Composite(tuple(map(_described, space.spaces)))
     if "Dict" in kinds:

@@ -32,13 +32,13 @@ def draw_text(points: Points, *, width: int = 64, height: int = 10) -> str:
         column = _scaled(x, left, right, 2 * width)
         row = 4 * height - 1 - _scaled(y, low, high, 4 * height)
         cells[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
-    labels = [f"{high:.5g}"] + [""] * (height - 2) + [f"{low:.5g}"]
+    labels = [f"{high:.5g}", *[""] * (height - 2), f"{low:.5g}"][:height]
     margin = max(map(len, labels))
     lines = [
         f"{label:>{margin}} ┤" + "".join(chr(_BRAILLE + bits) for bits in row).rstrip(chr(_BRAILLE))
         for label, row in zip(labels, cells, strict=True)
     ]
-    start, end = f"{left:,.0f}", f"{right:,.0f} steps"
+    start, end = f"{left:,.0f}", f" {right:,.0f} steps"
     return "\n".join(
         [*lines, " " * margin + " └" + "─" * width, " " * (margin + 2) + start + end.rjust(width - len(start))]
     )
@@ -70,12 +70,13 @@ def draw_svg(
 
     Args:
         training: steps, mean return and its standard deviation; values that are not finite are left out.
-        evaluations: steps and mean return.
+        evaluations: steps and mean return; returns that are not finite are left out.
         threshold: the return to stop at.
         width: in pixels.
         height: in pixels.
     """
-    means = _thinned([(x, y, s) for x, y, s in training if math.isfinite(y)], width // 2)
+    means = _thinned([row for row in training if all(map(math.isfinite, row))], width // 2)
+    evaluations = [(x, y) for x, y in evaluations if math.isfinite(y)]
     heights = [value for _, y, s in means for value in (y - s, y + s)] + [y for _, y in evaluations]
     heights += [threshold] if threshold is not None else []
     if not heights:
@@ -115,7 +116,7 @@ def draw_svg(
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Return at most so many round numbers in a range, evenly spread; at least one if the range is not empty."""
-    if high <= low:
+    if not math.ulp(low) < high - low < math.inf:
         return [low]
     step = 10.0 ** math.floor(math.log10((high - low) / most))
     step *= next(factor for factor in (1.0, 2.0, 5.0, 10.0, 20.0) if (high - low) / (factor * step) < most)

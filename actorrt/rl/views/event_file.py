@@ -6,12 +6,14 @@ written here, so that users need not install TensorBoard where they train.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import time
 
 CASTAGNOLI = 0x82F63B78  # CRC-32C, bits reversed
 MASK_DELTA = 0xA282EAD8
+LARGEST_FLOAT = (2.0 - 2.0**-23) * 2.0**127  # in 32 bits
 
 
 def _table() -> list[int]:
@@ -79,6 +81,8 @@ def _double(field: int, value: float) -> bytes:
 
 
 def _float(field: int, value: float) -> bytes:
+    if abs(value) > LARGEST_FLOAT:
+        value = math.copysign(math.inf, value)
     return _varint(field << 3 | 5) + struct.pack("<f", value)
 
 

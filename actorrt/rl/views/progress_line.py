@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
 import time
@@ -11,9 +12,12 @@ from typing import TextIO
 
 from actorrt.rl.records.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 LIVE_PERIOD_S = 0.1
 PLAIN_PERIOD_S = 2.0
 SEPARATOR = " · "
+LONGEST_S = 1e9  # a longer remaining time says only that there is no progress
 PARTS_BEFORE_TIME = 6  # of the progress line; the parts after these are the remaining time and the shares of time
 LAST_WORDS = "evaluating the last policy"
 
@@ -68,7 +72,7 @@ def _with_spread(mean: float, std: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds == float("inf"):
+    if seconds >= LONGEST_S:
         return "?"
     minutes, rest = divmod(int(seconds + 0.5), 60)
     return (
@@ -91,6 +95,7 @@ class ProgressLine:
         self._out, self._now = out, now
         self._is_live = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._next_at = 0.0
+        self._is_gone = False
 
     def wait(self, text: str) -> None:
         """Show in a terminal what the run waits for, until something else is shown."""
@@ -106,16 +111,14 @@ class ProgressLine:
 
     def note(self, text: str) -> None:
         """Print a permanent line above the progress."""
-        self._out.write(f"\r{text}{ERASE_BELOW}\n" if self._is_live else f"{text}\n")
-        self._out.flush()
+        self._put(f"\r{text}{ERASE_BELOW}\n" if self._is_live else f"{text}\n")
 
     def end(self, progress: Progress | None) -> None:
         """Show the last state, and leave it on the screen."""
         if progress is None:
-            self._out.write(f"\r{ERASE_BELOW}" if self._is_live else "")
+            self._put(f"\r{ERASE_BELOW}" if self._is_live else "")
         else:
             self._write(parts(progress), "\n")
-        self._out.flush()
 
     def _write(self, pieces: Sequence[str], end: str | None = None) -> None:
         """Overwrite what was written last; the cursor is at its beginning.
@@ -123,13 +126,23 @@ class ProgressLine:
         Other output, such as the node's warnings, overwrites the first of these lines and is not lost.
         """
         if not self._is_live:
-            self._out.write(SEPARATOR.join(pieces) + "\n")
+            self._put(SEPARATOR.join(pieces) + "\n")
         else:
             lines = folded(pieces, _columns(self._out) - 1)  # a line that the terminal wraps can't be rewritten
             back = "\r" if len(lines) == 1 else UP.format(len(lines) - 1) + "\r"
             text = f"{ERASE_LINE}\n".join(lines)
-            self._out.write(f"\r{text}{ERASE_BELOW}{back if end is None else end}")
-        self._out.flush()
+            self._put(f"\r{text}{ERASE_BELOW}{back if end is None else end}")
+
+    def _put(self, text: str) -> None:
+        """Write a text. If that fails, nothing is shown any more: a run does not end because its terminal is gone."""
+        if self._is_gone:
+            return
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError) as error:
+            self._is_gone = True
+            logger.warning("the progress is not shown any more: %s", error)
 
 
 def _columns(out: TextIO) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
@@ -28,6 +29,21 @@ def test_header_that_is_not_plain_leaves_the_old_file(tmp_path):
     write_arrays(path, {"a": 1}, {})
     with pytest.raises(TypeError):
         write_arrays(path, {"a": object()}, {})
+    assert read_arrays(path, "a file") == ({"a": 1}, {})
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = str(tmp_path / "file")
+    write_arrays(path, {"a": 1}, {})
+
+    def full(file, **members):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(array_file.np, "savez", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_arrays(path, {"a": 2}, {})
     assert read_arrays(path, "a file") == ({"a": 1}, {})
     assert os.listdir(tmp_path) == ["file"]
 

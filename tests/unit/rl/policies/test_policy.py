@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pickle
@@ -52,7 +53,7 @@ def test_one_seed_gives_one_vector():
 
 
 def test_parameters_of_another_layout_are_refused():
-    with pytest.raises(ValueError, match=r"parameters of shape \(3,\) given"):
+    with pytest.raises(ValueError, match=r"the network takes \d+ parameters, and these are of shape \(3,\)$"):
         MlpPolicy(CATEGORICAL, np.zeros(3, np.float32))
 
 
@@ -174,7 +175,10 @@ class Trap:
         ({"hidden": 7}, "is not a policy's file: TypeError"),
         ({"network": "transformer"}, "is not a policy's file: ValueError: network is 'mlp', 'cnn' or"),
         ({"activation": "swish"}, "is not a policy's file: ValueError: activation is 'tanh', 'relu', "),
-        ({"hidden": [3]}, r"parameters of shape \(\d+,\) given"),
+        (
+            {"hidden": [3]},
+            r"some.policy holds the policy of another network: the network takes \d+ parameters, and these",
+        ),
     ],
 )
 def test_file_with_a_damaged_header_is_refused(header, message, tmp_path):
@@ -195,6 +199,26 @@ def test_file_that_was_cut_or_changed_is_refused(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="is not a policy's file"):
             load_policy(str(path))
+
+
+def test_file_that_is_damaged_anywhere_is_refused_or_read(tmp_path):
+    path, rng = tmp_path / "some.policy", np.random.default_rng(0)
+    make_policy(CATEGORICAL).save(path)
+    whole = path.read_bytes()
+    for at in (*rng.integers(len(whole), size=100), *range(len(whole) - 300, len(whole))):  # the archive's directory
+        damaged = bytearray(whole)
+        damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError):
+            load_policy(path)
+
+
+def test_paths_may_be_objects(tmp_path):
+    policy = make_policy(CATEGORICAL)
+    policy.save(tmp_path / "some.policy")
+    policy.export(tmp_path / "some.py")
+    assert load_policy(tmp_path / "some.policy").spec == policy.spec
+    assert (tmp_path / "some.py").exists()
 
 
 def test_file_never_runs_code_that_it_holds(tmp_path):

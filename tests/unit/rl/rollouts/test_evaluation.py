@@ -54,6 +54,33 @@ def test_one_seed_gives_the_same_episodes_and_another_others():
     assert first != other
 
 
+class CountedEnv(gymnasium.Env):
+    """Shows one of three numbers, and rewards the same number as an action; both count from `start`."""
+
+    def __init__(self, start):
+        self.observation_space = self.action_space = gymnasium.spaces.Discrete(3, start=start)
+
+    def _show(self):
+        self._shown = int(self.observation_space.start + self.np_random.integers(3))
+        return self._shown
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._count = 0
+        return self._show(), {}
+
+    def step(self, action):
+        reward, self._count = float(action == self._shown), self._count + 1
+        return self._show(), reward, False, self._count == 9, {}
+
+
+def test_environment_whose_numbers_begin_elsewhere_is_played_with_its_own_numbers():
+    policy = LinearPolicy(describe(lambda: CountedEnv(0), hidden=()))
+    policy.set_parameters(np.eye(3, dtype=np.float32).ravel(), 0)
+    for start in (0, 1, -2):
+        assert evaluate(policy, lambda start=start: CountedEnv(start), episodes=3).returns.tolist() == [9.0] * 3
+
+
 def test_no_episodes_are_refused():
     with pytest.raises(ValueError, match="episodes is at least 1"):
         evaluate(make_policy(), episodes=0)

@@ -33,6 +33,7 @@ def test_what_a_network_does_not_see_may_differ(first, second):
         (gym.Box(-1, 1, (2,)), gym.Box(-1, 1, (3,)), "2 float32, not 3 float32"),
         (gym.Box(-1, 1, (3,)), gym.Discrete(3), "3 float32, not one of 3"),
         (gym.Box(0, 255, (8, 8, 1), "uint8"), gym.Box(0, 1, (8, 8, 1)), "8x8x1 uint8, not 8x8x1 float32"),
+        (gym.Box(0, 255, (8, 8, 1), "uint8"), gym.Box(0, 255, (1, 8, 8), "uint8"), "8x8x1 uint8, not 1x8x8 uint8"),
         (gym.MultiDiscrete([2, 3]), gym.MultiDiscrete([3, 2]), "one of each of 2, 3, not one of each of 3, 2"),
         (gym.MultiBinary(2), gym.MultiBinary(3), "2 bits, not 3 bits"),
         (

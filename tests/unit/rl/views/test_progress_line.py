@@ -143,7 +143,7 @@ def test_curve_rises_from_the_lower_left_to_the_upper_right():
         "100 ┤⠀⠀⡠⠊",
         "  0 ┤⡠⠊",
         "    └────",
-        "     010 steps",
+        "     0 10 steps",
     ]
 
 
@@ -165,3 +165,34 @@ def test_png_is_written(tmp_path):
     # In a process of its own: matplotlib keeps its fonts open.
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+class LostTerminal(Terminal):
+    """Writes a few times, and fails from then on, as a terminal does whose window was closed."""
+
+    def __init__(self, good):
+        super().__init__()
+        self.good = good
+
+    def write(self, text):
+        self.good -= 1
+        if self.good < 0:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+def test_terminal_that_is_gone_fails_no_run(caplog):
+    terminal, clock = LostTerminal(1), [0.0]
+    line = ProgressLine(terminal, lambda: clock[0])
+    show_at(line, clock, [1.0, 2.0, 3.0])
+    line.note("a note")
+    line.end(AFTER_4_S)
+    assert [record.message for record in caplog.records] == [
+        "the progress is not shown any more: [Errno 5] Input/output error"
+    ]
+    assert terminal.good == -1
+
+
+def test_remaining_time_without_any_progress_is_no_number():
+    for rate in (0.0, 1e-300):
+        assert describe(dataclasses.replace(AFTER_4_S, steps_per_s=rate)).endswith(" · ? left")
