@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PLAIN_BYTES: Final = 100
 """About how much memory arguments take that are plain values."""
 
+_PLAIN_BODIES: Final = frozenset({list, tuple})
+
 Input = tuple["int | str", ObjectRef[Any]]
 """The place or the name of an argument that is a ref, and the ref."""
 
@@ -60,16 +62,23 @@ class Arguments:
             self._kept = args, kwargs  # refs inside them, which a second attempt needs
         self.size_bytes += (len(self.body) if isinstance(self.body, bytes) else 0) + sum(map(len, self.buffers))
 
-    def sent(self, store: StoreClient | None) -> tuple[list[list[Any]], list[Any]]:
-        """Return the inputs for one attempt, and all buffers of its envelope. Every input is there."""
+    def sent(self, store: StoreClient | None) -> tuple[Body, list[list[Any]], Sequence[Any]]:
+        """Return body and inputs for one attempt, and all buffers of its envelope. Every input is there.
+
+        A plain value beside plain arguments takes its place among them, and is no input then.
+        """
         if not self.inputs:
-            return [], self.buffers if isinstance(self.buffers, list) else list(self.buffers)
+            return self.body, [], self.buffers
         buffers: list[Any] = list(self.buffers)
         inputs: list[list[Any]] = []
+        plain = list(self.body) if type(self.body) is tuple else None
         for at, ref in self.inputs:
             travelled = ref.travelled if isinstance(ref, TaskRef) else None
             if travelled is not None:
                 body, beside = travelled
+                if plain is not None and isinstance(at, int) and type(body) in _PLAIN_BODIES:
+                    plain[at] = body[0]  # type: ignore[index]
+                    continue
                 inputs.append([at, body, len(beside)])
                 buffers += beside
                 continue
@@ -78,7 +87,7 @@ class Arguments:
             store.begin_transit(stored, token, 1)
             self._tokens.append(token)
             inputs.append([at, {"object": stored.id, "token": token}, 0])
-        return inputs, buffers
+        return self.body if plain is None else plain, inputs, buffers
 
     def forget(self, store: StoreClient | None) -> None:
         """Called when the task has ended: release what the store keeps for it."""

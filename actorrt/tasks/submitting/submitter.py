@@ -14,10 +14,9 @@ from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import Arrival, StoredValue
 from actorrt.actors.wire.failures import as_executed, noted
-from actorrt.actors.wire.outlet import Outlet
 from actorrt.errors import AttemptEnd
-from actorrt.ids import PeerAddress, PeerId
-from actorrt.protocol.envelopes import TASK, WITHDRAW, RaisedError, WithdrawEnvelope
+from actorrt.ids import PeerId
+from actorrt.protocol.envelopes import RaisedError
 from actorrt.protocol.leases import LeaseGranted, LeasesRefused, RecallLease
 from actorrt.reasons import ExitReason
 from actorrt.store.client.ref import ObjectRef
@@ -32,7 +31,7 @@ from actorrt.tasks.submitting.leasing import Leasing
 from actorrt.tasks.submitting.room import Room
 from actorrt.tasks.submitting.submission import Submission
 from actorrt.tasks.submitting.task_ref import TaskRef
-from actorrt.transport.interfaces import Lane, Link
+from actorrt.tasks.submitting.workers import Workers
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -61,12 +60,12 @@ class Submitter:
         self.payloads = endpoint.payloads
         self.book = Book()
         self.functions = Functions(endpoint.store, endpoint)
+        self._workers = Workers(endpoint, self.functions)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
-        self._outlets: dict[PeerId, Outlet] = {}
         self._last_number = 0
         self._pump_is_due = False
         self._room = Room(endpoint.threads)
@@ -166,9 +165,24 @@ class Submitter:
                 self._input_failed(task, value)
                 return
         for value in missing:
-            value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
+            self._await_input(task, value)
         if not missing:
             self._is_ready(task)
+
+    def _await_input(self, task: Task, value: Any) -> None:
+        if not isinstance(value, TaskRef) or value.submitter is not self:
+            value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
+        elif value.dependants is None:
+            value.dependants = [task]
+            value.add_callback(lambda ended: self._threads.on_loop(lambda: self._producer_ended(ended)))
+        else:
+            value.dependants.append(task)
+
+    def _producer_ended(self, ref: TaskRef[Any]) -> None:
+        """Called when a task has ended whose result others wait for."""
+        dependants, ref.dependants = ref.dependants, None
+        for task in dependants or ():
+            self._input_ended(task, ref)
 
     def _input_ended(self, task: Task, value: Any) -> None:
         if task.state is not TaskState.WAITING:
@@ -210,45 +224,8 @@ class Submitter:
 
     def _pump_queue(self, queue: ClassQueue) -> None:
         for lease, task in queue.assign():
-            self._send(lease.worker, task)
+            self._workers.send(lease.worker, task)
         self._leasing.update(queue)
-
-    def _send(self, worker: PeerAddress, task: Task) -> None:
-        submission: Submission = task.payload
-        outlet = self._outlets.get(worker.peer) or self._new_outlet(worker)
-        function = submission.function
-        if self.functions.is_new_at(worker.peer, function):
-            outlet.send(function.envelope(), function.buffers)
-        left_s = None if submission.deadline is None else max(0.0, submission.deadline - self._clock.now())
-        arguments = submission.arguments
-        inputs, buffers = arguments.sent(self._store)
-        outlet.send(
-            (
-                TASK,
-                task.lease,
-                task.sequence,
-                function.key,
-                arguments.body,
-                inputs,
-                left_s,
-                task.number,
-                task.attempts_count,
-                task.depth,
-            ),
-            buffers,
-        )
-
-    def _new_outlet(self, worker: PeerAddress) -> Outlet:
-        def link(_: PeerId) -> Link | None:
-            if self._peers.is_lost(worker.peer):
-                return None
-            try:
-                return self._peers.link(worker.peer, worker.address, Lane.USER)
-            except errors.ActorRtError:
-                return None
-
-        outlet = self._outlets[worker.peer] = Outlet(worker.peer, link, self._endpoint.scope.after)
-        return outlet
 
     # What workers say
 
@@ -320,8 +297,7 @@ class Submitter:
             peer, reason: the process's endpoint, and how it ended.
             begun: the number of the newest attempt of this submitter that it had begun on its newest lease.
         """
-        self._outlets.pop(peer, None)
-        self.functions.lost(peer)
+        self._workers.lost(peer)
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
         for interrupted in self.book.worker_lost(peer, begun, end):
             if not interrupted.runs_again:
@@ -405,8 +381,7 @@ class Submitter:
             withdraw_here(is_late)
         for lease in self.book.leases():
             if lease.number == task.lease:
-                outlet = self._outlets[lease.worker.peer]
-                outlet.send(WithdrawEnvelope(WITHDRAW, task.lease, task.sequence, is_late))
+                self._workers.withdraw(lease.worker.peer, task, is_late=is_late)
 
     def is_awaited(self, ref: TaskRef[Any]) -> None:
         """Called when a coroutine begins to wait for a task: a worker of tasks runs it itself, if nobody has it yet."""

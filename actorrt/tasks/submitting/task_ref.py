@@ -32,9 +32,10 @@ class TaskRef(ObjectRef[T]):
 
     Attributes:
         task: its state at the submitter, until it has ended.
+        dependants: the tasks of the same submitter that wait for it; None: there are none.
     """
 
-    __slots__ = ("_body", "_buffers", "_escaped", "_stored", "name", "submitter", "task")
+    __slots__ = ("_body", "_buffers", "_escaped", "_stored", "dependants", "name", "submitter", "task")
 
     def __init__(self, submitter: Submitter, name: str) -> None:
         # The fields of ObjectRef's own store are not set: the object may never be in a store.
@@ -45,6 +46,7 @@ class TaskRef(ObjectRef[T]):
         self.submitter = submitter
         self.name = name
         self.task: Task | None = None  # while it has not ended
+        self.dependants: list[Task] | None = None
         self._body: Body | None = None
         self._buffers: Sequence[Any] = ()
         self._stored: ObjectRef[Any] | StoredValue | None = None

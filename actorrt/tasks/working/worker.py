@@ -300,14 +300,14 @@ class TaskWorker:
     def _own_attempt(self, submitter: Submitter, task: Task) -> Attempt:
         submission = task.payload
         self._loaded(submission.function)
-        inputs, buffers = submission.arguments.sent(self._store)
+        body, inputs, buffers = submission.arguments.sent(self._store)
         own = self._peers.own_peer
         attempt = Attempt(
             OwnListener(submitter, task),
             own,
             0,
             submission.function.key,
-            submission.arguments.body,
+            body,
             inputs,
             buffers,
             submission.deadline,
