@@ -359,6 +359,8 @@ class RolloutSettings(AlgorithmSettings):
                 f"environment, for {steps} steps a fragment in place of horizon={self.horizon}, so that batches stay "
                 f"as large; simulators={self.environments} leaves both as they are"
             )
+        if self.batch_steps is not None and self.batch_steps > self.steps:
+            texts.append(f"batch_steps={self.batch_steps} is more than steps={self.steps}: one update ends the run")
         if not self.allows_lag and (self.max_lag is None or self.max_lag > 1):
             age = "any number of" if self.max_lag is None else f"up to {self.max_lag}"
             texts.append(

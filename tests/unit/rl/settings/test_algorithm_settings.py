@@ -93,6 +93,12 @@ def test_settings_of_evaluations_without_evaluations_have_a_caution():
     assert ESSettings(evaluate_every=None).cautions(2) == ESSettings(evaluation_episodes=5).cautions(2) == []
 
 
+def test_batch_that_is_longer_than_the_run_has_a_caution():
+    (caution,) = PPOSettings(batch_steps=2_000, steps=1_000).cautions(2)
+    assert caution == "batch_steps=2000 is more than steps=1000: one update ends the run"
+    assert PPOSettings(batch_steps=1_000, steps=1_000).cautions(2) == []
+
+
 def test_environments_that_are_fewer_than_simulators_have_a_caution():
     (caution,) = PPOSettings(environments=1, horizon=512).cautions(2)
     assert caution.startswith("environments=1 is less than simulators=2: each simulator steps one environment, for 256")
