@@ -132,12 +132,12 @@ async def until_a_team_answers(team: art.ActorRef[Any]) -> None:
                 await asyncio.sleep(0.1)
 
 
-def faults_of(seed: int) -> Faults:
+def faults_of(seed: int, of_all: Faults = FAULTS) -> Faults:
     """Return the faults of a seed: some kinds are left out, and the others are rarer or more frequent than usual."""
     generator = random.Random(f"faults {seed}")
     rates = {}
     for field in fields(Faults):
-        usual = getattr(FAULTS, field.name)
+        usual = getattr(of_all, field.name)
         rates[field.name] = usual * 10 ** generator.uniform(-1.0, 0.6) if generator.random() < 0.75 else 0.0
     if generator.random() < PROMPT_SHARE:  # every process answers soon: then promises hold that silence suspends
         rates["cut"] = rates["freeze"] = 0.0

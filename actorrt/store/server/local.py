@@ -1,7 +1,7 @@
 """A store inside one process, for a runtime whose daemon, workers and driver share one loop.
 
 It has the same core and the same segments as the daemon's; requests are calls. Events are told on the listener's loop,
-never within another client's request.
+never within another client's request. It exchanges objects with other stores if a node attaches to its exchange.
 """
 
 from __future__ import annotations
@@ -20,8 +20,19 @@ from actorrt.machine.clock import Clock
 from actorrt.store.memory.disk import SpillError, SpillFile, Spilling, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore
+from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
-from actorrt.store.table.instructions import DropSegment, MakeSegment, Send, Spill, Verify
+from actorrt.store.table.instructions import (
+    Adopt,
+    DropSegment,
+    Fetch,
+    MakeSegment,
+    ReleaseAdopted,
+    Send,
+    Spill,
+    TransitArrived,
+    Verify,
+)
 from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import VERSION, Op, Role, Status
 
@@ -35,6 +46,9 @@ class LocalStore:
         capacity_bytes: the bound on its memory.
         clock: for what expires.
         disk: takes objects that memory has no room for; None if there is none.
+
+    Attributes:
+        exchange: the store, as other stores see it. It may be used only if one thread calls this store.
     """
 
     def __init__(self, capacity_bytes: int, clock: Clock, *, disk: Spilling | None = None) -> None:
@@ -48,6 +62,10 @@ class LocalStore:
         self._last_number = 0
         self._is_closed = False
         self.retention = Retention(self._core, self._settle, self._lock)
+        self.exchange = self._new_exchange(self._core)
+
+    def _new_exchange(self, core: StoreCore) -> Exchange:
+        return Exchange(core, self._settle)
 
     def open_channel(self, peer: PeerId, pid: int) -> LocalChannel:
         """Connect a client, which is listed as of the process of that number."""
@@ -62,6 +80,7 @@ class LocalStore:
         """Release all memory that is not in view. Idempotent."""
         with self._lock:
             self._is_closed = True
+            self.exchange.close()
             for segment in self._segments.values():
                 segment.close()
             self._segments.clear()
@@ -114,6 +133,8 @@ class LocalStore:
                         self._segments.pop(segment_id).close()
                     case Spill():
                         self._spill(instruction)
+                    case Fetch() | Adopt() | TransitArrived() | ReleaseAdopted():
+                        self.exchange.carry_out(instruction)
                     case Verify(object_id, place):
                         fd = os.dup(self._segments[place.segment_id].fd(writable=False))
                         self._core.verified(object_id, place, verify(fd, object_id, place))
@@ -138,13 +159,17 @@ class LocalStore:
             self._core.spilled(spill.file_id, written.offsets)
 
     def _send(self, send: Send) -> None:
+        is_inside = send.connection in self.exchange.connections
         receive = self._receivers.get(send.connection)
-        if receive is None:
+        if receive is None and not is_inside:
             return
         fd = None
         if send.segment_id is not None:
             fd = os.dup(self._segments[send.segment_id].fd(writable=send.writable))
-        receive(send, fd)
+        if receive is None:
+            self.exchange.receive(send.message, fd, writable=send.writable)
+        else:
+            receive(send, fd)
 
 
 class LocalChannel:

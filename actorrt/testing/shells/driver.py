@@ -60,7 +60,7 @@ class SimulatedConnection:
 
 
 class SimulatedRuntime(Runtime):
-    """A runtime that uses a given connection.
+    """A runtime that uses a given connection. All drivers of a world share a thread, whose rule the world sets.
 
     Args:
         connection: the connection.
@@ -72,3 +72,10 @@ class SimulatedRuntime(Runtime):
 
     def _new_connection(self) -> SimulatedConnection:
         return self._given
+
+    async def __aenter__(self) -> SimulatedRuntime:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -15,14 +15,14 @@ from actorrt.testing.shells.workers import SimulatedWorkers
 
 
 class SimulatedNode:
-    """The node of one host.
+    """The node of one host, from its start to its end. It has an object store of its own.
 
     Args:
         host: the machine.
-        name: the name of the daemon's process.
         cpus: the CPUs that actors can reserve.
 
     Attributes:
+        host: the machine.
         process: the daemon's process.
         core: the daemon's core.
         workers: makes its workers.
@@ -31,9 +31,11 @@ class SimulatedNode:
         ended: completes when it has closed.
     """
 
-    def __init__(self, host: Host, name: str, cpus: int) -> None:
-        self._host = host
+    def __init__(self, host: Host, cpus: int) -> None:
+        self.host = host
+        name = host.name_for("node")
         self.process = host.new_process(name)
+        store = host.new_store(self.process)
         self.workers = SimulatedWorkers(host, self.process, self._worker_ended)
         surroundings = host.surroundings(self.process)
         peer = surroundings.ids.peer()
@@ -42,7 +44,7 @@ class SimulatedNode:
             host.network, self.process, peer, self.address.address, clock=host.clock, node=self.address.packed()
         )
         resources = Resources(cpus, 0, may_exceed=True)
-        self.core = NodeCore(transport, self.workers, resources, surroundings, host.store.retention)
+        self.core = NodeCore(transport, self.workers, resources, surroundings, store.retention, store.exchange)
         self.core.on_crash = lambda error: host.crashed(self.process, error)
         host.nodes[self.process] = self.address
         self.up: Completion[None] = Completion()
@@ -50,24 +52,42 @@ class SimulatedNode:
 
     def start(self) -> None:
         """Begin to start; `up` completes."""
-        self._host.loop.call_in(self.process, self._begin)
+        self.host.loop.call_in(self.process, self._begin)
 
     def _begin(self) -> None:
-        self._scope = Scope(self.process.name, lambda error: self._host.crashed(self.process, error))
+        self._scope = Scope(self.process.name, lambda error: self.host.crashed(self.process, error))
         self._scope.start(self._start(), "main")
 
     async def _start(self) -> None:
         await self.core.start()
-        self._host.loop.call_in(self._host.loop.outside, self.up.set_value, None)
+        self.host.loop.call_in(self.host.loop.outside, self.up.set_value, None)
 
     def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
         self.core.worker_ended(worker, reason)
 
+    async def end_jobs(self) -> None:
+        """End every job, with its detached actors."""
+        ended: Completion[None] = Completion()
+
+        async def end() -> None:
+            for job in self.core.jobs.all():
+                await self.core.end_job(job.job_id, with_detached=True)
+            self.host.loop.call_in(self.host.loop.outside, ended.set_value, None)
+
+        self.host.loop.call_in(self.process, lambda: self._scope.start(end(), "end jobs"))
+        await ended
+
     def stop(self) -> None:
         """Begin to stop, as a signal would have it; `ended` completes."""
-        self._host.loop.call_in(self.process, lambda: self._scope.start(self._close(), "close"))
+        self.host.loop.call_in(self.process, lambda: self._scope.start(self._close(), "close"))
 
     async def _close(self) -> None:
         await self.core.close()
-        self._host.loop.call_in(self._host.loop.outside, self.ended.set_value, None)
+        self.host.store.exchange.close()
+        self.host.loop.call_in(self.host.loop.outside, self.ended.set_value, None)
         self.process.crash()
+
+    def forget(self) -> None:
+        """Drop what the node had. Called when the run is over."""
+        self.workers.forget()
+        del self.core

@@ -73,6 +73,10 @@ class SimulatedLink(QueuedLink):
         if connection is self._connection:
             self._connection_broke()
 
+    def forget(self) -> None:
+        """Drop the connection, and with it what is left of the process at its far end."""
+        self._connection = None
+
     def _watch(self) -> None:
         """Do nothing: the connection calls `accepts_more`."""
 
@@ -123,6 +127,10 @@ class SimulatedTransport(BaseTransport):
                 connection.close_here()
             else:
                 connection.close_there()
+        for link in (*self._links.values(), *self._refusals):
+            assert isinstance(link, SimulatedLink)
+            link.forget()
+        self._accepted.clear()
 
     def accepted(self, connection: Connection) -> None:
         """Called when a connection has arrived."""

@@ -5,33 +5,33 @@ from __future__ import annotations
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.ids import ActorId
-from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.virtual.processes import SimulatedProcess
 from actorrt.testing.world.findings import BrokenPromiseError
+from actorrt.testing.world.hosts import Hosts
 
 
-def check_process(host: Host, node: SimulatedNode, process: SimulatedProcess) -> None:
+def check_process(hosts: Hosts, process: SimulatedProcess) -> None:
     """Check the tables of a process that has just run: those of the node and its store, or those of an endpoint.
 
     Raises:
         BrokenInvariantError: a table contradicts itself or another one.
     """
-    endpoint = host.endpoints.get(process)
+    endpoint, node = hosts.endpoint(process), hosts.nodes[process.host]
     if process is node.process and node.up.done() and process.is_alive:
         node.core.check_invariants()
     elif endpoint is not None and not endpoint.is_closed:
         check_endpoint(endpoint)
 
 
-def check_incarnations(host: Host) -> None:
+def check_incarnations(hosts: Hosts) -> None:
     """Check that no actor runs in two processes.
 
     Raises:
         BrokenPromiseError: one does.
     """
     running: dict[ActorId, str] = {}
-    for process, endpoint in host.endpoints.items():
+    for process, endpoint in hosts.endpoints():
         for cell in endpoint.population.by_id.values():
             if cell.state is CellState.RUNNING:
                 other = running.setdefault(cell.actor_id, process.name)
@@ -39,10 +39,13 @@ def check_incarnations(host: Host) -> None:
                     raise BrokenPromiseError(f"{cell.label} runs in {other} and in {process.name}")
 
 
-def what_is_left(host: Host, node: SimulatedNode) -> list[str]:
-    """Return what is left of a world that has ended, in words."""
+def what_is_left(node: SimulatedNode) -> list[str]:
+    """Return what is left of a node that has ended, in words."""
+    host = node.host
+    host.store.retention.release([])  # the store ends what has expired when it is sent a message
     left = [f"the process {process.name}" for process in host.processes.values()]
     left += [f"a reservation of {actor_id.hex()}" for actor_id in node.core.resources.reserving()]
     stats = host.store.stats()
-    left += [f"{name}={stats[name]} of the object store" for name in ("objects_count", "used_bytes") if stats[name]]
+    of = f" of {host.name}" if host.name else ""
+    left += [f"{name}={stats[name]} of the object store{of}" for name in ("objects_count", "used_bytes") if stats[name]]
     return left

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 from actorrt.background import IS_BACKGROUND
 from actorrt.testing.shells.chance import Chance
 from actorrt.testing.shells.host import Host
-from actorrt.testing.shells.network import Pair
+from actorrt.testing.shells.host_links import Pair
 from actorrt.testing.virtual.processes import COMPUTING, STOPPED, WAITING, SimulatedProcess
+from actorrt.testing.world.hosts import Hosts
 
 MAX_FREEZE_S: Final = 6.0
 MAX_HANG_S: Final = 30.0
@@ -19,7 +20,12 @@ MAX_FLAPS_COUNT: Final = 6
 MAX_CALLBACKS_COUNT: Final = 60
 """A kill waits for so many callbacks of its victim at most, so that it comes between any two awaits."""
 MAX_FULL_S: Final = 10.0
-_LATER: Final = ("crash",)
+MAX_DOWN_S: Final = 30.0  # longer than the network's timeout, so that some hosts are given up
+MAX_SLOW_S: Final = 5.0
+SLOW_HZ: Final = 0.05
+"""How often the link between two hosts is slow, if messages are delayed at all."""
+HOST_SHARE: Final = 0.4
+"""Which share of cuts and freezes concerns whole hosts, if there are several."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +34,19 @@ class Faults:
 
     Attributes:
         drop: connections that break, with what is under way on them.
-        delay_s: the longest delay of a message, in seconds.
-        cut: pairs of processes between which nothing arrives for up to 8 s, in one direction or both, once or a few
-            times.
-        crash: hosts that crash; not supported yet.
-        freeze: processes that stand still for up to 6 s.
+        delay_s: the longest delay of a message, in seconds. With several hosts, the link between two of them delays
+            each message by up to so much for up to 5 s, now and then.
+        cut: pairs of processes, or of hosts, between which nothing arrives for up to 8 s, in one direction or both,
+            once or a few times.
+        crash: hosts that lose their power, and start again after up to 30 s; not the host 0, where `main` runs.
+        freeze: processes, or hosts, that stand still for up to 6 s.
         spawn_failure: workers that get no process, for want of descriptors.
-        disk_full: times of up to 10 s in which the disk is full.
+        disk_full: times of up to 10 s in which the disk of a host is full.
         kill: worker processes that are killed, between any two of their callbacks.
         hang: worker processes whose loops are blocked, or compute, for up to 30 s.
 
     Raises:
-        ValueError: a rate is negative, or not supported yet.
+        ValueError: a rate is negative.
     """
 
     drop: float = 0.0
@@ -57,18 +64,6 @@ class Faults:
             value = getattr(self, field.name)
             if not value >= 0:
                 raise ValueError(f"{field.name}={value!r}: give a rate in a virtual second, of at least 0")
-            if value and field.name in _LATER:
-                raise ValueError(f"{field.name}={value!r}: a World can't do that yet; leave it out")
-
-
-class Killer(Protocol):
-    """The processes of workers, and what kills them."""
-
-    def processes(self) -> list[SimulatedProcess]:
-        """Return the processes of the workers that live."""
-
-    def kill_process(self, process: SimulatedProcess) -> bool:
-        """Send SIGKILL."""
 
 
 class FaultInjector:
@@ -77,8 +72,7 @@ class FaultInjector:
     Args:
         faults: how often.
         seed: decides when and to whom.
-        host: where things fail.
-        workers: its worker processes.
+        hosts: where things fail.
 
     Attributes:
         only: the numbers of the faults that happen, counted from 1; None: all of them. The others are as they would be,
@@ -86,21 +80,13 @@ class FaultInjector:
         count: how many faults there have been, those included that were left out.
     """
 
-    def __init__(
-        self,
-        faults: Faults,
-        seed: int,
-        host: Host,
-        workers: Killer,
-    ) -> None:
+    def __init__(self, faults: Faults, seed: int, hosts: Hosts) -> None:
         self._faults = faults
         self._seed = seed
-        self._loop = host.loop
-        self._network = host.network
-        self._disk = host.disk
-        self._processes = host.processes
-        self._note = host.journal.note
-        self._workers = workers
+        self._hosts = hosts
+        self._loop = hosts.loop
+        self._network = hosts.network
+        self._note = hosts.journal.note
         self._failing_spawns_count = 0
         self._is_over = False
         self.only: Container[int] | None = None
@@ -117,21 +103,25 @@ class FaultInjector:
             ("disk_full", self._fill_disk),
             ("kill", self._kill),
             ("hang", self._hang),
+            ("crash", self._crash),
+            ("slow", self._slow),
         ):
-            rate_hz = getattr(self._faults, name)
+            rate_hz = self._rate_hz(name)
             if rate_hz:
                 self._arm(name, Chance(self._seed, f"times of {name}"), rate_hz, strike)
 
+    def _rate_hz(self, name: str) -> float:
+        if name == "slow":
+            return SLOW_HZ if self._faults.delay_s and len(self._hosts) > 1 else 0.0
+        rate_hz: float = getattr(self._faults, name)
+        return rate_hz
+
     def stop(self) -> None:
-        """Let nothing fail any more, and undo what can be undone."""
+        """Let nothing fail any more, and undo what can be undone; hosts that are down stay down."""
         self._is_over = True
         self._failing_spawns_count = 0
         self._network.max_delay_s = 0.0
-        self._network.heal(list(self._network.stalled))
-        self._disk.is_full = False
-        for process in self._processes.values():
-            process.doom = None
-            self._loop.thaw(process)
+        self._hosts.heal()
 
     def spawn_fails(self) -> bool:
         """Called when a worker is to get a process; return whether it gets none."""
@@ -163,39 +153,80 @@ class FaultInjector:
             self._note(f"fault: a connection of {forward.source.name} to {forward.target.name} breaks")
             connection.cut()
 
+    def _is_of_hosts(self, chance: Chance) -> bool:
+        """Draw whether a fault concerns whole hosts."""
+        return len(self._hosts) > 1 and chance.random() < HOST_SHARE
+
+    def _two_hosts(self, chance: Chance) -> tuple[Host, Host]:
+        one = chance.choice(self._hosts.all)
+        return one, chance.choice([host for host in self._hosts.all if host is not one])
+
     def _cut(self, chance: Chance) -> None:
+        if self._is_of_hosts(chance):
+            one, other = self._two_hosts(chance)
+            pairs = self._hosts.pairs(one.number, other.number, one_way=chance.random() < 0.5)
+            link = _Cut(pairs, f"{one.name} and {other.name}", self._hosts.cut, self._hosts.join)
+            self._stall(chance, link, _times(chance))
+            return
         connections = list(self._network.connections)
         if not connections:
             return
         forward = chance.choice(connections).forward
-        pairs = [forward.pair, forward.pair[::-1]]
+        both = [forward.pair, forward.pair[::-1]]
         kind = int(chance.between(0, 3))
-        chosen: list[Pair] = pairs if kind == 2 else [pairs[kind]]
-        times = 1 if chance.random() < 0.7 else int(chance.between(2, MAX_FLAPS_COUNT))
-        self._stall(chance, chosen, f"{forward.source.name} and {forward.target.name}", times)
+        chosen: list[Pair] = both if kind == 2 else [both[kind]]
+        names = f"{forward.source.name} and {forward.target.name}"
+        self._stall(chance, _Cut(chosen, names, self._network.stall, self._network.heal), _times(chance))
 
-    def _stall(self, chance: Chance, pairs: list[Pair], names: str, times: int) -> None:
+    def _stall(self, chance: Chance, cut: _Cut, times: int) -> None:
         """Let nothing arrive for a while, and again after another while, so many times."""
         length_s = MAX_CUT_S * chance.random() ** 3
-        ways = "in one direction" if len(pairs) == 1 else "in both directions"
-        self._note(f"fault: between {names} nothing arrives {ways} for {length_s:.3f} s")
-        self._network.stall(pairs)
+        ways = "in one direction" if len(cut.pairs) == 1 else "in both directions"
+        self._note(f"fault: between {cut.names} nothing arrives {ways} for {length_s:.3f} s")
+        cut.begin(cut.pairs)
 
         def over() -> None:
             if self._is_over:
                 return
-            self._network.heal(pairs)
+            cut.end(cut.pairs)
             if times > 1:
                 self._after(chance.random(), again)
 
         def again() -> None:
             if not self._is_over:
-                self._stall(chance, pairs, names, times - 1)
+                self._stall(chance, cut, times - 1)
 
         self._after(length_s, over)
 
+    def _slow(self, chance: Chance) -> None:
+        one, other = self._two_hosts(chance)
+        pair, length_s = (one.number, other.number), MAX_SLOW_S * chance.random()
+        slow_s = self._network.hosts.slow_s[pair] = self._faults.delay_s * chance.random()
+        self._note(f"fault: from {one.name} to {other.name} messages take {slow_s:.3f} s more, for {length_s:.3f} s")
+        self._after(length_s, lambda: _forget(self._network.hosts.slow_s, pair))
+
+    def _crash(self, chance: Chance) -> None:
+        host, down_s = self._hosts.all[1 + int(chance.between(0, len(self._hosts) - 1))], MAX_DOWN_S * chance.random()
+        victims = list(host.processes.values())
+        if victims:
+            count = int(chance.between(0, MAX_CALLBACKS_COUNT))
+            self._loop.doom(chance.choice(victims), count, lambda: self._lose_power(host.number, down_s))
+
+    def _lose_power(self, number: int, down_s: float) -> None:
+        if self._is_over or self._hosts.is_down(number):
+            return
+        self._note(f"fault: {self._hosts.all[number].name} is without power for {down_s:.3f} s")
+        self._hosts.crash(number)
+        self._after(down_s, lambda: None if self._is_over else self._hosts.restart(number))
+
     def _freeze(self, chance: Chance) -> None:
-        process = chance.choice(list(self._processes.values()))
+        if self._is_of_hosts(chance):
+            host, length_s = chance.choice(self._hosts.all), MAX_FREEZE_S * chance.random() ** 3
+            self._note(f"fault: {host.name} stands still for {length_s:.3f} s")
+            self._hosts.freeze(host.number)
+            self._after(length_s, lambda: self._hosts.thaw(host.number))
+            return
+        process = chance.choice(list(self._hosts.processes()))
         if not process.is_frozen:
             length_s = MAX_FREEZE_S * chance.random() ** 3
             state = chance.choice((STOPPED, WAITING, COMPUTING))
@@ -204,7 +235,7 @@ class FaultInjector:
             self._after(length_s, lambda: self._loop.thaw(process))
 
     def _hang(self, chance: Chance) -> None:
-        processes = [process for process in self._workers.processes() if not process.is_frozen]
+        processes = [process for process in self._hosts.workers() if not process.is_frozen]
         if processes:
             process, length_s = chance.choice(processes), MAX_HANG_S * chance.random()
             self._note(f"fault: {process.name} hangs for {length_s:.3f} s")
@@ -215,17 +246,15 @@ class FaultInjector:
         self._failing_spawns_count += 1
 
     def _fill_disk(self, chance: Chance) -> None:
-        if not self._disk.is_full:
+        host = chance.choice(self._hosts.all) if len(self._hosts) > 1 else self._hosts.all[0]
+        if not host.disk.is_full:
             length_s = MAX_FULL_S * chance.random() ** 2
-            self._note(f"fault: the disk is full for {length_s:.3f} s")
-            self._disk.is_full = True
-            self._after(length_s, self._empty_disk)
-
-    def _empty_disk(self) -> None:
-        self._disk.is_full = False
+            self._note(f"fault: the disk{f' of {host.name}' if host.name else ''} is full for {length_s:.3f} s")
+            host.disk.is_full = True
+            self._after(length_s, lambda: setattr(host.disk, "is_full", False))
 
     def _kill(self, chance: Chance) -> None:
-        processes = self._workers.processes()
+        processes = self._hosts.workers()
         if processes:
             process = chance.choice(processes)
             count = int(chance.between(0, MAX_CALLBACKS_COUNT))
@@ -233,4 +262,22 @@ class FaultInjector:
 
     def _strike(self, process: SimulatedProcess) -> None:
         self._note(f"fault: {process.name} is killed")
-        self._workers.kill_process(process)
+        self._hosts.kill(process)
+
+
+def _forget(slow_s: dict[Pair, float], pair: Pair) -> None:
+    slow_s.pop(pair, None)
+
+
+def _times(chance: Chance) -> int:
+    """Draw how often a link fails, one time soon after the other."""
+    return 1 if chance.random() < 0.7 else int(chance.between(2, MAX_FLAPS_COUNT))
+
+
+class _Cut(NamedTuple):
+    """A link between two processes or hosts that may be cut: its pairs and names, and what cuts and joins it."""
+
+    pairs: list[Pair]
+    names: str
+    begin: Callable[[list[Pair]], None]
+    end: Callable[[list[Pair]], None]

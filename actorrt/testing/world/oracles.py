@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from actorrt.testing.shells.host import Host
-from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.world.consistency import what_is_left
 from actorrt.testing.world.findings import BrokenPromiseError, Findings
+from actorrt.testing.world.hosts import Hosts
 from actorrt.testing.world.promises import Promises
 from actorrt.testing.world.reachability import LOOKS_EVERY_S, Reachability
 from actorrt.testing.world.supervising import Supervising
@@ -18,39 +18,49 @@ class Oracles:
     """The oracles.
 
     Args:
-        host, node: the machine and its node.
+        hosts: the hosts.
         note: called with each broken promise, in words.
 
     Attributes:
         next_look: the time of the run at which `look` is called next.
     """
 
-    def __init__(self, host: Host, node: SimulatedNode, note: Callable[[str], None]) -> None:
-        self._host, self._node = host, node
-        self._findings = findings = Findings(host.loop, note)
-        self._promises = Promises(host.loop, findings)
-        self._reachability = Reachability(host, node, findings)
-        self._supervising = Supervising(host, findings)
-        self.next_look = host.loop.now() + LOOKS_EVERY_S
+    def __init__(self, hosts: Hosts, note: Callable[[str], None]) -> None:
+        self._hosts = hosts
+        self._findings = findings = Findings(hosts.loop, note)
+        self._promises = Promises(hosts.loop, findings)
+        self._reachability = [Reachability(host, hosts.nodes[host.number], findings) for host in hosts.all]
+        self._supervising = Supervising(hosts, findings)
+        self.next_look = hosts.loop.now() + LOOKS_EVERY_S
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch the runtime while the body runs."""
         with ExitStack() as undo:
             self._promises.watch(undo)
-            self._reachability.watch(undo)
+            for reachability in self._reachability:
+                reachability.watch(undo)
+            self._hosts.on_boot = lambda host: self._begins_again(host, undo)
             self._supervising.watch(undo)
             yield
 
+    def _begins_again(self, host: Host, undo: ExitStack) -> None:
+        """Called when a host has a new node, and an empty store."""
+        again = Reachability(host, self._hosts.nodes[host.number], self._findings)
+        self._reachability[host.number] = again
+        again.watch(undo)
+
     def look(self) -> None:
         """Called between two turns of processes, soon after `next_look`: look at what can't be watched."""
-        self._reachability.look(self.next_look - LOOKS_EVERY_S)
+        for reachability in self._reachability:
+            if self._hosts.up(reachability.host.number).done():
+                reachability.look(self.next_look - LOOKS_EVERY_S)
         self._promises.look()
-        self.next_look = self._host.loop.now() + LOOKS_EVERY_S
+        self.next_look = self._hosts.loop.now() + LOOKS_EVERY_S
 
     def look_at_end(self) -> None:
         """Called when the world has ended: nothing of it may be left."""
-        left = what_is_left(self._host, self._node)
+        left = [what for node in self._hosts.live() for what in what_is_left(node)]
         if left:
             self._findings.add(f"the world has ended, and left {'; '.join(left)}")
 

@@ -21,7 +21,7 @@ from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.client import ref as refs
 from actorrt.store.memory import mappings
 from actorrt.store.memory.arena import align
-from actorrt.store.server.connections import EXCHANGE_EVENTS, EXCHANGE_REQUESTS
+from actorrt.store.server.connections import EXCHANGE_REQUESTS
 from actorrt.store.table.objects import ObjectEntry, State, Token
 from actorrt.store.table.table import ObjectTable
 from actorrt.testing.shells.host import Host
@@ -44,10 +44,13 @@ class Reachability:
         host: the machine.
         node: its node.
         findings: gets what is broken.
+
+    Attributes:
+        host: the machine.
     """
 
     def __init__(self, host: Host, node: SimulatedNode, findings: Findings) -> None:
-        self._host = host
+        self.host = host
         self._node = node
         self._findings = findings
         self._core: Any = host.store._core
@@ -68,7 +71,7 @@ class Reachability:
         self._watch_store(undo)
 
     def _watch_refs(self, undo: ExitStack) -> None:
-        hold, loop = refs._Hold, self._host.loop
+        hold, loop = refs._Hold, self.host.loop
         begin, end = hold.__init__, hold.__del__
 
         def begins(made: refs._Hold, client: Any, object_id: ObjectId) -> None:
@@ -83,7 +86,7 @@ class Reachability:
         replace(undo, hold, "__del__", ends)
 
     def _watch_views(self, undo: ExitStack) -> None:
-        pin, loop = mappings.Pin, self._host.loop
+        pin, loop = mappings.Pin, self.host.loop
         begin, end = pin.__init__, pin.__del__
 
         def begins(made: mappings.Pin, object_id: ObjectId, on_unpinned: Any) -> None:
@@ -139,7 +142,7 @@ class Reachability:
         """Look for objects that are not reachable, and were not at the last look, at least `LOOKS_EVERY_S` ago."""
         reachable = self._reachable()
         unreachable = {entry.object_id for entry in self._table.entries()} - reachable
-        late = {process for process in self._host.processes.values() if _was_frozen(process, looked_at)}
+        late = {process for process in self.host.processes.values() if _was_frozen(process, looked_at)}
         for object_id in sorted(unreachable & self._unreachable):
             entry = self._table.get(object_id)
             assert entry is not None, "it is in the table"
@@ -174,7 +177,7 @@ class Reachability:
 
     def _uses_store(self, process: SimulatedProcess) -> bool:
         """Whether a process of this host lives and has not left the store."""
-        endpoint = self._host.endpoints.get(process)
+        endpoint = self.host.endpoints.get(process)
         return endpoint is not None and endpoint.store is not None and not endpoint.store.is_gone
 
     def _reachable(self) -> set[ObjectId]:
@@ -186,7 +189,8 @@ class Reachability:
         found.update(value.object_id for value in published if value.object_id is not None)
         travelling = self._travelling()
         for entry in self._table.entries():
-            if {EXCHANGE_REQUESTS, EXCHANGE_EVENTS} & entry.holds.keys() or not travelling.isdisjoint(entry.transits):
+            is_of_nodes = any(number <= EXCHANGE_REQUESTS for number in entry.holds)  # of this one, or of other hosts
+            if is_of_nodes or not travelling.isdisjoint(entry.transits):
                 found.add(entry.object_id)
         unseen = list(found)
         while unseen:
@@ -204,7 +208,7 @@ class Reachability:
         if not tokens:
             return tokens
         found: set[Token] = set()
-        for endpoint in self._host.endpoints.values():
+        for endpoint in self.host.endpoints.values():
             calls = [*endpoint.pending.up_to(endpoint.pending.newest_id), *endpoint.routes.waiting_calls()]
             found.update(token for call in calls if call.transit is not None for token in call.transit.tokens)
         return found & tokens | {token for token in tokens - found if self._is_in_message(token)}
@@ -215,11 +219,11 @@ class Reachability:
 
     def _messages(self) -> Iterator[Any]:
         """Yield what holds the messages that were sent, and that nobody has opened."""
-        loop, network = self._host.loop, self._host.network
+        loop, network = self.host.loop, self.host.network
         yield from (timer._args for _, _, timer in loop._timers)
         yield from (handle._args for process in loop.processes for handle in process.ready)
         yield from (direction._held for direction in network.holding)
-        for endpoint in self._host.endpoints.values():
+        for endpoint in self.host.endpoints.values():
             yield from (link._outbox for link in endpoint.transport._links.values())  # type: ignore[attr-defined]
             for cell in endpoint.population.cells():
                 queued = () if cell.mailbox is None else cell.mailbox.queue
@@ -236,7 +240,7 @@ class Reachability:
     def _peers(self) -> dict[int | None, SimulatedProcess]:
         """Return the process of each connection."""
         by_peer: dict[PeerId | None, SimulatedProcess] = {
-            endpoint.peers.own_peer: process for process, endpoint in self._host.endpoints.items()
+            endpoint.peers.own_peer: process for process, endpoint in self.host.endpoints.items()
         }
         return {known.number: by_peer[known.peer] for known in self._core._connections if known.peer in by_peer}
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
-from actorrt.testing.shells.host import Host
-from actorrt.testing.virtual.loop import VirtualLoop
 from actorrt.testing.virtual.waits import waiting_tasks
+from actorrt.testing.world.hosts import Hosts, state_of
 
 
-def who_waits(loop: VirtualLoop, host: Host) -> str:
-    """Return what user code, actors and calls wait for, a line each."""
-    lines: list[str] = []
-    for process in loop.processes:
+def who_waits(hosts: Hosts) -> str:
+    """Return what is wrong with the hosts, and what user code, actors and calls wait for, a line each."""
+    lines = state_of(hosts)
+    for process in hosts.loop.processes:
         if process.is_alive:
             if process.is_frozen:
                 lines.append(f"{process.name}: it is frozen")
             lines += waiting_tasks(process)
-            endpoint = host.endpoints.get(process)
+            endpoint = hosts.endpoint(process)
             if endpoint is not None:
                 lines += (f"{process.name}: {line}" for line in _waits_of(endpoint))
     return "\n  ".join(lines) or "nothing waits"

@@ -18,9 +18,9 @@ from actorrt.actors.policy.supervision import Supervision
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.ids import ActorId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.testing.shells.host import Host
 from actorrt.testing.virtual.processes import SimulatedProcess
 from actorrt.testing.world.findings import Findings, replace
+from actorrt.testing.world.hosts import Hosts
 from actorrt.testing.world.restart_rules import Intensity, is_restarted
 
 _WITH_PROCESS: Final = (ExitKind.KILLED, ExitKind.CRASHED, ExitKind.OUT_OF_MEMORY, ExitKind.NODE_LOST)
@@ -31,12 +31,12 @@ class Supervising:
     """Checks every decision about a failure.
 
     Args:
-        host: the machine.
+        hosts: the hosts.
         findings: gets what is broken.
     """
 
-    def __init__(self, host: Host, findings: Findings) -> None:
-        self._host = host
+    def __init__(self, hosts: Hosts, findings: Findings) -> None:
+        self._hosts = hosts
         self._findings = findings
         self._rules: WeakKeyDictionary[Supervision, Intensity] = WeakKeyDictionary()
         self._died_in: dict[ActorId, PeerId] = {}
@@ -54,7 +54,7 @@ class Supervising:
         crash = SimulatedProcess.crash
 
         def note_and_crash(process: SimulatedProcess) -> None:
-            endpoint = self._host.endpoints.get(process)
+            endpoint = self._hosts.endpoint(process)
             if endpoint is not None and process.is_alive:
                 cells = (cell for cell in endpoint.population.cells() if cell.state is not CellState.ENDED)
                 self._died_in.update((cell.actor_id, endpoint.peers.own_peer) for cell in cells)

@@ -1,4 +1,4 @@
-"""A world: a host with a node and a driver, in this process, in virtual time, from a seed."""
+"""A world: hosts with a node each, and drivers, in this process, in virtual time, from a seed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Callable, Container, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
-from actorrt.node.driver.runtime import refuse_to_block
-from actorrt.scopes import Scope
+from actorrt.node.driver.runtime import finished, refuse_to_block
+from actorrt.protocol.nodes import LookUp
 from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 from actorrt.testing.shells.chance import Chance
-from actorrt.testing.shells.driver import SimulatedConnection, SimulatedRuntime
-from actorrt.testing.shells.host import Host
 from actorrt.testing.shells.journal import Journal
 from actorrt.testing.shells.network import SimulatedNetwork
-from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.shells.threads import SimulatedThreads
 from actorrt.testing.virtual.fences import fenced
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
@@ -26,12 +24,12 @@ from actorrt.testing.virtual.processes import WAITING, SimulatedProcess, buried_
 from actorrt.testing.virtual.stuck import Stuck
 from actorrt.testing.world.consistency import check_incarnations, check_process
 from actorrt.testing.world.faults import FaultInjector, Faults
+from actorrt.testing.world.hosts import Hosts
 from actorrt.testing.world.oracles import Oracles
+from actorrt.testing.world.programs import Main, Program
 from actorrt.testing.world.story import who_waits
 
 T = TypeVar("T")
-
-Main = Callable[..., Coroutine[Any, Any, T]]
 
 CLOSE_WITHIN_S: Final = 300.0
 """How long the world may take to end after `main`, in virtual time, although nothing fails any more."""
@@ -39,14 +37,17 @@ CHECK_EVERY_COUNT: Final = 64
 
 
 class World:
-    """A node and a driver in this process, in virtual time.
+    """Hosts in this process, in virtual time: each has a node, and runs drivers.
 
     The daemon's core, workers, drivers, actors, supervision and the store's core are the real ones. Network, processes,
     identities, time and chance are fakes that follow the seed. A world runs once.
 
+    Several hosts do not form a cluster. A ref works on every host, an object is fetched from the host that has made it,
+    and nothing else is shared. Their monotonic clocks begin at different times, and are not equally fast.
+
     Args:
         seed: decides everything that chance decides.
-        hosts: the number of hosts; one, for now.
+        hosts: the number of hosts. A host is known by its index.
         cpus: the CPUs of each host, which actors can reserve.
         faults: what fails, and how often, while `main` runs; None: only what the world is told to.
 
@@ -59,26 +60,30 @@ class World:
     """
 
     def __init__(self, seed: int, *, hosts: int = 1, cpus: int = 4, faults: Faults | None = None) -> None:
-        if hosts != 1:
-            raise ValueError(f"hosts={hosts!r}: a World has one host, for now")
+        if type(hosts) is not int or hosts < 1:
+            raise ValueError(f"hosts={hosts!r}: give the number of hosts, of at least 1")
+        self.faults = faults or Faults()
+        if self.faults.crash and hosts == 1:
+            raise ValueError(
+                f"crash={self.faults.crash!r}: the host 0 does not crash, since main runs there; add hosts"
+            )
         self._seed = seed
         self._loop = loop = VirtualLoop(seed)
         loop.run_in_thread = SimulatedThreads(loop, Chance(seed, "executors")).run
         self._journal = Journal(loop.now, START_S)
         self._defects: list[BaseException] = []
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
-        self._host = Host(loop, network, seed, self._journal, self._defect)
-        self._node = SimulatedNode(self._host, "node", cpus)
-        self._oracles = Oracles(self._host, self._node, self._journal.note)
-        self.faults = faults or Faults()
-        self._injector = FaultInjector(self.faults, seed, self._host, self._node.workers)
-        self._node.workers.spawn_fails = self._injector.spawn_fails
-        self._has_run = False
+        self._hosts = Hosts(loop, network, seed, self._journal, self._defect, hosts, cpus)
+        self._programs: list[Program[Any]] = []
+        self._oracles = Oracles(self._hosts, self._journal.note)
+        self._injector = FaultInjector(self.faults, seed, self._hosts)
+        self._hosts.spawn_fails = self._injector.spawn_fails
+        self._has_run = self._is_calm = False
         self.check_every_count = CHECK_EVERY_COUNT
         self._next_check = 0
 
     def run(self, main: Main[T], *args: Any, timeout_s: float = 86_400) -> T:
-        """Run the coroutine function `main(*args)` in a driver on the world's host, as `actorrt.run` does.
+        """Run the coroutine function `main(*args)` in a driver on the host 0, as `actorrt.run` does.
 
         Inside, `time.*` and the global `random` follow the seed. Threads, real sockets, blocking sleeps and the
         operating system's entropy are refused.
@@ -89,7 +94,7 @@ class World:
         Raises:
             Stuck: only the runtime's own periodic timers are left; the text says who waits for what.
             TimeoutError: `main` has not ended after `timeout_s` seconds of virtual time.
-            RuntimeStateError: this world has run.
+            RuntimeStateError: this world has run, or the host 0 has crashed.
             BrokenPromiseError, BrokenInvariantError: the runtime broke what it promises, or contradicts itself.
             What `main` raises; and the first exception that left the runtime's own code.
         """
@@ -124,42 +129,46 @@ class World:
             self._loop.close()
 
     async def _live(self, main: Main[T], args: tuple[Any, ...], outcome: Completion[T]) -> None:
-        """Start the node, run `main` in a driver, and stop the node."""
-        host, node, loop = self._host, self._node, self._loop
-        node.start()
-        await node.up
-        driver = host.new_process("driver")
-        ended: Completion[None] = Completion()
+        """Start the nodes, run `main` in a driver, and stop the nodes."""
+        hosts = self._hosts
+        for host in hosts.all:
+            hosts.start(host.number)
+        for host in hosts.all:
+            await hosts.up(host.number)
 
-        async def drive() -> None:
+        async def among_faults() -> T:
+            self._injector.start()
             try:
-                async with SimulatedRuntime(SimulatedConnection(host, node, driver)):
-                    self._injector.start()
-                    try:
-                        value = await main(*args)
-                    finally:
-                        self._calm()
-            except (Exception, asyncio.CancelledError) as error:
-                if driver.is_alive:
-                    if error.__traceback__ is not None:
-                        outcome.raised_at(error.__traceback__)
-                    outcome.set_error(error)
-            else:
-                outcome.set_value(value)
-            loop.call_in(loop.outside, ended.set_value, None)
+                return await main(*args)
+            finally:
+                self._calm()
 
-        loop.call_in(driver, lambda: Scope("driver", lambda error: self._defect(driver, error)).start(drive(), "main"))
-        await ended
-        driver.crash()
-        node.stop()
-        await node.ended
+        among_faults.__name__ = getattr(main, "__name__", "main")
+        program = Program(hosts, self._defect, 0, among_faults, ())
+        program.start()
+        await finished(program.outcome, None)
+        self._calm()
+        for other in self._programs:
+            other.cancel()
+            await finished(other.outcome, None)
+        if len(hosts) > 1:  # what detached actors have of other hosts is released while all hosts are up
+            for node in hosts.live():
+                await node.end_jobs()
+            await asyncio.sleep(TRANSIT_GRACE_S + 1)
+        for node in hosts.live():
+            node.stop()
+            await node.ended
         await asyncio.sleep(TRANSIT_GRACE_S + 1)  # the store keeps so long what dead processes had sent
-        host.sweep_store()
         self._oracles.look_at_end()
+        if program.outcome.error() is None:
+            outcome.set_value(program.outcome.value())
+        else:
+            outcome.set_error_of(program.outcome)
 
     def _calm(self) -> None:
-        """Called when `main` has ended: nothing fails any more, and everything has to end soon."""
-        if self._loop.present.is_alive:
+        """Called when `main` has ended: nothing fails any more, and everything has to end soon. Idempotent."""
+        if self._loop.present.is_alive and not self._is_calm:
+            self._is_calm = True
             self._injector.stop()
             self._loop.deadline = self._loop.now() + CLOSE_WITHIN_S
 
@@ -167,8 +176,8 @@ class World:
         """Called after some callbacks of a process."""
         if self._loop.step_count >= self._next_check:
             self._next_check = self._loop.step_count + self.check_every_count
-            check_process(self._host, self._node, self._loop.present)
-            check_incarnations(self._host)
+            check_process(self._hosts, self._loop.present)
+            check_incarnations(self._hosts)
         if self._loop.now() >= self._oracles.next_look:
             self._oracles.look()
 
@@ -181,8 +190,7 @@ class World:
             for process in loop.processes:
                 process.bury()
             loop.forget()
-            self._host.forget()
-            self._node.workers.forget()
+            self._hosts.forget()
 
     # Ends
 
@@ -191,21 +199,106 @@ class World:
         self._defects.append(error)
 
     def _stuck(self) -> NoReturn:
-        raise Stuck(f"nothing can happen any more at {self.now():.3f} s:\n  {who_waits(self._loop, self._host)}")
+        raise Stuck(f"nothing can happen any more at {self.now():.3f} s:\n  {who_waits(self._hosts)}")
 
     def _late(self) -> NoReturn:
-        raise TimeoutError(f"not over at {self.now():.3f} s:\n  {who_waits(self._loop, self._host)}")
+        raise TimeoutError(f"not over at {self.now():.3f} s:\n  {who_waits(self._hosts)}")
 
     # Faults
 
     def at(self, seconds: float, action: Callable[[], object]) -> None:
-        """Call `action()` at a time, in virtual seconds since the start. It belongs to no process of the world."""
-        context = self._loop.outside.new_context(is_background=False)
-        self._loop.call_at(START_S + seconds, action, context=context)
+        """Call `action()` at a time, in virtual seconds since the start, unless `main` has ended by then.
+
+        It belongs to no process of the world.
+        """
+
+        def due() -> None:
+            if not self._is_calm:
+                action()
+
+        self._loop.call_in_at(self._loop.outside, START_S + seconds, due)
 
     def heal(self) -> None:
-        """Let nothing fail any more: end `Faults`, thaw every process, let every message travel, and empty the disk."""
+        """Let nothing fail any more.
+
+        End `Faults`, start every host that is down, thaw every process, let every message travel, and empty the disks.
+        """
         self._injector.stop()
+        for host in self._hosts.all:
+            self._hosts.restart(host.number)
+
+    def crash(self, host: int) -> None:
+        """Let a host lose its power: its processes die at once, and other hosts notice nothing for a while.
+
+        A host that is down stays down. If the host 0 crashes, `main` dies with it.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        self._hosts.crash(host)
+
+    def restart(self, host: int) -> None:
+        """Start a host that has crashed: with a new node, an empty store, and its disk. No effect if it is up.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        self._hosts.restart(host)
+
+    def freeze(self, host: int) -> None:
+        """Let a host stand still, with all its processes, until `thaw` or `heal`.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        self._hosts.freeze(host)
+
+    def thaw(self, host: int) -> None:
+        """Let a host that stands still go on.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        self._hosts.thaw(host)
+
+    def cut(self, a: int, b: int, *, one_way: bool = False) -> None:
+        """Let nothing from host `a` arrive at host `b`, nor the other way unless it is `one_way`, until `heal`.
+
+        Connections on which something waits for 20 s break.
+
+        Raises:
+            ValueError: there are no such hosts, or they are one.
+        """
+        self._hosts.cut(self._hosts.pairs(a, b, one_way=one_way))
+
+    def slow(self, a: int, b: int, seconds: float) -> None:
+        """Let each message between two hosts take so many seconds more, in both directions, until `heal`.
+
+        Raises:
+            ValueError: there are no such hosts, they are one, or the seconds are negative.
+        """
+        if not 0.0 <= seconds < float("inf"):
+            raise ValueError(f"seconds={seconds!r}: give how many seconds more a message takes")
+        for pair in self._hosts.pairs(a, b, one_way=False):
+            self._hosts.network.hosts.slow_s[pair] = seconds
+
+    def skew(self, host: int, seconds: float, *, drift: float | None = None) -> None:
+        """Set the wall clock of a host so many seconds ahead of the right time.
+
+        Args:
+            host: the host.
+            seconds: how far ahead; negative: behind.
+            drift: how many seconds its clocks, also the monotonic one, gain in a second from now on; None: as before.
+
+        Raises:
+            ValueError: there is no such host, there is only one, or the drift is not above -1.
+        """
+        clock = self._hosts[host].machine_clock
+        if clock is None:
+            raise ValueError(f"host={host!r}: this World has one host, and no other clock to differ from")
+        if drift is not None:
+            clock.run_at(1.0 + drift, self._loop.now())
+        clock.wall_skew_s += seconds - clock.wall_error_s(self._loop.now())
 
     def fill_disk(self, host: int = 0) -> None:
         """Let the disk of a host be full, until `heal`.
@@ -213,9 +306,7 @@ class World:
         Raises:
             ValueError: there is no such host.
         """
-        if host != 0:
-            raise ValueError(f"host={host!r}: this World has the host 0 only")
-        self._host.disk.is_full = True
+        self._hosts[host].disk.is_full = True
 
     def kill(self, ref: ActorRef[Any]) -> None:
         """Kill the process in which an actor runs, as SIGKILL does; light actors beside it die too.
@@ -224,7 +315,7 @@ class World:
             ValueError: the actor runs in no worker now.
         """
         process = self._process_of(ref)
-        if process is None or not self._node.workers.kill_process(process):
+        if process is None or not self._hosts.kill(process):
             raise ValueError(f"{ref!r} runs in no process that could be killed")
 
     def hang(self, ref: ActorRef[Any]) -> None:
@@ -239,13 +330,51 @@ class World:
         self._loop.freeze(process, WAITING)
 
     def _process_of(self, ref: ActorRef[Any]) -> SimulatedProcess | None:
-        return next((p for p, e in self._host.endpoints.items() if e.population.cell(ref._actor_id)), None)
+        return next((p for p, e in self._hosts.endpoints() if e.population.cell(ref._actor_id)), None)
 
     def only_faults(self, numbers: Container[int]) -> None:
         """Leave out the faults of `Faults` that have other numbers than these, counted from 1 in the order of time."""
         self._injector.only = numbers
 
+    # Programs on other hosts
+
+    def start(self, host: int, main: Main[T], *args: Any) -> Completion[T]:
+        """Run `main(*args)` in another driver, on any host, as soon as the host is up. To be called inside `run`.
+
+        All programs share Python's memory, but refs and values have to travel in messages of actors, as between
+        processes: what `main` is given, returns and raises must contain none. A program that still runs when the `main`
+        of `run` has ended is cancelled.
+
+        Returns:
+            What to await: what `main` returns or raises; RuntimeStateError if its host crashes before.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        if not asyncio.iscoroutinefunction(main):
+            raise TypeError(f"start({host!r}, {main!r}): give a host, a coroutine function, then its arguments")
+        program = Program(self._hosts, self._defect, self._hosts[host].number, main, args)
+        self._programs.append(program)
+        self._loop.call_in(self._loop.outside, program.start)
+        return program.outcome
+
+    async def lookup(self, host: int, name: str, timeout_s: float = 0.0) -> ActorRef[Any]:
+        """Return the actor that has a name on a host, in the namespace "default", for the program that calls this.
+
+        Raises:
+            ValueError: there is no such host.
+            NameNotFoundError: no actor there has the name after `timeout_s`.
+            ActorDiedError, ActorUnavailableError: the host can't be reached.
+        """
+        node, endpoint = self._hosts.nodes[self._hosts[host].number], current_endpoint()
+        asked = LookUp(namespace="default", name=name, timeout_s=timeout_s)
+        return endpoint.refs.from_card(await endpoint.control.request(node.address, asked), node.address)
+
     # What happened
+
+    def hosts_count(self) -> int:
+        """Return the number of hosts."""
+        return len(self._hosts)
 
     def faults_count(self) -> int:
         """Return how many faults of `Faults` there were, those included that were left out."""

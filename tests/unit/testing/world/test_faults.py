@@ -92,7 +92,6 @@ def test_frozen_driver_gets_its_answers_when_it_runs_again() -> None:
     [
         ("drop", -1.0, "drop=-1.0: give a rate in a virtual second, of at least 0"),
         ("kill", float("nan"), "kill=nan: give a rate"),
-        ("crash", 1.0, "crash=1.0: a World can't do that yet"),
     ],
 )
 def test_wrong_faults_are_refused(name: str, value: float, says: str) -> None:
@@ -135,6 +134,11 @@ def test_what_is_written_while_the_disk_is_full_is_not_there_and_nothing_else_fa
         return [first, second, await keep(1)]
 
     assert world.run(main) == [3, 5, 4]
+
+
+def test_a_single_host_does_not_crash() -> None:
+    with pytest.raises(ValueError, match=r"crash=1\.0: the host 0 does not crash, since main runs there; add hosts"):
+        World(1, faults=Faults(crash=1.0))
 
 
 def test_hosts_that_are_not_there_are_refused() -> None:

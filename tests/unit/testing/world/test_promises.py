@@ -16,8 +16,8 @@ from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.hosting.callers import RemoteCaller
 from actorrt.invariants import BrokenInvariantError
 from actorrt.testing import BrokenPromiseError, World
-from actorrt.testing.shells.host import Host
 from actorrt.testing.world import world as world_module
+from actorrt.testing.world.hosts import Hosts
 
 
 class Echo(art.Actor):
@@ -147,14 +147,14 @@ def test_broken_invariant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_actor_that_runs_in_two_processes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts: list[Host] = []
+    hosts: list[Hosts] = []
     monkeypatch.setattr(world_module, "check_process", lambda host, *_: hosts.append(host))
 
     async def main() -> None:
         echo, other = [await Echo.options(isolation="process").spawn() for _ in range(2)]
         await asyncio.gather(echo.once(), other.once())
         of_echo, of_other = (
-            next(e.population for e in hosts[0].endpoints.values() if e.population.cell(ref._actor_id))
+            next(e.population for _, e in hosts[0].endpoints() if e.population.cell(ref._actor_id))
             for ref in (echo, other)
         )
         of_other.by_id[echo._actor_id] = of_echo.by_id[echo._actor_id]

@@ -175,7 +175,13 @@ def test_the_trace_says_who_sent_what_to_whom() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: World(1, hosts=2), "hosts=2: a World has one host, for now"),
+        (lambda: World(1, hosts=0), "hosts=0: give the number of hosts, of at least 1"),
+        (lambda: World(1).start(0, print), "give a host, a coroutine function"),
+        (lambda: World(1, hosts=2).crash(2), "host=2: this World has the hosts 0 to 1"),
+        (lambda: World(1, hosts=2).cut(1, 1), "a=1, b=1: give two hosts"),
+        (lambda: World(1, hosts=2).slow(0, 1, -1.0), "seconds=-1.0: give how many seconds more"),
+        (lambda: World(1).skew(0, 1.0), "host=0: this World has one host, and no other clock"),
+        (lambda: World(1, hosts=2).skew(0, 1.0, drift=-1.0), "rate=0.0: a clock goes forward"),
         (lambda: World(1).run(print), "give a coroutine function"),
     ],
 )
