@@ -136,7 +136,8 @@ VERB_NAMES = sorted(verb for verb, request in VERBS.items() if request.__module_
 RIGHT = {request.verb: request.pack() for request, _ in SAMPLES}
 ANSWERS = {request.verb: type(request).pack_answer(answer) for request, answer in SAMPLES}
 PLACE = re.compile(
-    r"^(?:the answer to '(\w+)'|(\w+))[.\[\w'\]\\=<>-]* (?:is .*: it has to be |has no '|has a key that is )", re.DOTALL
+    r"^(?:the answer to '(\w+)'|(\w+))(?:[.\w=<>-]|\[.*?\])* (?:is .*: it has to be |has no '|has a key that is )",
+    re.DOTALL,
 )
 
 
