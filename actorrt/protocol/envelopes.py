@@ -131,12 +131,14 @@ class FunctionEnvelope(NamedTuple):
         function: the hash of its pickle.
         name: for people.
         body: the pickle; its buffers travel beside the envelope.
+        max_calls: how many tasks of it a process runs before it is replaced; None: any number.
     """
 
     kind: int
     function: bytes
     name: str
     body: bytes
+    max_calls: int | None
 
 
 class SkippedEnvelope(NamedTuple):

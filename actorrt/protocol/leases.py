@@ -66,6 +66,11 @@ class TaskUnblocked(Request[None]):
     lease: Count
 
 
+@verb("worn_out", asked_by="a worker that runs tasks")
+class WornOut(Request[None]):
+    """The worker runs no further tasks, as `max_calls` says. Its leases are recalled, and it ends when it has none."""
+
+
 # To the process that submits tasks
 
 
@@ -93,6 +98,6 @@ class LeasesRefused(Request[None]):
 
 @verb("recall_lease", asked_by="a node")
 class RecallLease(Request[None]):
-    """Another submitter waits for its share: assign nothing more to the lease, and return it when all is answered."""
+    """Assign nothing more to the lease, and return it when all is answered: others wait, or its worker is worn out."""
 
     lease: Count

@@ -129,6 +129,12 @@ class Leases(RuleBasedStateMachine):
             self.lender.in_hand[worker] = (self.lender.in_hand[worker][0], is_blocked)
             self.lender.block(worker, is_blocked=is_blocked)
 
+    @precondition(lambda self: self.lender.ready)
+    @rule(pick=data())
+    def wear_out(self, pick) -> None:
+        worker = pick.draw(sampled_from(sorted(self.lender.ready)))
+        self.lender.do(self.lender.grants.worn_out(worker, self.lender.now))
+
     @rule(submitter=sampled_from(SUBMITTERS))
     def end_submitter(self, submitter: PeerId) -> None:
         self.lender.recalled -= self.lender.held.get(submitter, {}).keys()

@@ -12,7 +12,7 @@ from actorrt.ids import JobId, PeerId
 from actorrt.node.leases.decision import WORKERS_COUNT, Decision, Moment
 from actorrt.node.leases.ledger import Ledger
 from actorrt.node.leases.needs import Amounts, Need
-from actorrt.node.leases.orders import Dismiss, GrantOrder, Refuse
+from actorrt.node.leases.orders import Dismiss, GrantOrder, Recall, Refuse
 from actorrt.node.leases.pools import FAILURES_COUNT, FAILURES_WITHIN_S, TaskWorker, WorkerState
 from actorrt.node.leases.shares import Holder
 from actorrt.node.leases.wants import Lease, Want
@@ -139,6 +139,21 @@ class Grants:
         worker.peer = peer
         self._ledger.pools.ready(worker, now)
         return self.decided(now)
+
+    def worn_out(self, number: int, now: float) -> Sequence[GrantOrder]:
+        """Called when a worker runs no further tasks. Its leases are recalled, and it ends when it has none."""
+        worker = self._ledger.pools.workers.get(number)
+        if worker is None or worker.state in (WorkerState.LAUNCHING, WorkerState.ENDING):
+            return ()
+        worker.is_worn_out = True
+        recalls: list[GrantOrder] = []
+        if not worker.leases:
+            self._ledger.pools.ending(worker)
+        for lease in [self._ledger.leases[lease] for lease in worker.leases]:
+            if lease.want is not None and not lease.is_recalled:
+                lease.is_recalled = True
+                recalls.append(Recall(lease.want.holder.submitter, lease.number))
+        return (*recalls, *self.decided(now))
 
     def worker_ended(self, number: int, reason: str, now: float) -> Sequence[GrantOrder]:
         """Called when the process of a worker has ended, or could not be made."""

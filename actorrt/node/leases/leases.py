@@ -31,6 +31,7 @@ from actorrt.protocol.leases import (
     TaskBlocked,
     TaskUnblocked,
     WantLeases,
+    WornOut,
 )
 from actorrt.scopes import Scope
 from actorrt.texts import text_of
@@ -84,6 +85,7 @@ class Leases:
         self._control.handle(ReturnLease.by(self._return))
         self._control.handle(TaskBlocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=True)))
         self._control.handle(TaskUnblocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=False)))
+        self._control.handle(WornOut.by(self._worn_out))
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the leases contradict themselves; for tests."""
@@ -118,6 +120,11 @@ class Leases:
         number = self._numbers.get(peer)
         if number is not None:
             self._carry_out(self._grants.blocked(number, lease, self._clock.now(), is_blocked=is_blocked))
+
+    def _worn_out(self, peer: PeerId, _: WornOut) -> None:
+        number = self._numbers.get(peer)
+        if number is not None:
+            self._carry_out(self._grants.worn_out(number, self._clock.now()))
 
     # What happens on the node
 

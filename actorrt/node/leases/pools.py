@@ -66,6 +66,7 @@ class TaskWorker:
         leases: the leases of it: at most one, unless its pool is light.
         peer: its endpoint, once it is ready.
         free_since: when it became free.
+        is_worn_out: whether it runs no further tasks, and ends when it is lent to nobody.
         is_dismissed: whether it was told to end.
         gpus: the GPUs that it has for its life.
     """
@@ -77,7 +78,7 @@ class TaskWorker:
         self.leases: set[int] = set()
         self.peer: PeerId | None = None
         self.free_since = 0.0
-        self.is_dismissed = False
+        self.is_worn_out = self.is_dismissed = False
         self.gpus = 0.0 if pool.alone is None else dict(pool.alone.amounts)[GPUS]
 
 
@@ -110,7 +111,8 @@ class Pool:
     @property
     def shared(self) -> TaskWorker | None:
         """The ready worker of a light pool."""
-        return next((worker for worker in self.workers.values() if worker.state is not WorkerState.LAUNCHING), None)
+        ready = (worker for worker in self.workers.values() if worker.state is not WorkerState.LAUNCHING)
+        return next((worker for worker in ready if not worker.is_worn_out), None)
 
     def failed(self, reason: str, now: float) -> None:
         """Note that a worker did not start."""
@@ -174,7 +176,11 @@ class Pools:
     def returned(self, worker: TaskWorker, lease: int, now: float) -> None:
         """Called when a lease of a worker is over."""
         worker.leases.discard(lease)
-        if not worker.leases and worker.state is not WorkerState.ENDING and worker.number in self.workers:
+        if worker.leases or worker.state is WorkerState.ENDING or worker.number not in self.workers:
+            return
+        if worker.is_worn_out:
+            self.ending(worker)
+        else:
             self.freed(worker, now)
 
     def freed(self, worker: TaskWorker, now: float) -> None:

@@ -36,30 +36,34 @@ class PickledFunction:
     """One function, as it travels.
 
     Attributes:
-        key: the hash of the pickle.
+        key: the hash of the pickle, and of `max_calls`.
         name: for people.
         data, buffers: the pickle.
+        max_calls: how many tasks of it a process runs before it is replaced; None: any number.
         cost: how long its tasks take.
         refs: what it refers to in the store; kept as long as the function.
     """
 
-    __slots__ = ("buffers", "cost", "data", "key", "name", "refs")
+    __slots__ = ("buffers", "cost", "data", "key", "max_calls", "name", "refs")
 
-    def __init__(self, function: TaskFunction, store: StoreClient | None, owner: object) -> None:
+    def __init__(self, function: TaskFunction, store: StoreClient | None, owner: object, max_calls: int | None) -> None:
         carrier = Carrier(store, copies_count=0, owner=owner)
         self.data, buffers = pickling.dumps(function, carrier, root=f"task {function.name}")
         self.buffers = [bytes(buffer) for buffer in buffers]
         digest = blake2b(self.data, digest_size=HASH_BYTES)
         for buffer in self.buffers:
             digest.update(buffer)
+        if max_calls is not None:
+            digest.update(b"%d" % max_calls)
         self.key = digest.digest()
+        self.max_calls = max_calls
         self.name = function.name
         self.cost = FunctionCost()
         self.refs = carrier.refs
 
     def envelope(self) -> FunctionEnvelope:
         """Return the envelope that takes the function to a worker; `buffers` travel beside it."""
-        return FunctionEnvelope(FUNCTION, self.key, self.name, self.data)
+        return FunctionEnvelope(FUNCTION, self.key, self.name, self.data, self.max_calls)
 
 
 class Functions:
@@ -72,18 +76,19 @@ class Functions:
     def __init__(self, store: StoreClient | None, owner: object) -> None:
         self._store = store
         self._owner = owner
-        self._pickled: WeakKeyDictionary[Any, PickledFunction] = WeakKeyDictionary()
+        self._pickled: WeakKeyDictionary[Any, dict[int | None, PickledFunction]] = WeakKeyDictionary()
         self._sent: dict[PeerId, set[bytes]] = {}
 
-    def pickled(self, function: TaskFunction) -> PickledFunction:
+    def pickled(self, function: TaskFunction, max_calls: int | None) -> PickledFunction:
         """Return a function as it travels. It is fixed when its first task is submitted.
 
         Raises:
             SerializationError: it can't be sent; the message names the path of the part that can't.
         """
-        pickled = self._pickled.get(function)
+        by_calls = self._pickled.setdefault(function, {})
+        pickled = by_calls.get(max_calls)
         if pickled is None:
-            pickled = self._pickled[function] = PickledFunction(function, self._store, self._owner)
+            pickled = by_calls[max_calls] = PickledFunction(function, self._store, self._owner, max_calls)
         return pickled
 
     def is_new_at(self, peer: PeerId, function: PickledFunction) -> bool:

@@ -117,7 +117,7 @@ class Submitter:
         options: TaskOptions,
         task_class: TaskClass,
     ) -> Submission:
-        pickled = self.functions.pickled(function)
+        pickled = self.functions.pickled(function, options.max_calls)
         arguments = Arguments(self.payloads, args, kwargs)
         self._room.take(function.name, arguments.size_bytes)
         deadline = None if options.timeout_s is None else self._clock.now() + options.timeout_s

@@ -52,8 +52,8 @@ class EndpointTasks:
         elif kind == TASK:
             worker.came(peer, envelope, buffers)
         elif kind == FUNCTION:
-            _, key, name, body = envelope
-            worker.function(key, name, body, buffers)
+            _, key, name, body, max_calls = envelope
+            worker.function(key, name, body, buffers, max_calls)
         elif kind == WITHDRAW:
             _, _, sequence, is_late = envelope
             worker.withdrawn(peer, sequence, is_late=is_late)

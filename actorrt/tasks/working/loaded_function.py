@@ -19,12 +19,15 @@ class LoadedFunction:
         error: why it can't be loaded.
         is_async: whether it is a coroutine function.
         cost: how long its tasks take here.
+        calls_count: how many of its tasks have begun here.
     """
 
-    __slots__ = ("cost", "error", "function", "is_async", "name")
+    __slots__ = ("_max_calls", "calls_count", "cost", "error", "function", "is_async", "name")
 
-    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+    def __init__(self, name: str, load: Callable[[], Any], max_calls: int | None) -> None:
         self.name = name
+        self._max_calls = max_calls
+        self.calls_count = 0
         self.cost = FunctionCost()
         self.function: Callable[..., Any] | None = None
         self.error: BaseException | None = None
@@ -37,3 +40,8 @@ class LoadedFunction:
         else:
             self.function = function
             self.is_async = inspect.iscoroutinefunction(function)
+
+    @property
+    def is_worn_out(self) -> bool:
+        """Whether the process has run as many of its tasks as it may."""
+        return self._max_calls is not None and self.calls_count >= self._max_calls

@@ -22,7 +22,7 @@ from actorrt.actors.wire.transits import Transit
 from actorrt.completion import Completion
 from actorrt.ids import PeerId, short
 from actorrt.interrupts import let_through
-from actorrt.protocol.leases import TaskBlocked, TaskUnblocked
+from actorrt.protocol.leases import TaskBlocked, TaskUnblocked, WornOut
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
@@ -81,6 +81,7 @@ class TaskWorker:
         self._plain: list[Attempt] = []  # the plain functions that run, each in the place of a wait of the one before
         self._blocked: set[int] = set()
         self._waits_count = 0
+        self._is_worn_out = False
 
     @property
     def running_count(self) -> int:
@@ -89,19 +90,22 @@ class TaskWorker:
 
     # What submitters say
 
-    def function(self, key: bytes, name: str, body: Any, buffers: Sequence[Any]) -> None:
-        """Called when a FUNCTION has arrived."""
+    def function(self, key: bytes, name: str, body: Any, buffers: Sequence[Any], max_calls: int | None) -> None:
+        """Called when a FUNCTION has arrived. Several submitters may send the same one."""
+        known = self._functions.get(key)
+        if known is not None and known.function is not None:
+            return
 
         def load() -> Any:
             return pickling.loads(body, buffers, Carrier(self._store, copies_count=0, owner=self._endpoint))
 
-        self._functions[key] = LoadedFunction(name, load)
+        self._functions[key] = LoadedFunction(name, load, max_calls)
 
     def came(self, peer: PeerId, envelope: Sequence[Any], buffers: Sequence[Any]) -> None:
         """Called when a TASK has arrived."""
         _, lease, sequence, function, body, inputs, left_s, number, attempt_number, depth = envelope
         listener = RemoteListener(self._outlet(peer), self._hand_over, lease, sequence)
-        if self._waits_count:
+        if self._waits_count or self._is_worn_out:
             listener.skip()  # what it waits for may be behind this one
             return
         deadline = None if left_s is None else self.clock.now() + left_s
@@ -197,6 +201,9 @@ class TaskWorker:
 
     def _call(self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         attempt.has_begun = True
+        loaded.calls_count += 1
+        if loaded.is_worn_out and not self._is_worn_out:
+            self._wear_out()
         notes = self._endpoint.crash_notes
         if notes is not None and attempt.sequence:
             notes.begin_task(attempt.peer, attempt.sequence)
@@ -210,6 +217,17 @@ class TaskWorker:
             attempt.coroutine = self._endpoint.scope.start(run, f"task {loaded.name}", context=context)
         else:
             self._run_plain(attempt, loaded, context.run, args, kwargs)
+
+    def _wear_out(self) -> None:
+        """Take no further attempts: the node replaces this process when those in hand have ended."""
+        self._is_worn_out = True
+        self._give_back_queued()
+        self._hand_over(lambda: self._endpoint.control.notify(self._endpoint.node, WornOut()))
+
+    def _give_back_queued(self) -> None:
+        for attempt in self.inbox.give_back():
+            attempt.listener.skip()
+            self._attempts.pop((attempt.peer, attempt.sequence), None)
 
     def _run_plain(
         self,
@@ -294,7 +312,7 @@ class TaskWorker:
 
     def _loaded(self, function: PickledFunction) -> LoadedFunction:
         if function.key not in self._functions:
-            self.function(function.key, function.name, function.data, function.buffers)
+            self.function(function.key, function.name, function.data, function.buffers, function.max_calls)
         return self._functions[function.key]
 
     def _own_attempt(self, submitter: Submitter, task: Task) -> Attempt:
@@ -325,9 +343,7 @@ class TaskWorker:
             What ends when the task in hand is withdrawn; None if no task is in hand.
         """
         self._waits_count += 1
-        for attempt in self.inbox.give_back():
-            attempt.listener.skip()
-            self._attempts.pop((attempt.peer, attempt.sequence), None)
+        self._give_back_queued()
         if not self._plain:
             return None
         interrupt = self._plain[-1].interrupt = Completion()

@@ -136,3 +136,14 @@ def identity(value: Any) -> Any:
 async def with_a_child(path: str) -> None:
     """Wait for a child, which notes when it is cancelled."""
     await note_when_cancelled.submit(path)
+
+
+@art.task(max_calls=3)
+def short_lived_pid() -> int:
+    return os.getpid()
+
+
+@art.task(max_calls=1)
+async def used_once_pid() -> int:
+    await asyncio.sleep(0.001)
+    return os.getpid()

@@ -221,3 +221,11 @@ async def test_what_a_cancelled_task_has_submitted_is_cancelled_too(runtime: art
     with pytest.raises(art.CallCancelledError):
         await parent
     await until_noted(noted, "cancelled")
+
+
+async def test_a_worker_is_replaced_after_as_many_tasks_as_its_function_allows(node_runtime: art.Runtime) -> None:
+    pids = await art.gather(*[f.short_lived_pid.submit() for _ in range(30)])
+    assert len(pids) == 30
+    assert max(pids.count(pid) for pid in pids) <= 3
+    pids = await art.gather(*[f.used_once_pid.submit() for _ in range(10)])
+    assert len({*pids}) == 10

@@ -182,6 +182,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (leases.ReturnLease(lease=4), None),
     (leases.TaskBlocked(lease=4), None),
     (leases.TaskUnblocked(lease=4), None),
+    (leases.WornOut(), None),
     (leases.LeaseGranted(task_class=3, lease=4, worker=AT), None),
     (leases.LeasesRefused(task_class=3, error=PlacementError("no GPU")), None),
     (leases.RecallLease(lease=4), None),

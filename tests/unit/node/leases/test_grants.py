@@ -289,6 +289,37 @@ def test_light_worker_that_dies_ends_all_its_leases_and_is_replaced_once() -> No
     assert lender.counts(ANN, BOB) == [1, 1]
 
 
+def test_worker_that_is_worn_out_ends_when_its_lease_is_returned_and_another_takes_its_place() -> None:
+    lender = Lender(cpus=1)
+    lender.want(ANN, 1)
+    lender.start_workers()
+    ((lease, worker),) = lender.held[ANN].items()
+    lender.do(lender.grants.worn_out(worker, lender.now))
+    assert (lender.recalled, lender.dismissed) == ({lease}, [])
+    lender.give_back(ANN)
+    assert lender.dismissed == [Dismiss(worker, may_work=True)]
+    assert lender.counts(ANN) == [1], "the spare worker is at hand"
+    lender.do(lender.grants.worn_out(worker, lender.now))
+    assert len(lender.dismissed) == 1
+
+
+def test_light_worker_that_is_worn_out_gets_no_further_leases_and_ends_after_the_last() -> None:
+    lender = Lender(cpus=1)
+    for submitter in (ANN, BOB):
+        lender.want(submitter, 1, need())
+    lender.start_workers()
+    lender.do(lender.grants.worn_out(1, lender.now))
+    assert len(lender.recalled) == 2
+    lender.want(CAT, 1, need())
+    lender.start_workers()
+    assert [*lender.held[CAT].values()] == [2]
+    for submitter in (ANN, BOB):
+        assert lender.dismissed == []
+        lender.give_back(submitter)
+    assert lender.dismissed == [Dismiss(1, may_work=True)]
+    assert lender.counts(ANN, BOB) == [1, 1]
+
+
 # Failures to start
 
 
