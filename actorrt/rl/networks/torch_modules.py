@@ -175,7 +175,10 @@ def inputs(spec: PolicySpec, rows: Tensor) -> tuple[Any, Tensor | None]:
     observations in their own form, with images scaled to 0 to 1.
     """
     layout = spec.rows
-    numbers = rows[:, layout.pixel_count :].contiguous().view(torch.float32) if layout.pixel_count else rows
+    numbers = rows
+    if layout.pixel_count:  # a copy, since torch views bytes as numbers only from every fourth byte of a storage on
+        copied = rows[:, layout.pixel_count :].clone(memory_format=torch.contiguous_format)
+        numbers = copied.flatten().view(torch.float32).view(len(rows), layout.number_count + layout.mask_count)
     mask = numbers[:, layout.number_count :] if layout.mask_count else None
     if spec.network == "mlp":
         return numbers[:, : layout.number_count], mask

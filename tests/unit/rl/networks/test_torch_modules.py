@@ -486,3 +486,14 @@ def test_adam_in_place_takes_the_steps_of_adam_on_arrays_and_continues_from_its_
             optimisers[1].resume(optimisers[0].state())
     np.testing.assert_allclose(tensors[0].numpy(), arrays[0], rtol=1e-5, atol=1e-6)
     assert optimisers[1].state().keys() == optimisers[0].state().keys()
+
+
+def test_one_observation_acts_like_the_same_one_in_a_batch_wherever_its_numbers_begin():
+    odd = Box((3, 7, 5), (0.0,) * 105, (255.0,) * 105, "uint8")  # the numbers begin at no multiple of 4 bytes
+    action = Box((2,), (-9.0,) * 2, (9.0,) * 2)
+    policy = make_policy(PolicySpec("", Composite((odd, VECTOR), ("odd", "place")), action, (8,), network="cnn"))
+    policy.init(0)
+    batch = draw(policy.spec.observation, 3, np.random.default_rng(0))
+    actions = policy(batch)
+    for k in range(3):
+        np.testing.assert_allclose(policy({name: part[k] for name, part in batch.items()}), actions[k], rtol=1e-4)
