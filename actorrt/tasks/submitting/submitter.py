@@ -68,6 +68,7 @@ class Submitter:
         control.handle(RecallLease.by(self._recalled))
         self._last_number = 0
         self._pump_is_due = False
+        self._arriving: set[TaskRef[Any]] = set()  # tasks that have ended, whose results are not in the store yet
         self._room = Room(endpoint.threads)
 
     # From any thread
@@ -250,7 +251,18 @@ class Submitter:
         except Exception as error:  # there is no store, or it is gone
             submission.ref.set_error(as_executed(error))
             return
-        self._endpoint.scope.start(_arrived(submission.ref, stored), f"result of {submission.ref.name}")
+        self._arriving.add(submission.ref)
+        self._endpoint.scope.start(self._arrived(submission.ref, stored), f"result of {submission.ref.name}")
+
+    async def _arrived(self, ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
+        """End a task whose result lies in the store, as soon as it is there."""
+        try:
+            await Arrival(stored)
+        except Exception as error:  # the object is lost
+            ref.set_error(as_executed(error))
+        else:
+            ref.set_stored(stored)
+        self._arriving.discard(ref)
 
     def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
         """Called when a FAILURE has arrived."""
@@ -300,7 +312,7 @@ class Submitter:
         self._workers.lost(peer)
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
         for interrupted in self.book.worker_lost(peer, begun, end):
-            if not interrupted.runs_again:
+            if not interrupted.runs_again and interrupted.task.payload is not None:  # else a callback has ended it
                 self._died(interrupted.task)
         self._call_for_pump()
 
@@ -330,8 +342,9 @@ class Submitter:
         self._leasing.refused(refused.task_class)
         queue = self.book.queue(refused.task_class)
         for task in list(queue.ready()):
-            error = noted(_copied(refused.error), f"task {task.payload.ref.name}() did not run")
-            self._end_with(task, as_executed(error, "no"))
+            if task.state is TaskState.READY:  # else a callback of one that was refused before has ended it
+                error = noted(_copied(refused.error), f"task {task.payload.ref.name}() did not run")
+                self._end_with(task, as_executed(error, "no"))
 
     # Ends
 
@@ -397,9 +410,12 @@ class Submitter:
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every task with `error`."""
-        for task in self.book.tasks():
+        for ref in [*(task.payload.ref for task in self.book.tasks()), *self._arriving]:
             try:
-                self._end_with(task, error)
+                if ref.task is None:
+                    ref.set_error(error)
+                else:
+                    self._end_with(ref.task, error)
             except Exception as defect:  # of a callback: the other tasks end nevertheless
                 self._endpoint.scope.fail(defect)
 
@@ -409,13 +425,3 @@ def _copied(error: BaseException) -> BaseException:
     if isinstance(error, errors.ActorRtError):
         return errors.from_data(errors.to_data(error))
     return error
-
-
-async def _arrived(ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
-    """End a task whose result lies in the store, as soon as it is there."""
-    try:
-        await Arrival(stored)
-    except Exception as error:  # the object is lost
-        ref.set_error(as_executed(error))
-    else:
-        ref.set_stored(stored)
