@@ -13,6 +13,7 @@ import numpy as np
 from actorrt.rl.foundation.array_file import read_arrays, write_arrays
 
 FILE = "checkpoint"
+BEST_FILE = "best.policy"  # the file of the best policy, beside the checkpoint
 FORMAT = "actorrt-checkpoint-1"
 KIND = "a checkpoint"
 ARRAY = "$array"  # an array is replaced by {"$array": its name}
@@ -42,20 +43,29 @@ def load(directory: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: the file is not a checkpoint, or has an unknown format.
+        ValueError: the file is damaged, or is not a checkpoint, or has an unknown format.
     """
     path = os.path.join(directory, FILE)
     try:
         header, arrays = read_arrays(path, KIND)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no checkpoint in {directory}: give the directory of a run") from None
+    except ValueError as error:
+        raise ValueError(f"{error}; {_next_step(directory)}") from error
     try:
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r}")
         tree: dict[str, Any] = _with_arrays(header["tree"], arrays)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{path} is not {KIND}: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not {KIND}: {error}; {_next_step(directory)}") from error
     return tree
+
+
+def _next_step(directory: str) -> str:
+    """Say what can be done where the run in a directory can't be resumed."""
+    best = os.path.join(directory, BEST_FILE)
+    step = "resume another run, or begin a new one"
+    return f"{step}, with policy={best!r}, the best policy of this run" if os.path.exists(best) else step
 
 
 def _without_arrays(value: Any, arrays: dict[str, Any]) -> Any:

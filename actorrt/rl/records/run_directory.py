@@ -13,7 +13,8 @@ import tempfile
 from actorrt.rl.records import checkpoint
 
 RUNS = "runs"  # parent of the directories of runs without a given directory
-BEST_FILE, CURVE_FILE, METRICS_FILE = "best.policy", "curve.png", "metrics.csv"
+BEST_FILE = checkpoint.BEST_FILE
+CURVE_FILE, METRICS_FILE = "curve.png", "metrics.csv"
 
 
 def require_usable(directory: str, *, resumption: str | None = None) -> None:
