@@ -205,9 +205,12 @@ class Submitter:
         self._end_with(task, error)
 
     def _is_ready(self, task: Task) -> None:
-        """Send a task that is ready at once if a worker has nothing to do, otherwise with all others of this tick."""
+        """Send a task that is ready at once if a worker has nothing to do, otherwise with all others of this tick.
+
+        What plain code of a task on this loop submits is sent later, since that code may wait for it in this step.
+        """
         queue = self.book.queue(task.task_class)
-        if queue.has_idle and not self._pump_is_due:
+        if queue.has_idle and not self._pump_is_due and in_hand.task.get() is None:
             self._pump_queue(queue)
         else:
             self._call_for_pump()

@@ -156,7 +156,7 @@ class TaskWorker:
     def begin_next(self) -> None:
         """Begin the next attempt: a plain function runs to its end, a coroutine to where it first waits."""
         attempt = self.inbox.next()
-        if attempt is not None:
+        if attempt is not None and not self._endpoint.scope.is_closed:
             self._begin(attempt)
 
     def mean_s_of_next(self) -> float | None:
