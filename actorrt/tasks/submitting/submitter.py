@@ -417,7 +417,7 @@ class Submitter:
             try:
                 if ref.task is None:
                     ref.set_error(error)
-                else:
+                elif ref.task.state is not TaskState.ENDED:  # it may have ended with a task that it waited for
                     self._end_with(ref.task, error)
             except Exception as defect:  # of a callback: the other tasks end nevertheless
                 self._endpoint.scope.fail(defect)

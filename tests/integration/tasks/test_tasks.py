@@ -229,3 +229,13 @@ async def test_a_worker_is_replaced_after_as_many_tasks_as_its_function_allows(n
     assert max(pids.count(pid) for pid in pids) <= 3
     pids = await art.gather(*[f.used_once_pid.submit() for _ in range(10)])
     assert len({*pids}) == 10
+
+
+async def test_tasks_that_wait_for_each_other_end_with_their_runtime() -> None:
+    async with art.Runtime(cpus=1):
+        chain = [f.add_slowly.submit(1, 2, 60.0)]
+        for _ in range(3):
+            chain.append(f.add.submit(chain[-1], 1))
+    for ref in chain:
+        with pytest.raises(art.ActorRtError):
+            await ref
