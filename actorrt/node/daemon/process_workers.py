@@ -126,6 +126,8 @@ def reason_of_end(worker: Worker, how: ProcessExit, last_lines: Sequence[str]) -
     """Return why the actors of a worker have ended, whose process is gone and has printed these lines last."""
     if worker.hang:
         return ExitReason(ExitKind.CRASHED, worker.hang, "\n".join(last_lines), how.signal, how.exit_status)
+    if worker.memory_excess:
+        return ExitReason(ExitKind.OUT_OF_MEMORY, worker.memory_excess, "", how.signal)
     if worker.is_leaving or how.was_killed_by_us or not last_lines:
         return how.to_reason()
     return how.to_reason(f"its last line was {last_lines[-1]!r}", "\n".join(last_lines))

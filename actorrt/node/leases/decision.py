@@ -187,7 +187,7 @@ class Decision:
             if wanted > 0 and not self._wake(pool.may_launch_at):
                 return
         for _ in range(min(wanted, WORKERS_COUNT - len(self._pools.workers))):
-            yield Launch(self._pools.launched(key).number, key.job, key.env_vars)
+            yield Launch(self._pools.launched(key, self._now).number, key.job, key.env_vars)
 
     def _upkeep(self) -> Iterator[GrantOrder]:
         """Launch spare workers, and dismiss those that nobody needs.

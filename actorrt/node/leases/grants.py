@@ -11,7 +11,7 @@ from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import JobId, PeerId
 from actorrt.node.leases.decision import WORKERS_COUNT, Decision, Moment
 from actorrt.node.leases.ledger import Ledger
-from actorrt.node.leases.needs import Amounts, Need
+from actorrt.node.leases.needs import MEMORY, Amounts, Need
 from actorrt.node.leases.orders import Dismiss, GrantOrder, Recall, Refuse
 from actorrt.node.leases.pools import FAILURES_COUNT, FAILURES_WITHIN_S, TaskWorker, WorkerState
 from actorrt.node.leases.shares import Holder
@@ -40,6 +40,11 @@ class Grants:
     def decided(self, now: float) -> Sequence[GrantOrder]:
         """Called at `wake_at`. Decide anew."""
         return [*Decision(self._ledger, self._moment, now).orders()]
+
+    def memory_limits(self) -> dict[int, float]:
+        """Return the workers that are lent with a limit on their memory, with how many bytes they may use."""
+        leases = self._ledger.leases.values()
+        return {lease.worker.number: lease.amounts[MEMORY] for lease in leases if MEMORY in lease.amounts}
 
     def leased(self) -> dict[str, float]:
         """Return the amounts that leases take now."""
@@ -168,7 +173,7 @@ class Grants:
         return (*refusals, *self.decided(now))
 
     def _launch_failed(self, worker: TaskWorker, reason: str, now: float) -> Iterator[GrantOrder]:
-        pool = self._ledger.pools.failed(worker, reason, now)
+        pool = self._ledger.pools.failed(worker, now)
         if len(pool.failures) < FAILURES_COUNT:
             return
         self._ledger.pools.forgive(pool)

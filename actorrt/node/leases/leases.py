@@ -16,6 +16,7 @@ from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.machine.clock import Clock
 from actorrt.node.leases.grants import Grants
+from actorrt.node.leases.memory_watch import MemoryWatch
 from actorrt.node.leases.needs import MEMORY, Need
 from actorrt.node.leases.orders import Dismiss, Grant, GrantOrder, Launch, Recall, Refuse, Warn
 from actorrt.node.leases.shares import Holder
@@ -71,6 +72,7 @@ class Leases:
         self._clock = clock
         kept_cpus = KEPT_CPUS if resources.may_exceed else 0
         self._grants = Grants({**resources.total, MEMORY: resources.memory_bytes}, kept_cpus)
+        self._memory = MemoryWatch(scope, self._memory_limits, workers.kill)
         self._by_number: dict[int, Worker] = {}
         self._numbers: dict[PeerId, int] = {}
         self._cancel_timer: Callable[[], None] = lambda: None
@@ -148,6 +150,7 @@ class Leases:
 
     def process_ended(self, peer: PeerId, why: str) -> None:
         """Called when the process of a driver or of a worker has ended."""
+        self._memory.ended(peer)
         self._carry_out(self._grants.submitter_ended(peer, self._clock.now()))
         number = self._numbers.get(peer)
         if number is not None:
@@ -157,6 +160,9 @@ class Leases:
         """Return the submitters that a worker is lent to."""
         number = self._numbers.get(peer)
         return [] if number is None else self._grants.submitters_of(number)
+
+    def _memory_limits(self) -> dict[Worker, float]:
+        return {self._by_number[number]: limit for number, limit in self._grants.memory_limits().items()}
 
     def _forget(self, worker: Worker, why: str) -> None:
         number = self._numbers.pop(worker.peer, None)
@@ -202,8 +208,9 @@ class Leases:
             case Dismiss(number, may_work):
                 self._workers.dismiss(self._by_number[number], TASK_GRACE_S if may_work else None)
             case Grant(submitter, task_class, lease, number):
-                worker = self._by_number[number].peer_address
-                self._tell(submitter, LeaseGranted(task_class=task_class, lease=lease, worker=worker))
+                worker = self._by_number[number]
+                self._memory.lent(worker)
+                self._tell(submitter, LeaseGranted(task_class=task_class, lease=lease, worker=worker.peer_address))
             case Recall(submitter, lease):
                 self._tell(submitter, RecallLease(lease=lease))
             case Refuse(submitter, task_class, error):

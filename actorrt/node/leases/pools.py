@@ -64,6 +64,7 @@ class TaskWorker:
     Attributes:
         number: its name; never used again.
         leases: the leases of it: at most one, unless its pool is light.
+        launched_at: when it was launched.
         peer: its endpoint, once it is ready.
         free_since: when it became free.
         is_worn_out: whether it runs no further tasks, and ends when it is lent to nobody.
@@ -71,8 +72,9 @@ class TaskWorker:
         gpus: the GPUs that it has for its life.
     """
 
-    def __init__(self, number: int, pool: PoolKey) -> None:
+    def __init__(self, number: int, pool: PoolKey, launched_at: float) -> None:
         self.number = number
+        self.launched_at = launched_at
         self.pool = pool
         self.state = WorkerState.LAUNCHING
         self.leases: set[int] = set()
@@ -89,7 +91,6 @@ class Pool:
         workers: its workers, by number, but for those that are ending.
         free: the free ones, those that were used last at the end.
         failures: when workers did not start, since the last one that did.
-        last_failure: why the last one did not start.
     """
 
     def __init__(self, key: PoolKey) -> None:
@@ -97,7 +98,6 @@ class Pool:
         self.workers: dict[int, TaskWorker] = {}
         self.free: dict[int, TaskWorker] = {}
         self.failures: list[float] = []
-        self.last_failure = ""
 
     def count(self, state: WorkerState) -> int:
         """Return how many workers are in a state."""
@@ -114,10 +114,11 @@ class Pool:
         ready = (worker for worker in self.workers.values() if worker.state is not WorkerState.LAUNCHING)
         return next((worker for worker in ready if not worker.is_worn_out), None)
 
-    def failed(self, reason: str, now: float) -> None:
-        """Note that a worker did not start."""
-        self.failures = [at for at in self.failures if at > now - FAILURES_WITHIN_S] + [now]
-        self.last_failure = reason
+    def failed(self, worker: TaskWorker, now: float) -> None:
+        """Note that a worker did not start. Those that were launched together fail together, which counts once."""
+        self.failures = [at for at in self.failures if at > now - FAILURES_WITHIN_S]
+        if not self.failures or worker.launched_at > self.failures[-1]:
+            self.failures.append(now)
 
     @property
     def may_launch_at(self) -> float:
@@ -138,10 +139,10 @@ class Pools:
         """Return a pool; None if it has no workers."""
         return self._pools.get(key)
 
-    def failed(self, worker: TaskWorker, reason: str, now: float) -> Pool:
+    def failed(self, worker: TaskWorker, now: float) -> Pool:
         """Called when a worker did not start. Return its pool, which is kept until the failure is forgotten."""
         pool = self._pools.setdefault(worker.pool, Pool(worker.pool))
-        pool.failed(reason, now)
+        pool.failed(worker, now)
         return pool
 
     def forgive(self, pool: Pool) -> None:
@@ -153,10 +154,10 @@ class Pools:
         """Return every pool."""
         return list(self._pools.values())
 
-    def launched(self, key: PoolKey) -> TaskWorker:
+    def launched(self, key: PoolKey, now: float) -> TaskWorker:
         """Add a worker whose process is being made."""
         self._last_number += 1
-        worker = self.workers[self._last_number] = TaskWorker(self._last_number, key)
+        worker = self.workers[self._last_number] = TaskWorker(self._last_number, key, now)
         self._pools.setdefault(key, Pool(key)).workers[worker.number] = worker
         return worker
 

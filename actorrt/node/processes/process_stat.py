@@ -43,3 +43,13 @@ def resident_bytes(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def private_bytes(pid: int) -> int | None:
+    """Return the anonymous memory that a process uses, without files and shared memory; None if that can't be read."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return None
+    at = status.find(b"RssAnon:")
+    return None if at < 0 else int(status[at:].split(maxsplit=2)[1]) * 1024

@@ -17,6 +17,8 @@ from actorrt.tasks.policy.task import Task, TaskState
 
 MAX_DEATHS_COUNT: Final = 3
 """A task that has ended so many workers fails, whatever its retries say."""
+MAX_MEMORY_DEATHS_COUNT: Final = 3
+"""A task that has used too much memory in so many attempts fails, whatever its retries are."""
 
 
 class Interrupted(NamedTuple):
@@ -169,13 +171,14 @@ class Book:
         if task is not None and task.state is TaskState.ASSIGNED:
             queue.add(task, is_next=True)
 
-    def worker_lost(self, peer: PeerId, begun: int, end: Any) -> list[Interrupted]:
+    def worker_lost(self, peer: PeerId, begun: int, end: Any, *, lacked_memory: bool = False) -> list[Interrupted]:
         """Called when the process of a worker has ended. Only attempts that it had begun are charged.
 
         Args:
             peer: the worker.
             begun: the number of the newest attempt that it had begun.
             end: describes how attempts ended that had begun, for the error that tells of it.
+            lacked_memory: whether it ended because it used too much memory, which is charged apart from retries.
 
         Returns:
             The tasks that were there, oldest first.
@@ -186,13 +189,27 @@ class Book:
             queue.removed(lease.number)
             for sequence, task in reversed(lease.in_hand.items()):  # so that those that are ready keep their order
                 if task.state is TaskState.ASSIGNED:
-                    interrupted.append(self._interrupted(queue, task, end, has_begun=sequence <= begun))
+                    if sequence <= begun and lacked_memory:
+                        interrupted.append(self._lacked_memory(queue, task, end))
+                    else:
+                        interrupted.append(self._interrupted(queue, task, end, has_begun=sequence <= begun))
         return interrupted[::-1]
+
+    def _lacked_memory(self, queue: ClassQueue, task: Task, end: Any) -> Interrupted:
+        """Charge an attempt to the budget of memory. Only tasks that may run more than once have one."""
+        task.deaths = (*task.deaths, end)
+        task.memory_deaths_count += 1
+        runs_again = task.is_repeatable and task.memory_deaths_count < MAX_MEMORY_DEATHS_COUNT
+        if runs_again:
+            queue.add(task, is_next=True)
+        else:
+            self.ended(task)
+        return Interrupted(task, has_begun=True, runs_again=runs_again)
 
     def _interrupted(self, queue: ClassQueue, task: Task, end: Any, *, has_begun: bool) -> Interrupted:
         if has_begun:
             task.deaths = (*task.deaths, end)
-            if task.retries_left <= 0 or len(task.deaths) >= MAX_DEATHS_COUNT:
+            if task.retries_left <= 0 or len(task.deaths) - task.memory_deaths_count >= MAX_DEATHS_COUNT:
                 self.ended(task)
                 return Interrupted(task, has_begun, runs_again=False)
             task.retries_left -= 1

@@ -63,6 +63,8 @@ class Task:
         lease, sequence: the lease that its newest attempt was sent on, and the number of the attempt.
         attempts_count: how many attempts were sent.
         deaths: descriptions of the attempts that ended their workers; opaque here.
+        is_repeatable: whether it may run more than once.
+        memory_deaths_count: how many of the attempts ended because they used too much memory.
     """
 
     __slots__ = (
@@ -70,7 +72,9 @@ class Task:
         "cost",
         "deaths",
         "depth",
+        "is_repeatable",
         "lease",
+        "memory_deaths_count",
         "missing_count",
         "number",
         "payload",
@@ -96,6 +100,8 @@ class Task:
         self.cost = cost
         self.missing_count = missing_count
         self.retries_left = retries
+        self.is_repeatable = retries > 0
+        self.memory_deaths_count = 0
         self.depth = depth
         self.payload = payload
         self.state = TaskState.WAITING

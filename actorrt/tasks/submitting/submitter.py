@@ -18,7 +18,7 @@ from actorrt.errors import AttemptEnd
 from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import RaisedError
 from actorrt.protocol.leases import LeaseGranted, LeasesRefused, RecallLease
-from actorrt.reasons import ExitReason
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
@@ -314,7 +314,8 @@ class Submitter:
         """
         self._workers.lost(peer)
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
-        for interrupted in self.book.worker_lost(peer, begun, end):
+        lacked_memory = reason.kind is ExitKind.OUT_OF_MEMORY
+        for interrupted in self.book.worker_lost(peer, begun, end, lacked_memory=lacked_memory):
             if not interrupted.runs_again and interrupted.task.payload is not None:  # else a callback has ended it
                 self._died(interrupted.task)
         self._call_for_pump()

@@ -147,3 +147,14 @@ def short_lived_pid() -> int:
 async def used_once_pid() -> int:
     await asyncio.sleep(0.001)
     return os.getpid()
+
+
+@art.task(memory_bytes=32 << 20, retries=1)
+def use_memory(size_bytes: int, attempts: Path) -> int:
+    """Use memory, and note the attempt; wait for the end that follows."""
+    with attempts.open("a") as file:
+        file.write("x")
+    used = np.ones(size_bytes, np.uint8)
+    if size_bytes > 32 << 20:
+        time.sleep(60)
+    return int(used[-1])

@@ -239,3 +239,16 @@ async def test_tasks_that_wait_for_each_other_end_with_their_runtime() -> None:
     for ref in chain:
         with pytest.raises(art.ActorRtError):
             await ref
+
+
+async def test_a_task_that_uses_more_memory_than_it_reserves_is_ended_and_tried_within_a_budget_of_its_own(
+    node_runtime: art.Runtime, tmp_path: Path
+) -> None:
+    assert await f.use_memory.submit(1 << 20, tmp_path / "few") == 1
+    with pytest.raises(art.TaskDiedError, match="reserved memory_bytes=33554432") as raised:
+        await f.use_memory.submit(128 << 20, tmp_path / "many")
+    assert (tmp_path / "many").read_text() == "xxx"
+    assert [attempt.reason.kind for attempt in raised.value.attempts] == [art.ExitKind.OUT_OF_MEMORY] * 3
+    with pytest.raises(art.TaskDiedError):
+        await f.use_memory.options(retries=0).submit(128 << 20, tmp_path / "once")
+    assert (tmp_path / "once").read_text() == "x"

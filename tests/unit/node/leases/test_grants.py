@@ -341,6 +341,17 @@ def test_launch_that_fails_is_tried_again_later_and_the_third_failure_refuses_th
     assert lender.counts(ANN) == [1]
 
 
+def test_launches_that_fail_together_count_once() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 4)
+    for _ in range(4):
+        lender.fail_launch()
+    assert lender.refused == {}
+    lender.wait(RETRY_S)
+    lender.start_workers()
+    assert lender.counts(ANN) == [4]
+
+
 def test_failures_that_are_far_apart_or_followed_by_a_start_refuse_nothing() -> None:
     lender = Lender(cpus=2)
     for _ in range(FAILURES_COUNT):
