@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import IO, Final, Protocol
 
 from actorrt.config import GIB, MIB, SPILL_DIRECTORY
 from actorrt.ids import ObjectId, short
@@ -145,8 +145,12 @@ class SpillDisk:
                 f"for {size_bytes / MIB:.1f} MiB"
             )
 
+    def _new_file(self) -> IO[bytes]:
+        """Return a new file without a name and without a buffer, to be written."""
+        return tempfile.TemporaryFile(dir=self._directory, buffering=0)
+
     def _write(self, sources: list[SpillSource], offsets: list[int], size_bytes: int) -> SpillFile:
-        with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
+        with self._new_file() as file:
             os.posix_fallocate(file.fileno(), 0, size_bytes)  # a full disk fails here, and not when the mapping is read
             for source, offset in zip(sources, offsets, strict=True):
                 checksum = _copy(source, file.fileno(), offset)

@@ -36,6 +36,7 @@ from actorrt.store.table.instructions import (
 from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import VERSION, Op, Role, Status
 
+_DISK_PAUSE_S: Final = 1.0  # after a disk failed or was full
 _SEGMENT_BYTES: Final = 4 * MIB  # small, because the caller waits while it is made
 
 
@@ -61,6 +62,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._last_number = 0
         self._is_closed = False
+        self._disk_again_at: float | None = None  # the disk has failed, and a message after this time tries it again
         self.retention = Retention(self._core, self._settle, self._lock)
         self.exchange = self._new_exchange(self._core)
 
@@ -113,6 +115,10 @@ class LocalStore:
         with self._lock:
             if self._is_closed or number not in self._receivers:
                 raise ObjectLostError("the object store of this process is closed")
+            if self._disk_again_at is not None and self._clock.now() >= self._disk_again_at:
+                self._disk_again_at = None
+                self._core.allocator.try_disk_again()
+                self._carry_out()
             self._core.handle(number, message)
             self._settle()
 
@@ -153,7 +159,7 @@ class LocalStore:
             written = self._disk.write(spill_sources(spill.objects, self._segments))
         except SpillError as error:
             self._core.spilled(spill.file_id, [], str(error))
-            self._core.allocator.try_disk_again()  # the next request tries the disk again
+            self._disk_again_at = self._clock.now() + _DISK_PAUSE_S
         else:
             self._segments[spill.file_id] = written
             self._core.spilled(spill.file_id, written.offsets)

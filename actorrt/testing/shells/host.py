@@ -16,6 +16,7 @@ from actorrt.testing.shells.disk import SimulatedDisk
 from actorrt.testing.shells.host_store import HostStore
 from actorrt.testing.shells.journal import Journal
 from actorrt.testing.shells.network import SimulatedNetwork
+from actorrt.testing.shells.spilling import SimulatedSpillDisk
 from actorrt.testing.shells.store import SimulatedChannel
 from actorrt.testing.shells.threads import SimulatedThreads
 from actorrt.testing.shells.transport import SCHEME, SimulatedTransport
@@ -61,6 +62,7 @@ class Host:
         nodes: the address of each daemon.
         store: the object store of the host, once a node was made.
         disk: its files.
+        store_bytes: the bound on the memory of its object store.
     """
 
     store: HostStore
@@ -87,6 +89,7 @@ class Host:
         self.processes: dict[int, SimulatedProcess] = {}
         self.endpoints: dict[SimulatedProcess, ActorEndpoint] = {}
         self.nodes: dict[SimulatedProcess, PeerAddress] = {}
+        self.store_bytes = STORE_BYTES
         self.disk = SimulatedDisk(Chance(seed, f"disk of {name}" if name else "disk"))
         self._seed = seed
         self._names: Counter[str] = Counter()
@@ -121,7 +124,8 @@ class Host:
 
     def new_store(self, daemon: SimulatedProcess) -> HostStore:
         """Return the store of a new daemon."""
-        self.store = HostStore(STORE_BYTES, self.clock, self.loop, daemon)
+        disk = SimulatedSpillDisk(self.disk)
+        self.store = HostStore(self.store_bytes, self.clock, self.loop, daemon, disk)
         return self.store
 
     def lose_power(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from actorrt.ids import ObjectId
 from actorrt.machine.clock import Clock
+from actorrt.store.memory.disk import Spilling
 from actorrt.store.server.core import StoreCore
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.local import LocalStore
@@ -23,12 +24,15 @@ class HostStore(LocalStore):
         capacity_bytes, clock: as for `LocalStore`.
         loop: the world's loop.
         daemon: the process of the daemon.
+        disk: takes objects that memory has no room for.
     """
 
-    def __init__(self, capacity_bytes: int, clock: Clock, loop: VirtualLoop, daemon: SimulatedProcess) -> None:
+    def __init__(
+        self, capacity_bytes: int, clock: Clock, loop: VirtualLoop, daemon: SimulatedProcess, disk: Spilling
+    ) -> None:
         self._loop = loop
         self._daemon = daemon
-        super().__init__(capacity_bytes, clock)
+        super().__init__(capacity_bytes, clock, disk=disk)
 
     def _new_exchange(self, core: StoreCore) -> Exchange:
         return _DaemonExchange(self, core, self._loop, self._daemon)

@@ -1,6 +1,7 @@
 """The channel of a simulated process to the object store of its host: the real core, with events that take time.
 
-A request is a call, as the real client waits for the answer too. Memory is real, and nothing is moved to disk.
+A request is a call, as the real client waits for the answer too. Memory is real.
+Objects are moved to disk in no time, as in local mode.
 """
 
 from __future__ import annotations

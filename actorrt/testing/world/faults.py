@@ -42,6 +42,7 @@ class Faults:
         freeze: processes, or hosts, that stand still for up to 6 s.
         spawn_failure: workers that get no process, for want of descriptors.
         disk_full: times of up to 10 s in which the disk of a host is full.
+        disk_error: times of up to 10 s in which reads and writes of the disk of a host may fail, and files may be torn.
         kill: worker processes that are killed, between any two of their callbacks.
         hang: worker processes whose loops are blocked, or compute, for up to 30 s.
 
@@ -56,6 +57,7 @@ class Faults:
     freeze: float = 0.0
     spawn_failure: float = 0.0
     disk_full: float = 0.0
+    disk_error: float = 0.0
     kill: float = 0.0
     hang: float = 0.0
 
@@ -101,6 +103,7 @@ class FaultInjector:
             ("freeze", self._freeze),
             ("spawn_failure", self._fail_spawn),
             ("disk_full", self._fill_disk),
+            ("disk_error", self._fail_disk),
             ("kill", self._kill),
             ("hang", self._hang),
             ("crash", self._crash),
@@ -244,6 +247,14 @@ class FaultInjector:
 
     def _fail_spawn(self, _: Chance) -> None:
         self._failing_spawns_count += 1
+
+    def _fail_disk(self, chance: Chance) -> None:
+        host = chance.choice(self._hosts.all)
+        if not host.disk.is_failing:
+            length_s = MAX_FULL_S * chance.random() ** 2
+            self._note(f"fault: the disk{f' of {host.name}' if host.name else ''} fails for {length_s:.3f} s")
+            host.disk.is_failing = True
+            self._after(length_s, lambda: setattr(host.disk, "is_failing", False))
 
     def _fill_disk(self, chance: Chance) -> None:
         host = chance.choice(self._hosts.all) if len(self._hosts) > 1 else self._hosts.all[0]

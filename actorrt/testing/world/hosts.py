@@ -45,6 +45,7 @@ class Hosts:
         defect: Defect,
         count: int,
         cpus: int,
+        store_bytes: int,
     ) -> None:
         self.loop = loop
         self.network = network
@@ -52,6 +53,8 @@ class Hosts:
         self._cpus = cpus
         names = [f"host-{number}" for number in range(count)] if count > 1 else [""]
         self.all = [Host(number, name, loop, network, seed, journal, defect) for number, name in enumerate(names)]
+        for host in self.all:
+            host.store_bytes = store_bytes
         self.spawn_fails: Callable[[], bool] = lambda: False
         self.on_boot: Callable[[Host], None] = lambda _: None
         self.nodes = [SimulatedNode(host, cpus) for host in self.all]

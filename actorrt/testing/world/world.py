@@ -15,6 +15,7 @@ from actorrt.node.driver.runtime import finished, refuse_to_block
 from actorrt.protocol.nodes import LookUp
 from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 from actorrt.testing.shells.chance import Chance
+from actorrt.testing.shells.host import STORE_BYTES
 from actorrt.testing.shells.journal import Journal
 from actorrt.testing.shells.network import SimulatedNetwork
 from actorrt.testing.shells.threads import SimulatedThreads
@@ -50,6 +51,7 @@ class World:
         hosts: the number of hosts. A host is known by its index.
         cpus: the CPUs of each host, which actors can reserve.
         faults: what fails, and how often, while `main` runs; None: only what the world is told to.
+        store_bytes: the bound on the memory of each host's object store.
 
     Attributes:
         faults: what fails.
@@ -59,7 +61,15 @@ class World:
         ValueError: an argument has a value that is not supported.
     """
 
-    def __init__(self, seed: int, *, hosts: int = 1, cpus: int = 4, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        hosts: int = 1,
+        cpus: int = 4,
+        faults: Faults | None = None,
+        store_bytes: int = STORE_BYTES,
+    ) -> None:
         if type(hosts) is not int or hosts < 1:
             raise ValueError(f"hosts={hosts!r}: give the number of hosts, of at least 1")
         self.faults = faults or Faults()
@@ -73,7 +83,7 @@ class World:
         self._journal = Journal(loop.now, START_S)
         self._defects: list[BaseException] = []
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
-        self._hosts = Hosts(loop, network, seed, self._journal, self._defect, hosts, cpus)
+        self._hosts = Hosts(loop, network, seed, self._journal, self._defect, hosts, cpus, store_bytes)
         self._programs: list[Program[Any]] = []
         self._oracles = Oracles(self._hosts, self._journal.note)
         self._injector = FaultInjector(self.faults, seed, self._hosts)
