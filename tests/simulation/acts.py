@@ -1,4 +1,4 @@
-"""What a client of the standard story does: one act calls actors in one way."""
+"""What a client of the standard story does: one act calls actors in one way. Here: the parts of acts, and calls."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 import actorrt as art
 from actorrt.testing import World
+from actorrt.testing.world.world import End
 from tests.simulation.parts import Part, Watcher, notes
 
 TIMEOUT_S: Final = 5.0
+SOON_S: Final = 3.0
+"""How long the news of a failure may take while every process answers."""
 END_S: Final = 90.0
 """How long the news of an end may take while processes stand still or are cut off, for some seconds at a time."""
 
@@ -30,13 +31,41 @@ class Cast(NamedTuple):
     number: int
 
 
+Act = Callable[[Cast], Awaitable[None]]
+
+
 async def within(seconds: float, what: str, wait: Awaitable[Any]) -> Any:
     """Wait, and say what did not come."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as limit:
             return await wait
     except TimeoutError:
+        if not limit.expired():  # the call has timed out
+            raise
         raise AssertionError(f"not within {seconds} s: {what}") from None
+
+
+def kill(cast: Cast, actor: art.ActorRef[Any]) -> None:
+    """Kill the process of an actor, if it runs in one."""
+    notes.kills_count += 1
+    try:
+        cast.world.kill(actor)
+    except ValueError:
+        pass  # it runs nowhere in this moment
+
+
+def separate(cast: Cast, one: art.ActorRef[Any] | End, other: art.ActorRef[Any] | End, seconds: float) -> None:
+    """Separate two processes, if they are two."""
+    try:
+        cast.world.separate(one, other, seconds)
+    except ValueError:
+        pass
+
+
+async def end(*actors: art.ActorRef[Any]) -> None:
+    """End actors."""
+    for actor, ending in [(actor, actor.kill()) for actor in actors]:
+        await within(END_S, f"{actor!r} ends", ending)
 
 
 async def all_end(what: str, calls: list[Awaitable[Any]]) -> None:
@@ -44,6 +73,16 @@ async def all_end(what: str, calls: list[Awaitable[Any]]) -> None:
     for outcome in await within(END_S, what, asyncio.gather(*calls, return_exceptions=True)):
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+async def until_it_is_up(actor: art.ActorRef[Part]) -> None:
+    """Call an actor that restarts until it answers."""
+    while True:
+        try:
+            await actor.add.options(timeout_s=TIMEOUT_S)()
+            return
+        except (art.ActorUnavailableError, art.CallTimeoutError):
+            await asyncio.sleep(0.1)
 
 
 async def ask(cast: Cast) -> None:
@@ -80,18 +119,55 @@ async def ask_and_cancel(cast: Cast) -> None:
     reply.cancel()
 
 
+async def ask_and_cancel_at_once(cast: Cast) -> None:
+    """Withdraw a call that is under way: it may not run to its end."""
+    mark, can_tell = f"{cast.name} {cast.number} withdrawn", notes.is_prompt
+    reply = cast.actor.mark(mark, 3.0)
+    await asyncio.sleep(random.choice((0.0, random.random() / 1_000)))
+    reply.cancel()
+    await asyncio.sleep(4.0)
+    notes.check(not notes.marks[mark] or not can_tell, f"{mark!r} was made after its call was withdrawn")
+
+
+async def cancel_queued(cast: Cast) -> None:
+    """Withdraw calls that wait in a mailbox."""
+    calls = [cast.actor.work(0.3) for _ in range(4)]
+    await asyncio.sleep(random.random() / 10)
+    for call in calls[1:3]:
+        call.cancel()
+    await within(END_S, f"calls to {cast.actor!r} end", asyncio.gather(*calls, return_exceptions=True))
+
+
 async def ask_many(cast: Cast) -> None:
     asked = cast.actor.work.options(timeout_s=TIMEOUT_S)
     await asyncio.gather(*(asked(random.random() / 100) for _ in range(10)))
 
 
+async def kill_and_hear(cast: Cast) -> None:
+    """Kill a process with a call: the caller is told soon, not only when a link is given up."""
+    actor = await Part.options(isolation="process", restart=random.choice(("permanent", "temporary"))).spawn()
+    try:
+        asked = actor.work(60.0)
+        await asyncio.sleep(random.random() / 10)
+        kill(cast, actor)
+        await within(SOON_S if notes.is_prompt else END_S, f"a call to {actor!r} ends, whose process was killed", asked)
+    finally:
+        await within(END_S, f"{actor!r} ends", actor.kill())
+
+
 async def ask_and_kill(cast: Cast) -> None:
     asked = cast.actor.work.options(retries=random.randrange(5))(0.1)
     await asyncio.sleep(random.random() / 10)
-    try:
-        cast.world.kill(cast.actor)
-    except ValueError:
-        pass  # it runs nowhere in this moment
+    kill(cast, cast.actor)
+    await within(END_S, f"a call to {cast.actor!r} ends, whose process was killed", asked)
+
+
+async def kill_before_deadline(cast: Cast) -> None:
+    """Kill a process that runs a call with retries, shortly before the deadline of the call."""
+    timeout_s = random.random() / 10
+    asked = cast.actor.work.options(retries=3, timeout_s=timeout_s)(1.0)
+    await asyncio.sleep(timeout_s - random.random() / 20)
+    kill(cast, cast.actor)
     await within(END_S, f"a call to {cast.actor!r} ends, whose process was killed", asked)
 
 
@@ -109,6 +185,17 @@ async def tell_many_in_order(cast: Cast) -> None:
     await within(END_S, f"the last of many messages to {cast.actor!r} is handled", last)
 
 
+async def tell_with_deadline(cast: Cast) -> None:
+    """Let a tell wait in a mailbox beyond its deadline."""
+    actor = await Part.options(isolation="process").spawn()
+    try:
+        actor.work.tell(1.0)
+        actor.mark.options(timeout_s=random.random()).tell(f"{cast.name} {cast.number} in time")
+        await actor.add.options(timeout_s=TIMEOUT_S)()
+    finally:
+        await within(END_S, f"{actor!r} ends", actor.kill())
+
+
 async def relay(cast: Cast) -> None:
     if cast.actor != cast.other:
         await cast.actor.relay.options(timeout_s=TIMEOUT_S)(cast.other)
@@ -116,6 +203,15 @@ async def relay(cast: Cast) -> None:
 
 async def fail(cast: Cast) -> None:
     await cast.actor.fail.options(timeout_s=TIMEOUT_S)()
+
+
+async def fail_hidden(cast: Cast) -> None:
+    """Have a method raise what can't be shown: only its call ends."""
+    asked = cast.actor.fail_hidden(random.choice((0.0, 0.01)))
+    try:
+        await within(END_S, f"a call to {cast.actor!r} ends that raises what can't be shown", asked)
+    except art.RemoteActorError:
+        pass
 
 
 async def tell_to_fail(cast: Cast) -> None:
@@ -134,150 +230,9 @@ async def leave_stream(cast: Cast) -> None:
             return
 
 
-async def pass_object(cast: Cast) -> None:
-    made = cast.actor.ones.options(timeout_s=TIMEOUT_S, returns="ref")(random.choice((10, 20_000)))
-    assert await cast.other.total.options(timeout_s=TIMEOUT_S)(made) in (10.0, 20_000.0)
-
-
-async def share_object(cast: Cast) -> None:
-    ref = await art.put_async(np.ones(random.choice((10, 20_000))))
-    totals = [actor.total.options(timeout_s=TIMEOUT_S)(ref) for actor in (cast.actor, cast.other, cast.actor)]
-    done, _ = await art.wait(totals, len(totals), 2 * TIMEOUT_S)
-    assert len(done) == len(totals)
-    assert float(np.sum(await ref)) in (10.0, 20_000.0), "an object that is held is not as it was made"
-
-
-async def publish(cast: Cast) -> None:
-    art.publish(cast.name, np.full(1_000, cast.number))
-    newest = await art.latest(cast.name, timeout_s=TIMEOUT_S)
-    assert newest.value[0] == cast.number
-
-
-async def keep(cast: Cast) -> None:
-    added = cast.keeper.add.options(timeout_s=TIMEOUT_S)
-    await asyncio.gather(*(added() for _ in range(random.randrange(10))))
-    if random.random() < 0.3:
-        cast.keeper.fail.tell()
-
-
-async def spawn_and_end(cast: Cast) -> None:
-    actor = await Part.options(isolation=random.choice(("shared", "process"))).spawn()
-    try:
-        await actor.add.options(timeout_s=TIMEOUT_S)()
-    finally:
-        down = art.monitor(actor)
-        await within(END_S, f"{actor!r} ends", random.choice((actor.stop, actor.kill))())
-        ended = await within(END_S, f"the Down of {actor!r}", down)
-        notes.check(ended.ref == actor, f"{actor!r} was monitored, and the Down is of {ended.ref!r}")
-
-
-async def spawn_and_withdraw(cast: Cast) -> None:
-    spawning = asyncio.ensure_future(_spawn(cast.name))
-    await asyncio.sleep(random.random() / 20)
-    spawning.cancel()
-    await asyncio.wait([spawning])
-
-
-async def _spawn(name: str) -> None:
-    await Part.options(isolation="process").spawn()
-
-
-async def watch(cast: Cast) -> None:
-    speaker = await Part.options(isolation=random.choice(("shared", "process"))).spawn()
-    await cast.watcher.watch.options(timeout_s=TIMEOUT_S)(speaker)
-    speaker.tell_watcher.tell(cast.watcher, random.choice((0, 1, 20, 200)))
-    if random.random() < 0.3:
-        await asyncio.sleep(random.random() / 20)
-        speaker.fail.tell()
-    await within(END_S, f"the Down of {speaker!r}", art.monitor(speaker))
-
-
-async def end_with_parent(cast: Cast) -> None:
-    parent = await Part.options(isolation=random.choice(("shared", "process"))).spawn()
-    try:
-        child = await parent.child.options(timeout_s=TIMEOUT_S)(random.choice(("shared", "process")))
-    finally:
-        down = art.monitor(parent)
-        random.choice((parent.stop, parent.kill, parent.fail.tell))()
-        await within(END_S, f"the Down of {parent!r}", down)
-    await within(END_S, f"the Down of {child!r}, whose parent has ended", art.monitor(child))
-
-
-async def end_with_link(cast: Cast) -> None:
-    one, two = await Part.spawn(), await Part.options(isolation="process").spawn()
-    try:
-        await one.link_to.options(timeout_s=TIMEOUT_S)(two)
-    except BaseException:
-        one.kill(), two.kill()
-        raise
-    two.fail.tell()
-    await within(END_S, f"the Down of {two!r}", art.monitor(two))
-    await within(END_S, f"the Down of {one!r}, which is linked", art.monitor(one))
-
-
-async def end_while_asked(cast: Cast) -> None:
-    """End an actor that has calls in hand and calls in its mailbox, with and without a restart."""
-    lasting = {"restart": random.choice(("permanent", "temporary")), "max_restarts": 1_000, "max_concurrency": 2}
-    actor = await Part.options(isolation=random.choice(("shared", "process")), **lasting).spawn()
-    try:
-        calls = [actor.work(random.random() / 2) for _ in range(4)]
-        await asyncio.sleep(random.random() / 10)
-        random.choice((actor.fail.tell, actor.kill))()
-        await all_end(f"the calls to {actor!r}, which ends, end", calls)
-    finally:
-        await within(END_S, f"{actor!r} ends", actor.kill())
-
-
-async def end_by_intensity(cast: Cast) -> None:
-    lasting = {"restart": "permanent", "max_restarts": 2, "period_s": 1_000.0}
-    actor = await Part.options(isolation=random.choice(("shared", "process")), **lasting).spawn()
-    down = art.monitor(actor)
-
-    async def fail_until_the_end() -> None:
-        while not down.done():
-            actor.fail.tell()
-            await asyncio.sleep(0.5)
-
-    await within(END_S, f"{actor!r} ends, since it fails too often", fail_until_the_end())
-
-
-async def use_group(cast: Cast) -> None:
-    group = await Part.options(isolation=random.choice(("shared", "process"))).spawn_many(3)
-    downs = [art.monitor(actor) for actor in group]
-    try:
-        await group.add.options(timeout_s=TIMEOUT_S)()
-    finally:
-        random.choice((group.stop, group.kill))()
-        await within(END_S, f"the Downs of {group!r}", asyncio.gather(*downs))
-
-
-async def use_name(cast: Cast) -> None:
-    name = f"name-{random.randrange(2)}"
-    exists = random.choice(("get", "get", "replace", "fail"))
-    actor = await Part.options(name=name, if_exists=exists, isolation="process").spawn()
-    found = await art.lookup(name)
-    await found.add.options(timeout_s=TIMEOUT_S)()
-    if random.random() < 0.3:
-        await within(END_S, f"{actor!r} ends", actor.stop())
-
-
-Act = Callable[[Cast], Awaitable[None]]
-ACTS: Final[tuple[Act, ...]] = (
-    *(
-        ask,
-        ask_without_timeout,
-        ask_without_timeout_with_key,
-        tell_many_in_order,
-        end_by_intensity,
-        ask_with_retries,
-        ask_with_key,
-        ask_briefly,
-        ask_and_cancel,
-        ask_many,
-        ask_and_kill,
-        tell_in_order,
-        relay,
-    ),
-    *(fail, tell_to_fail, read_stream, leave_stream, pass_object, share_object, publish, keep, spawn_and_end),
-    *(spawn_and_withdraw, watch, end_with_parent, end_with_link, use_group, use_name),
+CALLS: Final[tuple[Act, ...]] = (
+    *(ask, ask_without_timeout, ask_without_timeout_with_key, ask_with_retries, ask_with_key, ask_briefly, ask_many),
+    *(ask_and_cancel, ask_and_cancel_at_once, cancel_queued, kill_and_hear, ask_and_kill, kill_before_deadline),
+    *(tell_in_order, tell_many_in_order, tell_with_deadline, relay, fail, fail_hidden, tell_to_fail),
+    *(read_stream, leave_stream),
 )

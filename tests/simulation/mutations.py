@@ -15,10 +15,13 @@ from pkgutil import resolve_name
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple
 
+from tests.simulation.parts import begin_notes
 from tests.simulation.standard import new_world, standard
 
 SHORT_S: Final = 20.0
 """How long a short story is, in virtual seconds. Most mutations are found in one, and it takes less time."""
+MOST_S: Final = 1_000.0
+"""How long a story may take, in virtual seconds: one that takes longer hangs."""
 OWN_FAULTS: Final = (NameError, SyntaxError, UnboundLocalError)
 """Errors that a mutation makes if it is badly written; they are no find."""
 
@@ -87,9 +90,11 @@ def verdict_of(seed: int, length_s: float = SHORT_S) -> str:
     """Run the story of a seed; return what an oracle says against it, in one line, or an empty text."""
     world = new_world(seed)
     try:
-        world.run(standard, world, length_s)
+        world.run(standard, world, length_s, timeout_s=MOST_S)
     except OWN_FAULTS:
         raise
     except Exception as error:
         return f"{type(error).__name__}: {error}".replace("\n", " ")
+    finally:
+        begin_notes()  # it keeps nothing of this run
     return ""

@@ -29,20 +29,6 @@ CALLS: Final = (
         "for message in ():",
     ),
     Mutation(
-        "treat a failed lookup as a death",
-        "An actor that can't be found for a moment is told dead for good.",
-        "actors.calling.verdicts:verdict",
-        "return error if reason is None else",
-        "return",
-    ),
-    Mutation(
-        "answer that a call did not run, although it may have left",
-        "The callers of an actor that is cut off are told that their calls did not run.",
-        "actors.calling.losses:Losses.cut_off",
-        '"maybe" if has_left else "no"',
-        '"no"',
-    ),
-    Mutation(
         "answer that a running call did not run at its deadline",
         "A call that runs at its deadline is told not to have run.",
         "actors.cells.execution:Execution._overdue",
@@ -125,13 +111,6 @@ CALLS: Final = (
         "actors.calling.routes:Routes.granted",
         "route.window.grant(messages, size_bytes, settlement)",
         "pass",
-    ),
-    Mutation(
-        "begin each settlement with a full window",
-        "A sender whose route is settled anew counts from zero, and its receiver does not.",
-        "actors.calling.routes:Routes._new_window",
-        "if not self._table.settled(route, peer):",
-        "if not self._table.settled(route, peer) or True:",
     ),
     Mutation(
         "forget the calls at a lost process",

@@ -127,13 +127,6 @@ LIVES: Final = (
         "pass",
     ),
     Mutation(
-        "leave callers in the dark during a back-off",
-        "The callers of a child in back-off hear of it only when it starts.",
-        "actors.supervisors.shell:Shell._carry_out",
-        "self._authority.delay(self._actors[id], delay_s)",
-        "pass",
-    ),
-    Mutation(
         "start before the children have gone",
         "An incarnation starts while the children of the one before still run.",
         "actors.authority.registry:Registry._incarnate",
@@ -145,13 +138,6 @@ LIVES: Final = (
         "An actor that ends while its start is answered is taken for running.",
         "actors.authority.registry:Registry.exited",
         "record.exited_early(partial(again, actor_id, incarnation, reason))",
-        "pass",
-    ),
-    Mutation(
-        "tell a supervisor nothing of a first start",
-        "A supervisor hears of its child's end before it hears of the child's start.",
-        "actors.authority.registry:Registry.started",
-        "self._child_events.started(record)",
         "pass",
     ),
     Mutation(
@@ -257,6 +243,6 @@ LIVES: Final = (
         "A restart begins while the process of the incarnation before may live.",
         "node.daemon.core:NodeCore.peer_failed",
         "self._factory.kill(worker)",
-        "self.registry.endpoint_lost(peer, ExitReason(ExitKind.CRASHED, 'lost'), list(worker.actors))",
+        "self.worker_ended(worker, ExitReason(ExitKind.CRASHED, 'it can not be reached'))",
     ),
 )

@@ -14,8 +14,9 @@ from tests.simulation.mutations import Mutation
 from tests.simulation.mutations_of_calls import CALLS
 from tests.simulation.mutations_of_links import LINKS
 from tests.simulation.mutations_of_lives import LIVES
+from tests.simulation.mutations_of_repairs import REPAIRS
 
-MUTATIONS: Final[tuple[Mutation, ...]] = (*CALLS, *LIVES, *LINKS)
+MUTATIONS: Final[tuple[Mutation, ...]] = (*CALLS, *LIVES, *LINKS, *REPAIRS)
 SEEDS_FILE: Final = Path(__file__).with_name("mutation_seeds.json")
 
 

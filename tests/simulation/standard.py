@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any, Final, NamedTuple
+from weakref import ref
 
 import actorrt as art
 from actorrt.testing import Faults, World
-from tests.simulation.acts import ACTS, TIMEOUT_S, Cast, within
+from tests.simulation.acts import TIMEOUT_S, Act, Cast, within
+from tests.simulation.acts_table import some_acts
 from tests.simulation.parts import All, Chain, Failure, Keeper, Part, Team, Watcher, begin_notes
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ FAULTS: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failur
 DRAWN_LAST: Final = ("disk_error",)
 """Kinds of faults that came later: a seed keeps the rates of the others."""
 PROMPT_SHARE: Final = 0.3
+SPARED_SHARE: Final = 0.5
+"""In how many of the stories without silence no process is killed, except by acts."""
 LENGTH_S: Final = 60.0
 CLIENTS_COUNT: Final = 5
 MAX_PAUSE_S: Final = 3.0
@@ -46,15 +50,20 @@ async def standard(world: World, length_s: float = LENGTH_S) -> Counter[str]:
     """Live through the story; return how the acts have ended."""
     notes, outcomes = begin_notes(), Counter[str]()
     notes.is_prompt = not (world.faults.cut or world.faults.freeze)
+    notes.is_spared = notes.is_prompt and not world.faults.kill
+    notes.world = ref(world)
     actors = await spawn_actors()
+    acts = some_acts()
     ends_at = asyncio.get_running_loop().time() + length_s
-    clients = [client(f"client-{number}", world, actors, ends_at, outcomes) for number in range(CLIENTS_COUNT)]
+    clients = [client(f"client-{number}", world, actors, acts, ends_at, outcomes) for number in range(CLIENTS_COUNT)]
     await asyncio.gather(*clients)
     world.heal()
     waits = [(actor, until_it_answers(actor)) for actor in (*actors.loose, *actors.keepers)]
     waits += [(team, until_a_team_answers(team)) for team in actors.teams]
     await asyncio.gather(*(within(SETTLE_S, f"{actor!r} answers, as nothing fails", wait) for actor, wait in waits))
-    assert not notes.broken, f"broken: {'; '.join(notes.broken)}"
+    broken = "; ".join(notes.broken)
+    begin_notes()  # it keeps nothing of this run
+    assert not broken, f"broken: {broken}"
     return outcomes
 
 
@@ -63,7 +72,7 @@ async def spawn_actors() -> Actors:
     return Actors(
         [await until_it_starts(kind.options(**lasting).spawn) for kind in (Team, Chain, All)],
         [
-            *[await until_it_starts(Part.options(**lasting).spawn) for _ in range(3)],
+            *[await until_it_starts(Part.options(**lasting, max_concurrency=most).spawn) for most in (1, 1, 4)],
             *[await until_it_starts(Part.options(**lasting, isolation="process").spawn) for _ in range(2)],
         ],
         [await until_it_starts(Watcher.options(**lasting, isolation=where).spawn) for where in ("shared", "process")],
@@ -79,14 +88,16 @@ async def spawn_actors() -> Actors:
     )
 
 
-async def client(name: str, world: World, actors: Actors, ends_at: float, outcomes: Counter[str]) -> None:
-    """Call actors of all kinds in all ways until the end."""
+async def client(
+    name: str, world: World, actors: Actors, acts: list[Act], ends_at: float, outcomes: Counter[str]
+) -> None:
+    """Call actors of all kinds until the end."""
     known = list(actors.loose)
     number = 0
     while asyncio.get_running_loop().time() < ends_at:
         number += 1
         await asyncio.sleep(MAX_PAUSE_S * random.random() ** 2)
-        act = random.choice(ACTS)
+        act = random.choice(acts)
         try:
             if random.random() < 0.2:
                 child = f"{random.choice(('own', 'light'))}-{random.randrange(2)}"
@@ -146,6 +157,8 @@ def faults_of(seed: int, of_all: Faults = FAULTS) -> Faults:
     rates = {name: drawn(name) for name in names if name not in DRAWN_LAST}
     if generator.random() < PROMPT_SHARE:  # every process answers soon: then promises hold that silence suspends
         rates["cut"] = rates["freeze"] = 0.0
+        if generator.random() < SPARED_SHARE:
+            rates["kill"] = 0.0
     rates.update({name: drawn(name) for name in DRAWN_LAST})
     return Faults(**rates)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.mutations import Mutation, MutationError, verdict_of
+from tests.simulation.mutations_of_repairs import REPAIRS
 from tests.simulation.mutations_table import MUTATIONS, Story, read_stories
 from tests.simulation.mutations_uncaught import UNCAUGHT
 
@@ -73,3 +74,12 @@ def test_mutation_whose_code_has_moved_fails_with_the_place(change: dict[str, st
 def test_every_reason_is_for_a_mutation_that_no_seed_finds() -> None:
     names = {mutation.name for mutation in MUTATIONS}
     assert set(UNCAUGHT) <= names - {mutation.name for mutation, _ in CAUGHT}
+
+
+def test_every_mutation_is_found_or_has_a_reason() -> None:
+    assert {mutation.name for mutation in MUTATIONS} == {mutation.name for mutation, _ in CAUGHT} | set(UNCAUGHT)
+
+
+def test_ten_defects_that_a_reader_had_found_are_found_when_their_repairs_are_taken_out() -> None:
+    assert {mutation.name for mutation in REPAIRS} <= {mutation.name for mutation, _ in CAUGHT}
+    assert len(REPAIRS) == 10

@@ -261,6 +261,10 @@ class Mailbox:
             self._ledgers = Ledgers(self._most_messages, self._most_bytes)
         return self._ledgers
 
+    def creditors(self) -> Sequence[Caller]:
+        """Return the senders of other processes that have a share of it."""
+        return [] if self._ledgers is None else self._ledgers.senders()
+
     def check_credit(self) -> None:
         """Raise AssertionError if what a sender was granted disagrees with what is queued of it; for tests."""
         if self._ledgers is not None:

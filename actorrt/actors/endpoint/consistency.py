@@ -28,6 +28,10 @@ def check_endpoint(endpoint: ActorEndpoint) -> None:
         endpoint.tasks.check_invariants()
     for cell in endpoint.population.cells():
         check_cell(cell)
+        if cell.mailbox is not None:
+            with about(cell.actor_id):
+                for sender in cell.mailbox.creditors():
+                    assert endpoint.incoming.is_caller(sender), f"a sender that is gone has a share of {cell.label}"
 
 
 def check_cell(cell: Cell) -> None:

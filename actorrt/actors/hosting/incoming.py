@@ -69,6 +69,10 @@ class Incoming:
         """Return the endpoint `peer` as a caller, if it has called."""
         return self._callers.get(peer)
 
+    def is_caller(self, caller: Caller) -> bool:
+        """Whether this caller is another endpoint that has called, and is not gone."""
+        return any(caller is known for known in self._callers.values())
+
     def _new_caller(self, peer: PeerId) -> RemoteCaller:
         caller = self._callers[peer] = self._make_caller(peer)
         return caller

@@ -59,8 +59,7 @@ class RemoteListener:
         self._send(SkippedEnvelope(SKIPPED, self._lease, self._sequence))
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[Any] = ()) -> None:
-        if not self._outlet.try_send(envelope, buffers):
-            self._on_loop(lambda: self._outlet.send(envelope, buffers))
+        self._on_loop(lambda: self._outlet.send(envelope, buffers))
 
 
 class OwnListener:

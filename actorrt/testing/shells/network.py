@@ -243,6 +243,7 @@ class SimulatedNetwork:
     Attributes:
         connections: the open connections, oldest first.
         stalled: the pairs of processes between which messages are held.
+        severed: the pairs of processes that can't connect.
         hosts: which hosts reach each other.
         holding: the directions that hold messages.
         max_delay_s: the longest delay of a message, beside the latency of the network.
@@ -255,6 +256,7 @@ class SimulatedNetwork:
         self._transports: dict[str, tuple[SimulatedTransport, SimulatedProcess]] = {}
         self.connections: dict[Connection, None] = {}
         self.stalled: set[Pair] = set()
+        self.severed: set[Pair] = set()
         self.hosts = HostLinks()
         self._silent: defaultdict[int, list[Connection]] = defaultdict(list)
         """The connections to each host that has no power."""
@@ -311,6 +313,8 @@ class SimulatedNetwork:
             host = self.hosts.silent_host(address, source.host)
             return None if host is None else self._unanswered(link, source, host, next_name())
         transport, target = found
+        if (source.number, target.number) in self.severed:
+            return None
         connection = Connection(self, link, source, transport, target, next_name())
         self.connections[connection] = None
         connection.open()
@@ -326,6 +330,18 @@ class SimulatedNetwork:
     def of_process(self, process: SimulatedProcess) -> list[Connection]:
         """Return the open connections that a process has made or accepted."""
         return [c for c in self.connections if process in (c.forward.source, c.forward.target)]
+
+    def sever(self, one: SimulatedProcess, other: SimulatedProcess) -> None:
+        """Break every connection between two processes, and let them make none until `mend`."""
+        pairs = {(one.number, other.number), (other.number, one.number)}
+        self.severed |= pairs
+        for connection in list(self.connections):
+            if connection.forward.pair in pairs:
+                connection.cut()
+
+    def mend(self, one: SimulatedProcess, other: SimulatedProcess) -> None:
+        """Let two processes connect again."""
+        self.severed -= {(one.number, other.number), (other.number, one.number)}
 
     def stall(self, pairs: Iterable[Pair]) -> None:
         """Hold what is sent between these processes, until `heal`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Sequence
 from signal import SIGKILL
 from typing import Final
@@ -66,7 +68,9 @@ class SimulatedWorkers:
         await asyncio.sleep(self._host.chance.between(MIN_FORK_S, MAX_FORK_S))
         if self.spawn_fails():
             self._host.journal.note(f"no descriptor is left for the process of {worker.label}")
-            raise ActorStartError(f"{worker.label} got no process: [Errno 24] Too many open files")
+            if self._host.chance.random() < 0.5:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # a factory that does not handle it
+            raise ActorStartError(f"{worker.label} got no process: {os.strerror(errno.EMFILE)}")
         process = self._host.new_process(worker.peer_address.address.removeprefix(SCHEME))
         self._host.journal.note(f"{process.name} is for {worker.label}")
         worker.pid = process.number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.ids import ActorId
+from actorrt.node.placement.jobs import WorkerKind
 from actorrt.testing.shells.node import SimulatedNode
 from actorrt.testing.virtual.processes import SimulatedProcess
 from actorrt.testing.world.findings import BrokenPromiseError
@@ -16,12 +17,20 @@ def check_process(hosts: Hosts, process: SimulatedProcess) -> None:
 
     Raises:
         BrokenInvariantError: a table contradicts itself or another one.
+        BrokenPromiseError: a process has outlived its actor.
     """
     endpoint, node = hosts.endpoint(process), hosts.nodes[process.host]
     if process is node.process and node.up.done() and process.is_alive:
         node.core.check_invariants()
+        _check_workers(node)
     elif endpoint is not None and not endpoint.is_closed:
         check_endpoint(endpoint)
+
+
+def _check_workers(node: SimulatedNode) -> None:
+    for worker in node.core.workers.all():
+        if worker.kind is WorkerKind.OWN and worker.is_usable and not worker.actors and not worker.burials_count:
+            raise BrokenPromiseError(f"the process of {worker.label} has no actor, and is not told to leave")
 
 
 def check_incarnations(hosts: Hosts) -> None:

@@ -79,6 +79,7 @@ class FaultInjector:
     Attributes:
         only: the numbers of the faults that happen, counted from 1; None: all of them. The others are as they would be,
             since each draws its own chance.
+        is_disturbed: whether a process was made silent, or separated, by the world's user.
         count: how many faults there have been, those included that were left out.
     """
 
@@ -91,6 +92,7 @@ class FaultInjector:
         self._note = hosts.journal.note
         self._failing_spawns_count = 0
         self._is_over = False
+        self.is_disturbed = False
         self.only: Container[int] | None = None
         self.count = 0
 
@@ -125,6 +127,19 @@ class FaultInjector:
         self._failing_spawns_count = 0
         self._network.max_delay_s = 0.0
         self._hosts.heal()
+        self._network.severed.clear()
+
+    def is_prompt(self) -> bool:
+        """Whether no process is silent or cut off, now or at any time before; False where there are several hosts."""
+        faults = self._faults
+        return not (faults.cut or faults.freeze or faults.hang or self.is_disturbed or len(self._hosts) > 1)
+
+    def sever(self, one: SimulatedProcess, other: SimulatedProcess, seconds: float) -> None:
+        """Break every connection between two processes, and let them make none for some seconds, or until `stop`."""
+        self._note(f"{one.name} and {other.name} are separated for {seconds:.3f} s")
+        self.is_disturbed = True
+        self._network.sever(one, other)
+        self._after(seconds, lambda: self._network.mend(one, other))
 
     def spawn_fails(self) -> bool:
         """Called when a worker is to get a process; return whether it gets none."""

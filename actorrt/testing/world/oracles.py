@@ -9,6 +9,7 @@ from actorrt.testing.shells.host import Host
 from actorrt.testing.world.consistency import what_is_left
 from actorrt.testing.world.findings import BrokenPromiseError, Findings
 from actorrt.testing.world.hosts import Hosts
+from actorrt.testing.world.links import Links
 from actorrt.testing.world.promises import Promises
 from actorrt.testing.world.reachability import LOOKS_EVERY_S, Reachability
 from actorrt.testing.world.supervising import Supervising
@@ -20,17 +21,19 @@ class Oracles:
     Args:
         hosts: the hosts.
         note: called with each broken promise, in words.
+        is_prompt: returns whether no process is silent or cut off, now or at any time before.
 
     Attributes:
         next_look: the time of the run at which `look` is called next.
     """
 
-    def __init__(self, hosts: Hosts, note: Callable[[str], None]) -> None:
+    def __init__(self, hosts: Hosts, note: Callable[[str], None], is_prompt: Callable[[], bool]) -> None:
         self._hosts = hosts
         self._findings = findings = Findings(hosts.loop, note)
         self._promises = Promises(hosts.loop, findings)
         self._reachability = [Reachability(host, hosts.nodes[host.number], findings) for host in hosts.all]
         self._supervising = Supervising(hosts, findings)
+        self._links = Links(hosts, findings, is_prompt)
         self.next_look = hosts.loop.now() + LOOKS_EVERY_S
 
     @contextmanager
@@ -42,6 +45,7 @@ class Oracles:
                 reachability.watch(undo)
             self._hosts.on_boot = lambda host: self._begins_again(host, undo)
             self._supervising.watch(undo)
+            self._links.watch(undo)
             yield
 
     def _begins_again(self, host: Host, undo: ExitStack) -> None:
@@ -56,6 +60,7 @@ class Oracles:
             if self._hosts.up(reachability.host.number).done():
                 reachability.look(self.next_look - LOOKS_EVERY_S)
         self._promises.look()
+        self._links.look()
         self.next_look = self._hosts.loop.now() + LOOKS_EVERY_S
 
     def look_at_end(self) -> None:

@@ -28,6 +28,7 @@ class Program(Generic[T]):
         main, args: the coroutine function, and its arguments.
 
     Attributes:
+        process: its process, once it has begun.
         outcome: what `main` has returned or raised; RuntimeStateError if the host crashed meanwhile.
     """
 
@@ -37,7 +38,7 @@ class Program(Generic[T]):
         self._number = number
         self._main = main
         self._args = args
-        self._process: SimulatedProcess | None = None
+        self.process: SimulatedProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self.outcome: Completion[T] = Completion()
 
@@ -50,12 +51,12 @@ class Program(Generic[T]):
             up.add_callback(lambda _: self.start())
             return
         host, node = self._hosts.all[self._number], self._hosts.nodes[self._number]
-        process = self._process = host.new_process(host.name_for("driver"))
+        process = self.process = host.new_process(host.name_for("driver"))
         process.on_crash.append(self._ended)
         self._hosts.loop.call_in(process, self._begin, SimulatedConnection(host, node, process))
 
     def _begin(self, connection: SimulatedConnection) -> None:
-        process = self._process
+        process = self.process
         assert process is not None
         scope = Scope("driver", lambda error: self._defect(process, error))
         self._task = scope.start(self._drive(connection, process), "main")
@@ -91,7 +92,7 @@ class Program(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel it, as Ctrl-C does; no effect if it has ended."""
-        if self._process is None:
+        if self.process is None:
             self.outcome.set_error(asyncio.CancelledError())
         elif self._task is not None:
-            self._hosts.loop.call_in(self._process, self._task.cancel)
+            self._hosts.loop.call_in(self.process, self._task.cancel)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Container, Coroutine
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar
 
+from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef
@@ -32,6 +33,8 @@ from actorrt.testing.world.story import who_waits
 
 T = TypeVar("T")
 
+End: TypeAlias = Literal["driver", "node"]
+"""A process that is no worker."""
 CLOSE_WITHIN_S: Final = 300.0
 """How long the world may take to end after `main`, in virtual time, although nothing fails any more."""
 CHECK_EVERY_COUNT: Final = 64
@@ -85,8 +88,9 @@ class World:
         network = SimulatedNetwork(loop, Chance(seed, "network"), self._journal)
         self._hosts = Hosts(loop, network, seed, self._journal, self._defect, hosts, cpus, store_bytes)
         self._programs: list[Program[Any]] = []
-        self._oracles = Oracles(self._hosts, self._journal.note)
+        self._driver: SimulatedProcess | None = None
         self._injector = FaultInjector(self.faults, seed, self._hosts)
+        self._oracles = Oracles(self._hosts, self._journal.note, self._injector.is_prompt)
         self._hosts.spawn_fails = self._injector.spawn_fails
         self._has_run = self._is_calm = False
         self.check_every_count = CHECK_EVERY_COUNT
@@ -156,6 +160,7 @@ class World:
         among_faults.__name__ = getattr(main, "__name__", "main")
         program = Program(hosts, self._defect, 0, among_faults, ())
         program.start()
+        self._driver = program.process
         await finished(program.outcome, None)
         self._calm()
         for other in self._programs:
@@ -261,6 +266,7 @@ class World:
         Raises:
             ValueError: there is no such host.
         """
+        self._injector.is_disturbed = True
         self._hosts.freeze(host)
 
     def thaw(self, host: int) -> None:
@@ -337,10 +343,35 @@ class World:
         process = self._process_of(ref)
         if process is None:
             raise ValueError(f"{ref!r} runs in no process that could hang")
+        self._injector.is_disturbed = True
         self._loop.freeze(process, WAITING)
 
-    def _process_of(self, ref: ActorRef[Any]) -> SimulatedProcess | None:
-        return next((p for p, e in self._hosts.endpoints() if e.population.cell(ref._actor_id)), None)
+    def separate(self, one: ActorRef[Any] | End, other: ActorRef[Any] | End, seconds: float) -> None:
+        """Separate two processes: their connections break, and they can't make new ones for some seconds.
+
+        Args:
+            one, other: an actor in each process; or `"driver"` or `"node"`, for the driver of `run` or its daemon.
+            seconds: for how long.
+
+        Raises:
+            ValueError: an actor runs in no process now, or both are in one.
+        """
+        first, second = (self._process_of(end) for end in (one, other))
+        if first is None or second is None or first is second:
+            raise ValueError(f"{one!r} and {other!r} are not in two processes that could be separated")
+        self._injector.sever(first, second, seconds)
+
+    def is_running(self, ref: ActorRef[Any]) -> bool:
+        """Whether an incarnation of an actor runs now."""
+        cells = (endpoint.population.cell(ref._actor_id) for _, endpoint in self._hosts.endpoints())
+        return any(cell is not None and cell.state is CellState.RUNNING for cell in cells)
+
+    def _process_of(self, end: ActorRef[Any] | End) -> SimulatedProcess | None:
+        if end == "node":
+            return self._hosts.nodes[0].process
+        if isinstance(end, str):
+            return self._driver
+        return next((p for p, e in self._hosts.endpoints() if e.population.cell(end._actor_id)), None)
 
     def only_faults(self, numbers: Container[int]) -> None:
         """Leave out the faults of `Faults` that have other numbers than these, counted from 1 in the order of time."""

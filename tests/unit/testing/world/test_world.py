@@ -198,3 +198,49 @@ def test_a_world_runs_once() -> None:
     world.run(main)
     with pytest.raises(art.RuntimeStateError, match="a World runs once"):
         world.run(main)
+
+
+def test_processes_that_are_separated_for_long_give_each_other_up_and_connect_later() -> None:
+    world = World(seed=3)
+
+    async def main() -> list[str]:
+        counter = await Counter.options(isolation="process").spawn()
+        world.separate("driver", counter, 8.0)
+        ends = []
+        for _ in range(2):
+            try:
+                ends.append(f"{await counter.add(1)} at {world.now():.0f} s")
+            except art.ActorUnavailableError as error:
+                ends.append(f"{error.executed} at {world.now():.0f} s")
+                await asyncio.sleep(5.0)
+        return ends
+
+    assert world.run(main) == ["no at 5 s", "1 at 10 s"]
+
+
+def test_worker_that_is_separated_from_the_daemon_is_ended_and_its_actor_restarts() -> None:
+    world = World(seed=3)
+
+    async def main() -> tuple[bool, int]:
+        counter = await Counter.options(isolation="process", restart="permanent").spawn()
+        await counter.add(41)
+        world.separate("node", counter, 8.0)
+        await asyncio.sleep(10.0)
+        return world.is_running(counter), await counter.add(1)
+
+    assert world.run(main) == (True, 1)
+
+
+def test_only_two_processes_can_be_separated() -> None:
+    world = World(seed=3)
+
+    async def main() -> bool:
+        counter = await Counter.options(isolation="process").spawn()
+        with pytest.raises(ValueError, match="are not in two processes"):
+            world.separate(counter, counter, 1.0)
+        await counter.kill()
+        with pytest.raises(ValueError, match="are not in two processes"):
+            world.separate("driver", counter, 1.0)
+        return world.is_running(counter)
+
+    assert world.run(main) is False
