@@ -1,12 +1,14 @@
 """Opens the envelopes that end calls. An exception of the opening ends its call.
 
-A result may be in the store and not sealed yet. If the store goes meanwhile, the call waits for the loss of the node,
-which comes before or after that of the store, and ends with it as all other calls do.
+A result may be in the store and not sealed yet, or in the store of another node. The call waits for it until its
+deadline. If the store goes meanwhile, the call waits for the loss of the node, which comes before or after that of the
+store, and ends with it as all other calls do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from actorrt import errors
@@ -17,6 +19,7 @@ from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.failures import as_executed
 from actorrt.actors.wire.payload import Payloads
 from actorrt.ids import ActorId, PeerId
+from actorrt.machine.clock import Clock
 from actorrt.protocol.envelopes import RaisedError
 from actorrt.scopes import Scope
 from actorrt.store.client.ref import ObjectRef
@@ -30,13 +33,15 @@ class Arrivals:
         routes: seeks an actor that is not where a call was sent.
         payloads: opens what arrives.
         scope: owns the tasks that wait for results in the store.
+        clock: the time, for deadlines.
     """
 
-    def __init__(self, pending: CallTable, routes: Routes, payloads: Payloads, scope: Scope) -> None:
+    def __init__(self, pending: CallTable, routes: Routes, payloads: Payloads, scope: Scope, clock: Clock) -> None:
         self._pending = pending
         self._routes = routes
         self._payloads = payloads
         self._scope = scope
+        self._clock = clock
         self._awaiting: set[Reply[Any]] = set()  # results in the store, or the loss of the node
 
     def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
@@ -52,7 +57,8 @@ class Arrivals:
             stored = self._payloads.stored(body, buffers)
             if stored is not None:
                 self._awaiting.add(reply)
-                self._scope.start(self._take_stored(reply, stored), f"result of {reply.method}")
+                cancel_timer = self._until_deadline(reply)
+                self._scope.start(self._take_stored(reply, stored, cancel_timer), f"result of {reply.method}")
                 return
             value = self._payloads.open_value(body, buffers)
         except Exception as error:  # whatever unpickling a user's value raises ends this one call
@@ -76,7 +82,20 @@ class Arrivals:
         elif not call_id:
             self._routes.absent(peer, actor_id)
 
-    async def _take_stored(self, reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
+    def _until_deadline(self, reply: Reply[Any]) -> Callable[[], None]:
+        """End a call at its deadline, although it has run; return what cancels that."""
+        if reply.deadline is None:
+            return _nothing
+        return self._scope.after(max(0.0, reply.deadline - self._clock.now()), partial(self._time_out, reply))
+
+    def _time_out(self, reply: Reply[Any]) -> None:
+        self._awaiting.discard(reply)
+        message = f"{reply.label}.{reply.method}() ran, and its result did not come out of the store by its deadline"
+        reply.set_error(errors.CallTimeoutError(message, executed="yes"))
+
+    async def _take_stored(
+        self, reply: Reply[Any], stored: ObjectRef[Any] | StoredValue, cancel_timer: Callable[[], None]
+    ) -> None:
         """End a call with a result in the store, as soon as the result is sealed there."""
         try:
             value = await stored
@@ -85,6 +104,8 @@ class Arrivals:
         else:
             self._awaiting.discard(reply)
             reply.set_value(value)
+        finally:
+            cancel_timer()
 
     def _not_opened(self, reply: Reply[Any], error: Exception) -> None:
         """Called when the result of a call can't be opened: end the call, or let it wait for the loss of the node."""
@@ -102,3 +123,7 @@ class Arrivals:
                 reply.set_error(error)
             except Exception as defect:  # of a callback: the other calls end nevertheless
                 self._scope.fail(defect)
+
+
+def _nothing() -> None:
+    """Do nothing: a call without a deadline has no timer."""

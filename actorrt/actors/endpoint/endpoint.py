@@ -175,7 +175,7 @@ class ActorEndpoint:
         threads, clock, control, peers = self.threads, self.clock, self.control, self.peers
         self.routes = routes = Routes(peers, control, clock, self.payloads, self.transits)
         self.pending = pending = CallTable(threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add)
-        self.arrivals = Arrivals(pending, routes, self.payloads, self.scope)
+        self.arrivals = Arrivals(pending, routes, self.payloads, self.scope, self.clock)
         self.streams = Streams(pending, routes, self.payloads, threads, clock)
         captures = Captures(pending, self.payloads, clock, self.store, self.surroundings.ids)
         self.calls = Calls(captures, pending, routes, self.streams, threads, clock)

@@ -108,6 +108,8 @@ class Host:
         self.processes[process.number] = process
         self.journal.note(f"process {process.number} is {name}")
         process.on_crash.append(lambda: self._gone(process))
+        if self.number in self.network.hosts.paused:
+            self.loop.freeze(process)  # until the host goes on
         return process
 
     def name_for(self, kind: str) -> str:

@@ -51,7 +51,7 @@ def check_incarnations(hosts: Hosts) -> None:
 def what_is_left(node: SimulatedNode) -> list[str]:
     """Return what is left of a node that has ended, in words."""
     host = node.host
-    host.store.retention.release([])  # the store ends what has expired when it is sent a message
+    host.store.sweep()
     left = [f"the process {process.name}" for process in host.processes.values()]
     left += [f"a reservation of {actor_id.hex()}" for actor_id in node.core.resources.reserving()]
     stats = host.store.stats()

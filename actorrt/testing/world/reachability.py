@@ -140,6 +140,7 @@ class Reachability:
 
     def look(self, looked_at: float) -> None:
         """Look for objects that are not reachable, and were not at the last look, at least `LOOKS_EVERY_S` ago."""
+        self.host.store.sweep()
         reachable = self._reachable()
         unreachable = {entry.object_id for entry in self._table.entries()} - reachable
         late = {process for process in self.host.processes.values() if _was_frozen(process, looked_at)}

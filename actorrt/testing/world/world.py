@@ -170,6 +170,9 @@ class World:
             for node in hosts.live():
                 await node.end_jobs()
             await asyncio.sleep(TRANSIT_GRACE_S + 1)
+            for node in hosts.live():
+                node.host.store.sweep()  # what dead processes had sent is released at the hosts that have made it
+            await asyncio.sleep(1)
         for node in hosts.live():
             node.stop()
             await node.ended

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from actorrt import errors
+from actorrt.actors.refs.ref import CallOptions
 from actorrt.completion import Completion
 from actorrt.ids import ObjectId
 from actorrt.reasons import ExitKind, ExitReason
@@ -55,6 +56,22 @@ def test_result_that_is_lost_while_the_store_lives_is_the_error_of_its_call() ->
     store.object.set_error(lost())
     side.scope.run()
     assert isinstance(reply.error(), errors.ObjectLostError)
+
+
+def test_result_that_is_not_there_by_the_deadline_ends_its_call_which_ran() -> None:
+    store = FakeStore()
+    side = CallingSide(store)
+    reply = side.ask(side.ref(), options=CallOptions(timeout_s=5.0))
+    side.arrivals.succeeded(1, STORED, ())
+    side.loop.advance(4.9)
+    assert not reply.done()
+    side.loop.advance(0.2)
+    error = reply.error()
+    assert isinstance(error, errors.CallTimeoutError)
+    assert error.executed == "yes"
+    store.object.set_value("big")
+    side.scope.run()
+    assert reply.error() is error
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["waiting", "asking"])
