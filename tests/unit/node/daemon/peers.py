@@ -15,6 +15,7 @@ from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol.hosts import Bury, HostActor, KillHosted, StopHosted
+from actorrt.protocol.leases import LeaseGranted, LeasesRefused, RecallLease
 from actorrt.protocol.nodes import AttachDriver
 from actorrt.protocol.processes import EndpointDown, JobEnded, Leave
 from actorrt.protocol.verb import Request
@@ -25,7 +26,10 @@ from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.node.fakes import IDS, SETTING, FakeFactory, NoKeeper
 from tests.unit.records import crashed
 
-HEARD: tuple[type[Request[None]], ...] = (EndpointDown, JobEnded, Leave, HostActor, KillHosted, StopHosted, Bury)
+HEARD: tuple[type[Request[None]], ...] = (
+    *(EndpointDown, JobEnded, Leave, HostActor, KillHosted, StopHosted, Bury),
+    *(LeaseGranted, LeasesRefused, RecallLease),
+)
 
 SURROUNDINGS = replace(Surroundings.of_process(), clock=ManualClock())
 

@@ -14,8 +14,9 @@ from actorrt.node.daemon import core as core_module
 from actorrt.node.placement.jobs import Worker
 from actorrt.protocol.envelopes import NOTICE
 from actorrt.protocol.hosts import StopHosted
+from actorrt.protocol.leases import LeaseGranted, WantLeases
 from actorrt.protocol.nodes import AttachDriver, AttachWorker, Goodbye, Preload
-from actorrt.protocol.processes import AskStatistics, CallInHand, EndpointDown, JobEnded
+from actorrt.protocol.processes import ALL_BEGUN, AskStatistics, CallInHand, EndpointDown, JobEnded
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from tests.unit.node.daemon.peers import CoreNode, Peer, until
 from tests.unit.node.fakes import IDS, SETTING
@@ -171,3 +172,22 @@ async def test_defect_of_the_runtime_is_logged_and_reported_to_on_crash(
     node.core.scope.fail(defect)
     assert told == [defect]
     assert any("the node failed and ends its work" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(("begun_count", "in_hand"), [(0, 5), (None, ALL_BEGUN)])
+async def test_end_of_a_worker_for_tasks_tells_its_submitter_what_it_had_begun_and_all_where_that_is_unknown(
+    node: CoreNode, begun_count: int | None, in_hand: int
+) -> None:
+    driver, _ = await node.driver()
+    wanted = WantLeases(task_class=1, cpus=1, gpus=0, resources={}, memory_bytes=None, env_vars={}, count=1, depth=0)
+    driver.control.notify(node.core.peer_address, wanted)
+    await until(lambda: node.factory.launched)
+    worker = node.factory.launched[0]
+    peer = await node.peer(worker.peer_address)
+    await peer.control.request(node.core.peer_address, AttachWorker(pid=1))
+    await until(lambda: driver.told(LeaseGranted))
+    worker.in_hand = [] if begun_count is None else [CallInHand(driver.peer_address.peer, 5)]
+    worker.begun_count = begun_count
+    node.core.worker_ended(worker, CRASH)
+    await until(lambda: driver.told(EndpointDown))
+    assert driver.told(EndpointDown)[0].in_hand == [CallInHand(driver.peer_address.peer, in_hand)]
