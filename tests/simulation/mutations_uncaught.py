@@ -22,7 +22,6 @@ UNCAUGHT: Final[dict[str, str]] = {
     "answer to its HELLO.",
     "send before the answer to the HELLO": _SECOND + "the receiver drops the frames that it had received before.",
     "accept a gap": _SECOND + "no link leaves out a frame.",
-    "ignore deadlines at the caller": _RARE,
     "overtake the messages that wait": _RARE,
     "answer an interrupted call twice": _RARE,
     "send a moved call nowhere": _RARE,
@@ -33,7 +32,6 @@ UNCAUGHT: Final[dict[str, str]] = {
     "answer a process that was given up": _RARE,
     "keep what a message carried": _RARE,
     "keep what was sent to a dead process": _RARE,
-    "keep what a dead process had sent": _RARE,
     "give up what waits for a full link": "No link of the story is full: that takes megabytes of control envelopes.",
 }
 """The reason for each mutation that no seed finds."""
