@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from actorrt.ids import PeerId
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
 
 HASH_BYTES = 16
+COPIES_COUNT: Final = 1 << 40
+"""More copies than workers can ever load: what a function refers to is kept for them until nobody submits it."""
 
 
 class TaskFunction(Protocol):
@@ -44,10 +46,10 @@ class PickledFunction:
         refs: what it refers to in the store; kept as long as the function.
     """
 
-    __slots__ = ("buffers", "cost", "data", "key", "max_calls", "name", "refs")
+    __slots__ = ("_store", "_tokens", "buffers", "cost", "data", "key", "max_calls", "name", "refs")
 
     def __init__(self, function: TaskFunction, store: StoreClient | None, owner: object, max_calls: int | None) -> None:
-        carrier = Carrier(store, copies_count=0, owner=owner)
+        carrier = Carrier(store, copies_count=COPIES_COUNT, owner=owner)
         self.data, buffers = pickling.dumps(function, carrier, root=f"task {function.name}")
         self.buffers = [bytes(buffer) for buffer in buffers]
         digest = blake2b(self.data, digest_size=HASH_BYTES)
@@ -60,6 +62,12 @@ class PickledFunction:
         self.name = function.name
         self.cost = FunctionCost()
         self.refs = carrier.refs
+        self._store = store
+        self._tokens = carrier.tokens
+
+    def __del__(self) -> None:
+        if getattr(self, "_tokens", ()) and self._store is not None:
+            self._store.settle(self._tokens)
 
     def envelope(self) -> FunctionEnvelope:
         """Return the envelope that takes the function to a worker; `buffers` travel beside it."""
