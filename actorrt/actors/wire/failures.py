@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.config import KIB, MIB
-from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
+from actorrt.errors import ActorRtError, Executed, RemoteActorError, from_data, is_kind, to_data
 from actorrt.interrupts import let_through
 from actorrt.protocol.envelopes import RaisedError
 from actorrt.reasons import ExitKind, ExitReason
@@ -97,6 +97,21 @@ def noted(error: BaseException, note: str) -> BaseException:
     notes = object.__getattribute__(error, "__dict__").get("__notes__")
     object.__setattr__(error, "__notes__", [*notes, note] if type(notes) is list else [note])
     return error
+
+
+def copied(error: BaseException) -> BaseException:
+    """Return an exception anew, so that what is noted on it does not show on the first one; that one if it can't be."""
+    if isinstance(error, ActorRtError):
+        return from_data(to_data(error))
+    dumped = dump_exception(error)
+    if dumped is None:
+        return error
+    try:
+        again: BaseException = pickling.loads(*dumped)
+    except BaseException as problem:  # whatever the exception's own code does when it is made again
+        let_through(problem)
+        return error
+    return again if isinstance(again, BaseException) else error
 
 
 def as_executed(error: BaseException, executed: Executed = "yes") -> BaseException:

@@ -13,7 +13,7 @@ from actorrt import errors
 from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import Arrival, StoredValue
-from actorrt.actors.wire.failures import as_executed, noted
+from actorrt.actors.wire.failures import as_executed, copied, noted
 from actorrt.errors import AttemptEnd
 from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import RaisedError
@@ -198,7 +198,7 @@ class Submitter:
         """End a task that needs the result of a task that has failed: it fails with the same error."""
         if task.state is TaskState.ENDED:
             return
-        error = _copied(value.error())
+        error = copied(value.error())
         name = task.payload.ref.name
         source = f"the result of task {value.name}()" if isinstance(value, TaskRef) else "an object"
         error = noted(as_executed(error, "no"), f"task {name}() did not run: {source}, which it takes, failed")
@@ -347,7 +347,7 @@ class Submitter:
         queue = self.book.queue(refused.task_class)
         for task in list(queue.ready()):
             if task.state is TaskState.READY:  # else a callback of one that was refused before has ended it
-                error = noted(_copied(refused.error), f"task {task.payload.ref.name}() did not run")
+                error = noted(copied(refused.error), f"task {task.payload.ref.name}() did not run")
                 self._end_with(task, as_executed(error, "no"))
 
     # Ends
@@ -422,10 +422,3 @@ class Submitter:
                     self._end_with(ref.task, error)
             except Exception as defect:  # of a callback: the other tasks end nevertheless
                 self._endpoint.scope.fail(defect)
-
-
-def _copied(error: BaseException) -> BaseException:
-    """Return an error of the runtime anew, so that the notes of one task do not show on another."""
-    if isinstance(error, errors.ActorRtError):
-        return errors.from_data(errors.to_data(error))
-    return error

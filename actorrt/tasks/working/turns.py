@@ -170,6 +170,7 @@ class LoopTurns:
         self._is_due = False
         self.hand_over: HandOver = _at_once
         self._worker: TaskWorker | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def begin(self, worker: TaskWorker) -> None:
         """Run the tasks of a worker from now on."""
@@ -186,6 +187,16 @@ class LoopTurns:
         worker = self._worker
         if worker is None:
             return
+        worker.goes_on()
         worker.begin_next()
         if worker.inbox:
             self.work_came()
+        elif worker.running_count and self._patience is None:
+            self._patience = self._loop.call_later(PATIENCE_S, self._patience_ended)
+
+    def _patience_ended(self) -> None:
+        """Tell the node that only coroutines are in hand, and wait."""
+        self._patience = None
+        worker = self._worker
+        if worker is not None and worker.running_count and not worker.inbox and not self._is_due:
+            worker.waits()

@@ -258,7 +258,7 @@ class TaskWorker:
         try:
             result = await loaded.function(*args, **kwargs)
         except asyncio.CancelledError as error:
-            self._coroutines.discard(attempt)
+            self._coroutine_ended(attempt)
             if self._endpoint.is_closed:
                 raise
             kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
@@ -266,11 +266,16 @@ class TaskWorker:
             self._fail(attempt, withdrawn if attempt.is_withdrawn else error, "yes", self.clock.now() - begun_at)
         except BaseException as error:  # the task's own
             let_through(error)
-            self._coroutines.discard(attempt)
+            self._coroutine_ended(attempt)
             self._fail(attempt, error, "yes", self.clock.now() - begun_at, loaded)
         else:
-            self._coroutines.discard(attempt)
+            self._coroutine_ended(attempt)
             self._succeed(attempt, loaded, result, self.clock.now() - begun_at)
+
+    def _coroutine_ended(self, attempt: Attempt) -> None:
+        self._coroutines.discard(attempt)
+        if not self._coroutines and not self._plain:
+            self.goes_on()  # so that the node keeps this worker when the lease is returned
 
     # Waiting inside tasks
 

@@ -158,3 +158,14 @@ def use_memory(size_bytes: int, attempts: Path) -> int:
     if size_bytes > 32 << 20:
         time.sleep(60)
     return int(used[-1])
+
+
+@art.task
+async def gather_sum(count: int) -> int:
+    return sum(await art.gather(*[add.submit(number, 0) for number in range(count)]))
+
+
+@art.task
+async def pid_after(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return os.getpid()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import actorrt as art
+from actorrt.tasks.policy.class_queue import KEEP_S
 from tests.integration.tasks import functions as f
 from tests.running import wait_for_answer
 
@@ -74,6 +77,16 @@ async def test_tasks_that_need_a_failed_one_fail_with_its_error_and_a_note_that_
     assert any("fail()" in note for note in raised.value.__notes__)
 
 
+async def test_the_error_of_a_task_stays_its_own_when_tasks_that_need_it_fail_too(runtime: art.Runtime) -> None:
+    failed = f.fail.submit("first")
+    needing = [f.add.submit(failed, 1) for _ in range(2)]
+    for ref, executed, notes_count in [(needing[0], "no", 2), (needing[1], "no", 2), (failed, "yes", 1)]:
+        with pytest.raises(ValueError, match="first") as raised:
+            await ref
+        assert raised.value.executed == executed  # type: ignore[attr-defined]
+        assert len(raised.value.__notes__) == notes_count
+
+
 async def test_refs_of_tasks_travel_to_actors_and_back(runtime: art.Runtime) -> None:
     submitter = await Submitter.spawn()
     assert await submitter.sum(list(range(100))) == 4_950
@@ -98,6 +111,18 @@ async def test_tasks_wait_for_tasks_in_plain_code(runtime: art.Runtime) -> None:
 
 async def test_tasks_wait_for_tasks_in_coroutines(runtime: art.Runtime) -> None:
     assert await f.fibonacci_awaited.submit(10) == 55
+
+
+async def test_more_coroutines_than_cpus_gather_what_they_have_submitted(runtime: art.Runtime) -> None:
+    assert await art.gather(*[f.gather_sum.submit(4) for _ in range(8)]) == [6] * 8
+
+
+async def test_a_worker_whose_coroutine_has_waited_is_kept(node_runtime: art.Runtime) -> None:
+    pids = set()
+    for _ in range(4):
+        pids.add(await f.pid_after.submit(0.02))
+        await asyncio.sleep(2 * KEEP_S)  # the lease is returned
+    assert len(pids) <= 2
 
 
 async def test_a_chain_of_waits_may_be_deep(node_runtime: art.Runtime) -> None:
@@ -204,6 +229,20 @@ async def test_arguments_that_do_not_fit_and_what_cannot_be_sent_are_refused_whe
         f.add.options(retrys=3)
     with pytest.raises(art.PlacementError, match="gpus"):
         await f.add.options(gpus=3).submit(1, 2)
+
+
+async def test_a_function_may_refer_to_an_object_that_was_put_just_before(runtime: art.Runtime) -> None:
+    for number in range(3):
+        stored = art.put(np.full(200_000, number))
+
+        @art.task
+        def least(stored: art.ObjectRef[np.ndarray[Any, Any]] = stored) -> int:
+            return int(opened(stored).min())
+
+        def opened(ref: art.ObjectRef[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+            return ref.get()
+
+        assert await least.submit() == number
 
 
 def test_tasks_in_plain_code(session: art.Runtime) -> None:
