@@ -107,7 +107,7 @@ def copied(error: BaseException) -> BaseException:
     if dumped is None:
         return error
     try:
-        again: BaseException = pickling.loads(*dumped)
+        again: object = pickling.loads(*dumped)
     except BaseException as problem:  # whatever the exception's own code does when it is made again
         let_through(problem)
         return error
