@@ -8,7 +8,6 @@ import signal
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
 
 import ray
 import task_bodies as bodies
