@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,25 @@ def test_guide_runs_as_one_script_and_prints_the_output_that_it_shows(page: Path
     script = run_script("\n\n".join(blocks(page, "python")), tmp_path, within_s=GUIDE_S)
     output: str = script.output  # type: ignore[attr-defined]
     assert (output, script.process.returncode) == ("".join(blocks(page, "text")), 0), script.stderr
+
+
+RAY_PYTHON = os.environ.get("ACTORRT_RAY_PYTHON", sys.executable)
+COMING_FROM_RAY = ROOT / "docs" / "guides" / "coming-from-ray.md"
+RAY_S = 120.0
+
+
+@pytest.mark.timeout(RAY_S + 30)
+def test_the_ray_program_prints_what_its_port_prints(tmp_path: Path) -> None:
+    """Skipped where Ray is not installed; `ACTORRT_RAY_PYTHON` names a Python that has it."""
+    if subprocess.run([RAY_PYTHON, "-c", "import ray"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs Ray: set ACTORRT_RAY_PYTHON to a Python that has it")
+    script = tmp_path / "script.py"
+    script.write_text("".join(blocks(COMING_FROM_RAY, "py")))
+    ended = subprocess.run(
+        [RAY_PYTHON, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=RAY_S, check=False
+    )
+    printed = [line for line in ended.stdout.splitlines(keepends=True) if "(raylet)" not in line]
+    assert ("".join(printed), ended.returncode) == ("".join(blocks(COMING_FROM_RAY, "text")), 0), ended.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
