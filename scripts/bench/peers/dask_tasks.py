@@ -249,11 +249,11 @@ async def cancelled(client: Client, rounds_count: int, count: int) -> list[float
 
 ROWS = [
     Row("task-one", "us", on_cluster(one_at_a_time), (8, 200), (2, 50)),
-    Row("task-in-flight", "/s", on_cluster(in_flight), (8, 3_000), (2, 2_000)),
-    Row("task-in-flight-plain", "/s", in_flight_plain, (8, 3_000), (2, 2_000)),
+    Row("task-in-flight", "/s", on_cluster(in_flight), (4, 2_000), (2, 2_000)),
+    Row("task-in-flight-plain", "/s", in_flight_plain, (4, 2_000), (2, 2_000)),
     Row("task-queued", "/s", on_cluster(queued), (1, 20_000), (1, 2_000)),
     Row("task-queued-bytes", "B", on_cluster(queued_bytes), (1, 20_000), (1, 2_000)),
-    Row("task-many-args", "ms", on_cluster(many_arguments), (5, 10_000), (1, 500)),
+    Row("task-many-args", "ms", on_cluster(many_arguments), (3, 10_000), (1, 500)),
     Row("task-edges", "/s", on_cluster(edges), (2, 3), (1, 2)),
     Row("task-chain", "us", on_cluster(chain), (5, 1_000), (1, 50)),
     Row("task-nested", "/s", on_cluster(nested), (3, 8), (1, 5)),
