@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from actorrt import forks
-from actorrt.errors import CallTimeoutError
+from actorrt.errors import CallTimeoutError, RuntimeStateError
 from actorrt.forks import abandoned
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ OPEN: Final = object()
 """The first item in the list of callbacks of a completion that is not done."""
 
 _blocking_rules: dict[int, BlockingRule] = {}
+_own_loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 _NUMBER: Final[type] = Real  # under its own name mypy would not accept a float
 _HINTS: Final = {
@@ -40,8 +41,11 @@ _HINTS: Final = {
 """What to use instead of an attribute of other libraries' futures, by its name."""
 
 
-def set_blocking_rule(rule: BlockingRule | None) -> None:
+def set_blocking_rule(rule: BlockingRule | None, loop: asyncio.AbstractEventLoop | None = None) -> None:
     """Set what `result` does in this thread while it waits; None lets it block.
+
+    `loop` is the runtime's, if it runs in this thread inside such waits only. Code on another loop here can't await
+    what needs it.
 
     A thread whose loop does the runtime's work must not block on that work. Its rule either raises or, in local mode,
     runs the loop until the completion is done or the timeout has passed.
@@ -50,6 +54,10 @@ def set_blocking_rule(rule: BlockingRule | None) -> None:
         _blocking_rules.pop(get_ident(), None)
     else:
         _blocking_rules[get_ident()] = rule
+    if loop is None:
+        _own_loops.pop(get_ident(), None)
+    else:
+        _own_loops[get_ident()] = loop
 
 
 class Waiter:
@@ -261,6 +269,11 @@ class _LoopWaiter(Waiter):
             forks.check()
         self._loop = loop
         self._thread = get_ident()
+        if _own_loops.get(self._thread, loop) is not loop:
+            raise RuntimeStateError(
+                "await on another event loop than the runtime's would wait for ever, because that loop keeps the "
+                "runtime's from running in this thread: take .result() in plain code, or write an async task or actor"
+            )
         self.suspension = self.future = loop.create_future()
 
     def __call__(self, _: Any) -> None:

@@ -78,7 +78,7 @@ class CallingLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        set_blocking_rule(self._pump)
+        set_blocking_rule(self._pump, self._loop)
 
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
         if self._loop.is_running():

@@ -91,7 +91,7 @@ def _label_of_current_code() -> str:
 
 async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: ProcessTurns | None = None) -> None:
     loop = asyncio.get_running_loop()
-    set_blocking_rule(blocking_rule)
+    set_blocking_rule(blocking_rule, None if turns is None else loop)
     surroundings = Surroundings.of_process()
     store = StoreClient.connect(setting.store, setting.peer, surroundings, on_gone=_end_without_store)
     store.attach(loop)

@@ -169,3 +169,11 @@ async def gather_sum(count: int) -> int:
 async def pid_after(seconds: float) -> int:
     await asyncio.sleep(seconds)
     return os.getpid()
+
+
+@art.task
+def add_on_a_loop_of_its_own() -> int:
+    async def add_here() -> int:
+        return await add.submit(1, 1)
+
+    return asyncio.run(add_here())

@@ -252,6 +252,26 @@ def test_tasks_in_plain_code(session: art.Runtime) -> None:
     assert sorted(ref.get() for ref in art.as_completed(refs)) == [2 * number for number in range(100)]
 
 
+def test_plain_code_of_a_task_that_awaits_on_a_loop_of_its_own_is_told_what_to_write(
+    node_session: art.Runtime,
+) -> None:
+    with pytest.raises(art.RuntimeStateError, match="async task"):
+        f.add_on_a_loop_of_its_own.submit().get()
+
+
+def test_a_script_in_local_mode_that_awaits_on_a_loop_of_its_own_is_told_what_to_write() -> None:
+    async def add_here() -> int:
+        return int(await f.add.submit(1, 1))
+
+    art.init(mode="local")
+    try:
+        with pytest.raises(art.RuntimeStateError, match=r"\.result\(\)"):
+            asyncio.run(add_here())
+        assert f.add.submit(1, 1).get() == 2
+    finally:
+        art.shutdown()
+
+
 async def test_what_a_cancelled_task_has_submitted_is_cancelled_too(runtime: art.Runtime, tmp_path: Path) -> None:
     noted = tmp_path / "noted"
     parent = f.with_a_child.submit(str(noted))
