@@ -51,6 +51,25 @@ async def test_directory_of_a_run_that_is_under_way_is_refused_until_its_end(tmp
     assert resumed.steps > run.steps
 
 
+async def test_live_run_in_the_directory_that_it_chose_itself_can_not_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refusals: list[str] = []
+
+    class Resuming(rl.Callback):
+        def on_checkpoint(self, run: rl.Run, path: str) -> None:
+            with pytest.raises(ValueError, match="is that of a run which is under way") as raised:
+                rl.ARS.resume(run.directory).start(steps=1_000_000)
+            refusals.append(str(raised.value))
+
+    async with art.Runtime(mode="local", cpus=4):
+        run = await rl.ARS("CartPole-v1", evaluate_every=None).start(steps=100, callbacks=[Resuming()])
+        assert refusals
+        resumed = await rl.ARS.resume(run.directory).start(steps=run.steps + 1)
+    assert resumed.steps > run.steps
+
+
 @pytest.mark.parametrize("max_lag", [0, 1])
 @pytest.mark.parametrize("simulators", [1, 2, 8])
 async def test_resumed_run_equals_an_uninterrupted_run_bit_for_bit(

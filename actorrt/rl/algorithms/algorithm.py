@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Never, TypeVar
 
 from actorrt.rl.environments.description import Examined, describe, examine
 from actorrt.rl.environments.environment_checks import require_maker
-from actorrt.rl.environments.making import EnvMaker, name_of, with_kwargs
+from actorrt.rl.environments.making import EnvMaker, name_of, newest_version, with_kwargs
 from actorrt.rl.foundation.checks import plain, require_flag, require_number, require_whole
 from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.convolutions import suits_convolutions
@@ -89,7 +89,7 @@ class Algorithm:
         if misplaced:
             raise TypeError(_misplaced(type(self).__name__, env, misplaced))
         require_maker(env)
-        env = with_kwargs(env, env_kwargs)
+        env = with_kwargs(_with_version(env), env_kwargs)
         self._first = None if policy is None else as_policy(policy, settings.get("network"))
         if self._first is not None:
             known = {field.name for field in dataclasses.fields(self.settings_class)}
@@ -377,6 +377,16 @@ class Algorithm:
         if self._first is not None:
             return initial_weights(self._first, normaliser)
         return Weights(0, initial_parameters(self.policy, self.seed), normaliser)
+
+
+def _with_version(env: EnvMaker) -> EnvMaker:
+    """Return the environment; an id without a version gets its version, since presets and files name environments."""
+    if not isinstance(env, str):
+        return env
+    env_id = newest_version(env)
+    if env_id != env:
+        logger.warning("%r names no version: the run is on %s, the newest one, with its preset", env, env_id)
+    return env_id
 
 
 def _misplaced(algorithm: str, env: object, others: Sequence[object]) -> str:

@@ -15,6 +15,7 @@ from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.cli.chaos import Chaos
 from actorrt.rl.cli.setting_options import add_setting_options, given_settings, hint_for_unknown, pairs, whole
+from actorrt.rl.environments.making import newest_version
 from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.foundation.extras import MissingPackageError, require
 from actorrt.rl.records.progress import Progress
@@ -164,7 +165,8 @@ def _resumed(kind: type[Algorithm], settings: dict[str, Any], arguments: argpars
             raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps it{instead}")
     changes = {"simulators": arguments.simulators, "env_kwargs": _env_kwargs(arguments), **settings}
     algorithm = kind.resume(arguments.resume, **changes)
-    if arguments.environment not in (None, algorithm.policy.env_id):
+    named = None if arguments.environment is None else newest_version(arguments.environment)
+    if named not in (None, algorithm.policy.env_id):
         raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
     return algorithm
 

@@ -6,6 +6,7 @@ Does not import Gymnasium: any object with its methods and spaces is an environm
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 MEMBERS = ("reset", "step", "observation_space", "action_space")
@@ -84,9 +85,17 @@ def step(environment: Any, action: Any) -> tuple[Any, float, bool, bool]:
     """Take a step; return the observation, the reward, and whether the step terminated or truncated the episode.
 
     Raises:
-        ValueError: as from `step_of`.
+        ValueError: as from `step_of`, or the reward is no number, or infinite or NaN.
     """
     obs, reward, is_terminated, is_truncated, _ = step_of(environment, environment.step(action))
+    try:
+        is_finite = math.isfinite(reward)
+    except (TypeError, OverflowError):
+        raise ValueError(
+            f"step() of {environment} returned the reward {reward!r} of type {type(reward).__name__}: return one number"
+        ) from None
+    if not is_finite:
+        raise ValueError(f"a reward is infinite or NaN: {reward}")
     return obs, reward, is_terminated, is_truncated
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -73,6 +74,20 @@ def own_environment(spec: PolicySpec, env_kwargs: Mapping[str, Any] | None = Non
 def id_of(env: EnvMaker) -> str:
     """Return the Gymnasium id of an environment; an empty string if a function makes it."""
     return env if isinstance(env, str) else env.env_id if isinstance(env, Registered) else ""
+
+
+def newest_version(env_id: str) -> str:
+    """Return an id with its version: without one, Gymnasium makes the newest version that is registered."""
+    module, colon, name = env_id.rpartition(":")
+    if re.search(r"-v\d+$", name):
+        return env_id
+    require("gymnasium")
+    import gymnasium
+
+    environment_checks.missing_module(env_id)  # imports the module, which registers its environments
+    known = gymnasium.registry.values()
+    versions = [spec.version for spec in known if spec.version is not None and spec.id == f"{name}-v{spec.version}"]
+    return f"{module}{colon}{name}-v{max(versions)}" if versions else env_id
 
 
 def make_environment(env: EnvMaker, **options: Any) -> Any:

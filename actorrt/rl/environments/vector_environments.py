@@ -92,11 +92,28 @@ class VectorEnvironments:
             self._is_resetting = ended
         elif self._mode == "Disabled" and ended.any():
             obs, _ = self._vector.reset(options={"reset_mask": ended})
-        reward = np.asarray(reward, np.float64)
+        reward = self._rewards(reward)
         bad = first_bad_row(reward)
         if bad is not None:
             raise ValueError(f"a reward of environment {bad} is infinite or NaN: {reward[bad]}")
         return Step(obs, reward, terminated, truncated, valid, final_obs)
+
+    def _rewards(self, given: Any) -> Array:
+        """Return the rewards of a step as an array.
+
+        Raises:
+            ValueError: they are not one number for each environment.
+        """
+        try:
+            rewards = np.asarray(given, np.float64)
+        except (TypeError, ValueError):
+            rewards = None
+        if rewards is None or rewards.shape != (self.count,):
+            raise ValueError(
+                f"step() of {self._vector} returned the rewards {given!r}: return one number for each of its "
+                f"{self.count} environments"
+            )
+        return rewards
 
     def refused(self, error: Exception, step: Step | None = None) -> Any:
         """Called when observations can't be learnt from, or a step failed: the vector is made anew.

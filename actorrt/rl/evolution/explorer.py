@@ -8,7 +8,6 @@ the chance from their difference; any explorer may play either of them.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -167,8 +166,6 @@ class Explorer(EnvStepper):
             actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
             (action,) = space.action.unstack(actions)
             obs, reward, is_terminated, is_truncated = environment_checks.step(self._environment, action)
-            if not math.isfinite(reward):
-                raise ValueError(f"a reward is infinite or NaN: {reward}")
             total += float(reward)
             is_over = bool(is_terminated or is_truncated)
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:

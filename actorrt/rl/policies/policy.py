@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from actorrt.rl.foundation.checks import require_flag
 from actorrt.rl.networks.layout import layout_length, parameter_views
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.policy_file import save_policy
@@ -116,8 +117,12 @@ class FlatPolicy:
         Raises:
             ValueError: the observation is not in the policy's space, or is infinite or NaN; or `rng` is given, and
                 nothing is drawn.
+            TypeError: `rng` is no generator, or `deterministic` is neither True nor False.
             NotImplementedError: actions should be drawn, and the policy is linear, so that it draws none.
         """
+        require_flag("deterministic", deterministic)
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise TypeError(f"rng is a generator, as np.random.default_rng(7) makes one: rng={rng!r}")
         batch, count = self.spec.observation.as_batch(obs)
         features = self.features(batch)
         if deterministic:

@@ -51,6 +51,7 @@ class Progress:
         running_s: the time over which `times` counts: since all roles had started.
         trained_shares: for each simulator, the share of its fragments that were trained on since the run was started or
             resumed; the others came too late. NaN before its first fragment; empty for ARS and ES.
+        is_evaluated: whether the run evaluates policies.
     """
 
     steps: int
@@ -71,6 +72,7 @@ class Progress:
     times: Times = Times()
     running_s: float = 0.0
     trained_shares: tuple[float, ...] = ()
+    is_evaluated: bool = True
 
     @property
     def left_s(self) -> float:

@@ -48,10 +48,10 @@ def require_usable(directory: str, *, resumption: str | None = None) -> None:
 class DirectoryLock:
     """Keeps other runs, of any process, from writing into a directory; it ends with the process at the latest.
 
-    A directory that does not exist is not locked, nor is one of a file system without locks.
+    A directory of a file system without locks is not locked.
 
     Args:
-        directory: path of the directory.
+        directory: path of the directory, which is created if it does not exist; a shared lock needs none then.
         is_shared: whether other shared locks are allowed at the same time, as for a look whether a run is under way.
 
     Raises:
@@ -60,7 +60,9 @@ class DirectoryLock:
 
     def __init__(self, directory: str, *, is_shared: bool = False) -> None:
         self._file: int | None = None
-        if not os.path.isdir(directory):
+        if not is_shared:
+            os.makedirs(directory, exist_ok=True)
+        elif not os.path.isdir(directory):
             return
         file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -45,7 +45,8 @@ class RunRecord:
     def return_std(self) -> float:
         """Standard deviation of the returns of the last episodes; NaN before the first."""
         mean, returns = self.return_mean, self.episode_returns
-        return math.sqrt(sum((value - mean) ** 2 for value in returns) / len(returns)) if returns else math.nan
+        # A sum of squares would overflow for very large returns.
+        return math.hypot(*(value - mean for value in returns)) / math.sqrt(len(returns)) if returns else math.nan
 
     def add(self, row: dict[str, Any]) -> None:
         """Add the row of an update."""

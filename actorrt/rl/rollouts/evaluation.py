@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -244,8 +243,6 @@ class _Episodes:
             self._name(k)
             try:
                 after, gained, *ends = environment_checks.step(self._environments[k], choices[k])
-                if not math.isfinite(gained):
-                    raise ValueError(f"a reward is infinite or NaN: {gained}")
             except Exception as error:  # of the user's environment
                 self._replace(k, error)
                 self._begin(k)

@@ -182,6 +182,7 @@ class RunLoop(Generic[S_co]):
             times=self._times,
             running_s=time.monotonic() - self._works_since,
             trained_shares=trained_shares,
+            is_evaluated=self._plan.settings.evaluate_every is not None,
         )
         record.add(progress.row())
         await self._callbacks.updated(progress)

@@ -31,7 +31,8 @@ def describe(progress: Progress) -> str:
 
 def parts(progress: Progress) -> list[str]:
     """Return the parts of the progress line."""
-    best = "none yet" if progress.evaluation is None else f"{progress.evaluation:.1f}"
+    nothing = "none yet" if progress.is_evaluated else "not evaluated"
+    best = nothing if progress.evaluation is None else f"{progress.evaluation:.1f}"
     said = [
         f"{progress.steps:>7,}/{progress.total_steps:,} steps",
         f"{progress.steps_per_s:,.0f}/s",
@@ -107,7 +108,8 @@ class ProgressLine:
         now, is_last = self._now(), progress.steps >= progress.total_steps
         if now >= self._next_at or (is_last and self._is_live):
             self._next_at = now + (LIVE_PERIOD_S if self._is_live else PLAIN_PERIOD_S)
-            self._write([*parts(progress), *([LAST_WORDS] if is_last and self._is_live else [])])
+            is_evaluating = is_last and self._is_live and progress.is_evaluated
+            self._write([*parts(progress), *([LAST_WORDS] if is_evaluating else [])])
 
     def note(self, text: str) -> None:
         """Print a permanent line above the progress."""

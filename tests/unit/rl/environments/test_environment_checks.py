@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
 from actorrt import rl
 from actorrt.rl.environments import environment_checks
-from actorrt.rl.environments.making import make_environment
+from actorrt.rl.environments.making import make_environment, newest_version
 from actorrt.rl.foundation.extras import MissingPackageError
 
 
@@ -119,3 +120,31 @@ def test_id_of_a_package_that_is_not_imported_leads_to_it(env_id, why, monkeypat
     monkeypatch.setattr(gymnasium, "registry", kept)
     with pytest.raises(ValueError, match=f"there is no environment '{env_id}'; {why}"):
         rl.PPO(env_id)
+
+
+@pytest.mark.parametrize(
+    ("reward", "shown"),
+    [("1.0", "'1.0' of type str"), (np.ones(2), r"array\(\[1., 1.\]\) of type ndarray"), (None, "None of type NoneType")],
+)
+def test_reward_that_is_no_number_is_refused_by_name(reward, shown):
+    with pytest.raises(ValueError, match=rf"^step\(\) of <plain> returned the reward {shown}: return one number$"):
+        environment_checks.step(Plain((0, reward, False, False, {})), 0)
+
+
+@pytest.mark.parametrize("reward", [1, True, 0.5, np.float32(0.5), np.int64(2), 1e300])
+def test_any_finite_number_is_a_reward(reward):
+    assert environment_checks.step(Plain((0, reward, False, False, {})), 0)[1] == reward
+
+
+@pytest.mark.parametrize("env_id", ["CartPole", "gymnasium:CartPole"])
+def test_id_without_a_version_means_the_newest_one(env_id):
+    assert newest_version(env_id) == f"{env_id}-v1"
+    assert newest_version("CartPole-v0") == "CartPole-v0"
+    assert newest_version("Nowhere") == "Nowhere"
+
+
+def test_run_on_an_id_without_a_version_has_the_preset_of_the_version_that_is_made(caplog):
+    algorithm = rl.ARS("CartPole")
+    assert algorithm.environment == algorithm.policy.env_id == "CartPole-v1"
+    assert algorithm.settings == rl.ARS("CartPole-v1").settings
+    assert caplog.messages == ["'CartPole' names no version: the run is on CartPole-v1, the newest one, with its preset"]

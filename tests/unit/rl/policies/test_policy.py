@@ -378,3 +378,16 @@ def test_generator_without_anything_to_draw_is_refused():
     linear = LinearPolicy(PolicySpec("", Discrete(2), Discrete(2), ()))
     with pytest.raises(NotImplementedError, match="a linear policy is deterministic"):
         linear(0, deterministic=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"rng": 7, "deterministic": False}, r"rng is a generator, as np.random.default_rng\(7\) makes one: rng=7"),
+        ({"rng": 7}, "rng is a generator"),
+        ({"deterministic": "no"}, "deterministic is True or False: deterministic='no'"),
+    ],
+)
+def test_arguments_of_drawing_are_checked(arguments, text):
+    with pytest.raises(TypeError, match=text):
+        make_policy(CATEGORICAL)(np.zeros(4), **arguments)

@@ -53,6 +53,16 @@ def test_directory_of_a_run_that_is_under_way_is_refused(tmp_path):
     DirectoryLock(str(tmp_path)).release()
 
 
+def test_directory_that_does_not_exist_is_made_and_locked_for_a_run_and_left_alone_by_a_look(tmp_path):
+    directory = tmp_path / "runs" / "new"
+    DirectoryLock(str(directory), is_shared=True).release()
+    assert not directory.exists()
+    lock = DirectoryLock(str(directory))
+    with pytest.raises(ValueError, match="is that of a run which is under way"):
+        DirectoryLock(str(directory), is_shared=True)
+    lock.release()
+
+
 def test_lock_that_is_released_is_not_kept_by_a_fork(tmp_path):
     script = f"""
 import os, sys

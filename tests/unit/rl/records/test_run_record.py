@@ -39,3 +39,9 @@ def test_record_survives_a_checkpoint():
     assert (restored.steps, restored.seconds, restored.update_count) == (5, 3.0, 2)
     assert restored.rows == record.rows
     assert restored.return_mean == 1.5
+
+
+def test_spread_of_very_large_returns_is_a_number():
+    record = RunRecord()
+    record.episode_returns.extend([1e300, 3e300])
+    assert record.return_std == pytest.approx(1e300)

@@ -196,3 +196,11 @@ def test_terminal_that_is_gone_fails_no_run(caplog):
 def test_remaining_time_without_any_progress_is_no_number():
     for rate in (0.0, 1e-300):
         assert describe(dataclasses.replace(AFTER_4_S, steps_per_s=rate)).endswith(" · ? left")
+
+
+def test_run_that_evaluates_nothing_does_not_speak_of_evaluations_to_come():
+    out = Terminal()
+    last = dataclasses.replace(AFTER_4_S, steps=100_000, is_evaluated=False)
+    ProgressLine(out, lambda: 0.0).show(last)
+    assert " · best not evaluated · " in out.getvalue()
+    assert "evaluating" not in out.getvalue()
