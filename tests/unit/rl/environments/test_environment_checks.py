@@ -124,7 +124,7 @@ def test_id_of_a_package_that_is_not_imported_leads_to_it(env_id, why, monkeypat
 
 @pytest.mark.parametrize(
     ("reward", "shown"),
-    [("1.0", "'1.0' of type str"), (np.ones(2), r"array\(\[1., 1.\]\) of type ndarray"), (None, "None of type NoneType")],
+    [("1.0", "'1.0' of type str"), (np.ones(2), r"array\(.*\) of type ndarray"), (None, "None of type NoneType")],
 )
 def test_reward_that_is_no_number_is_refused_by_name(reward, shown):
     with pytest.raises(ValueError, match=rf"^step\(\) of <plain> returned the reward {shown}: return one number$"):
@@ -147,4 +147,5 @@ def test_run_on_an_id_without_a_version_has_the_preset_of_the_version_that_is_ma
     algorithm = rl.ARS("CartPole")
     assert algorithm.environment == algorithm.policy.env_id == "CartPole-v1"
     assert algorithm.settings == rl.ARS("CartPole-v1").settings
-    assert caplog.messages == ["'CartPole' names no version: the run is on CartPole-v1, the newest one, with its preset"]
+    text = "'CartPole' names no version: the run is on CartPole-v1, the newest one, with its preset"
+    assert caplog.messages == [text]
