@@ -204,10 +204,15 @@ class DeadlyEnv(gymnasium.Env[Any, Any]):
         return np.zeros(2, np.float32), 1.0, True, False, {}
 
 
-def test_simulator_that_dies_in_its_first_start_is_replaced(node_session: art.Runtime, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ARS", "PPO", "APPO", "A3C"])
+def test_simulator_that_dies_in_its_first_start_is_replaced(
+    node_session: art.Runtime, tmp_path: Path, name: str
+) -> None:
+    if name != "ARS":
+        pytest.importorskip("torch")
     (tmp_path / "deadly").touch()
     settings: dict[str, Any] = {"simulators": 2, "evaluate_every": None, "directory": tmp_path / "run"}
     make = functools.partial(DeadlyEnv, str(tmp_path / "deadly"), os.getpid())
-    run = rl.ARS(make, **settings).start(steps=100).wait()
+    run = getattr(rl, name)(make, **settings).start(steps=100).wait()
     assert run.steps >= 100
     assert not (tmp_path / "deadly").exists()

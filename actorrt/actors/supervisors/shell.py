@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -336,7 +337,8 @@ class Shell:
         self._part_from(id)
         if (start := self._starts.get(id)) is not None:
             start.set_error(error)
-        self._hear(self.supervision.child_start_failed, id, _reason(error), self._clock.now())
+        reason = replace(_reason(error), detail=str(error))  # the error names the child, and says how it ended
+        self._hear(self.supervision.child_start_failed, id, reason, self._clock.now())
 
     def _part_from(self, id: str) -> ActorId | None:
         self._borrowed.discard(id)
@@ -360,7 +362,8 @@ class Shell:
         if self.ready.done():
             self._cell.fail(reason)
             return
-        error = errors.ActorStartError(f"a child did not start: {reason.detail or reason}")
+        process_end = None if reason.kind is ExitKind.ERROR else reason
+        error = errors.ActorStartError(f"a child did not start: {reason.detail or reason}", reason=process_end)
         if reason.traceback:
             error.add_note(reason.traceback)
         self.ready.set_error(error)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic
 
 import actorrt as art
-from actorrt.rl.foundation.failures import cause_of
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, cause_of, died_for_good
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records import checkpoint
 from actorrt.rl.records.progress import Progress, Times
@@ -25,6 +26,8 @@ from actorrt.rl.runs.plan import Plan, S_co
 RATE_WINDOW_S = 3.0
 CHECKPOINT_PERIOD_S = 30.0
 PAUSE_WAIT_S = 5.0  # longest wait for evaluations when a run pauses, since the user waits for the pause
+
+logger = logging.getLogger(__name__)
 
 
 class RunLoop(Generic[S_co]):
@@ -69,7 +72,7 @@ class RunLoop(Generic[S_co]):
         self._should_end = should_end
         self._began_at = self._saved_at = time.monotonic()
         self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
-        supervisor = await self.supervisor_class.options(**self.supervisor_options).spawn(self._plan)
+        supervisor = await self._start_supervisor()
         down = art.monitor(supervisor)
         try:
             await self._train(supervisor)
@@ -83,6 +86,25 @@ class RunLoop(Generic[S_co]):
                 self._selection.give_up(self._newest)
             with contextlib.suppress(art.RuntimeStateError):  # the runtime is gone, and the supervisor with it
                 await supervisor.stop()
+
+    async def _start_supervisor(self) -> Any:
+        """Start the roles, again if a process ends meanwhile: a supervisor restarts only children that have started.
+
+        Raises:
+            ActorDiedError: so many starts in a row ended with the process of a role.
+            ActorStartError: a role can't be started, for another reason than the end of its process.
+        """
+        failed_count = 0
+        while True:
+            try:
+                return await self.supervisor_class.options(**self.supervisor_options).spawn(self._plan)
+            except art.ActorStartError as error:
+                if error.reason is None:
+                    raise
+                failed_count += 1
+                if failed_count >= DEATHS_LIMIT:
+                    raise died_for_good("a role that was starting", DEATHS_LIMIT, error) from error
+                logger.warning("the roles of the run are started again: %s", error)
 
     def resize(self, simulators: int) -> None:
         """Change the number of simulators.

@@ -153,6 +153,21 @@ def test_spawn_that_raises_at_once_is_a_first_start_that_failed():
     assert stage.shell.over.done()
 
 
+def test_end_of_a_process_in_a_first_start_is_told_as_the_reason_by_the_supervisors_error():
+    stage = Stage("a")
+    stage.node.spawned["a"][1].set_error(ActorStartError("a did not start: crashed (SIGKILL)", reason=CRASHED))
+    error = stage.shell.ready.error()
+    assert str(error) == "a child did not start: a did not start: crashed (SIGKILL)"
+    assert (error.reason.kind, error.reason.signal) == (ExitKind.CRASHED, 9)
+
+
+def test_error_in_a_first_start_is_not_taken_for_the_end_of_a_process():
+    stage = Stage("a")
+    stage.node.spawned["a"][1].set_error(ActorStartError("a did not start: ValueError: no such world"))
+    error = stage.shell.ready.error()
+    assert (str(error), error.reason) == ("a child did not start: a did not start: ValueError: no such world", None)
+
+
 def test_child_that_fails_is_started_again_by_an_order_to_its_authority():
     stage = running("a")
     stage.exited("a")

@@ -52,10 +52,12 @@ class FakeSupervisor:
     """A supervisor class: spawning returns a ref whose children are given.
 
     Args:
+        failures: errors of the first spawns.
         children: refs by child id.
     """
 
-    def __init__(self, **children: FakeRef) -> None:
+    def __init__(self, *failures: Exception, **children: FakeRef) -> None:
+        self._failures = list(failures)
         self.ref = FakeRef("supervisor", child=lambda name: children[name.replace("-", "_")], stop=None)
         self.spawned: list[tuple[Plan, dict[str, Any]]] = []
         self._options: dict[str, Any] = {}
@@ -66,7 +68,7 @@ class FakeSupervisor:
 
     def spawn(self, plan: Plan) -> FakeReply:
         self.spawned.append((plan, self._options))
-        return FakeReply.of(self.ref)
+        return FakeReply.of(self._failures.pop(0) if self._failures else self.ref)
 
 
 def make_loop(loop_class: Any, plan: Plan, supervisor: FakeSupervisor, directory: Any) -> tuple[Any, Told]:

@@ -11,6 +11,7 @@ import pytest
 import actorrt as art
 from actorrt.reasons import ExitKind
 from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.foundation.failures import DEATHS_LIMIT
 from actorrt.rl.records import checkpoint
 from actorrt.rl.runs import loop as loop_module
 from actorrt.rl.runs.loop import RunLoop
@@ -58,6 +59,42 @@ async def test_supervisor_is_started_for_the_plan_and_stopped_at_the_end(down, t
     assert trained == [supervisor.ref]
     assert supervisor.ref.calls == [("stop",)]
     assert down.is_cancelled
+
+
+KILLED = art.ActorStartError("simulator-0 did not start", reason=art.ExitReason(ExitKind.KILLED, "SIGKILL"))
+
+
+async def run_with_failed_starts(failures, tmp_path):
+    async def train(loop, supervisor):
+        pass
+
+    class Trained(RunLoop):
+        _train = train
+
+    supervisor = FakeSupervisor(*failures)
+    loop, _ = make_loop(Trained, make_plan(), supervisor, tmp_path)
+    try:
+        await loop.run(lambda: False)
+    finally:
+        assert len(supervisor.spawned) == min(len(failures) + 1, DEATHS_LIMIT)
+
+
+async def test_roles_are_started_again_if_a_process_ends_in_its_first_start(down, tmp_path, caplog):
+    await run_with_failed_starts([KILLED], tmp_path)
+    assert "the roles of the run are started again: simulator-0 did not start" in caplog.text
+
+
+async def test_processes_that_end_in_their_first_starts_again_and_again_end_the_run(tmp_path):
+    text = r"^a role that was starting died 6 times in a row: simulator-0 did not start$"
+    with pytest.raises(art.ActorDiedError, match=text):
+        await run_with_failed_starts([KILLED] * DEATHS_LIMIT, tmp_path)
+
+
+async def test_error_in_the_first_start_of_a_role_ends_the_run(tmp_path):
+    _, loop, _ = make(None, tmp_path)
+    loop.supervisor_class = FakeSupervisor(art.ActorStartError("no such world"))
+    with pytest.raises(art.ActorStartError, match="no such world"):
+        await loop.run(lambda: False)
 
 
 async def test_supervisor_is_stopped_when_training_raises(down, tmp_path):
