@@ -73,11 +73,11 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
                 await self._improve()
                 await self._evaluations.look()
                 if self._is_checkpoint_due():
-                    await self._save()
+                    await self._save(may_fail=True)
             await self._save()
             await self._finish()
         except Exception:
-            await self._save()  # the loop has the whole state, whichever role failed
+            await self._save(may_fail=True)  # the loop has the whole state, whichever role failed
             raise
         finally:
             self._pool.cancel()
@@ -177,7 +177,7 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
             lambda simulator, numbers: simulator.explore(argument, iteration, numbers),
         )
 
-    async def _save(self) -> None:
+    async def _save(self, *, may_fail: bool = False) -> None:
         self._saved_at = time.monotonic()
         self._note_newest(self._weights)
         tree = {
@@ -187,4 +187,4 @@ class EvolutionLoop(RunLoop[EvolutionSettings]):
             "weights": self._weights.to_data(),
             "learner": self._rule.state(),
         }
-        await self._write(tree)
+        await self._write(tree, may_fail=may_fail)

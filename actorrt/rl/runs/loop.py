@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic
@@ -43,6 +44,7 @@ class RunLoop(Generic[S_co]):
 
     supervisor_class: ClassVar[type[art.Supervisor]]
     supervisor_options: ClassVar[dict[str, Any]] = {}
+    _is_unwritable_told = False
 
     def __init__(
         self,
@@ -209,9 +211,29 @@ class RunLoop(Generic[S_co]):
         record.add(progress.row())
         await self._callbacks.updated(progress)
 
-    async def _write(self, tree: dict[str, Any]) -> None:
-        """Write a checkpoint, and tell the callbacks."""
-        await self._callbacks.tell("on_checkpoint", checkpoint.save(self._directory, tree))
+    async def _write(self, tree: dict[str, Any], *, may_fail: bool = False) -> None:
+        """Write a checkpoint, and tell the callbacks.
+
+        Args:
+            tree: the state of the run.
+            may_fail: whether a checkpoint that can't be written is only a warning, told once, as for one between two
+                updates: a full disk may have space again by the next one.
+
+        Raises:
+            OSError: it can't be written; the checkpoint before stays.
+        """
+        try:
+            path = checkpoint.save(self._directory, tree)
+        except OSError as error:
+            place, why = os.path.join(self._directory, checkpoint.FILE), error.strerror or str(error)
+            if not may_fail:
+                raise OSError(error.errno, f"the checkpoint can't be written ({why})", place) from error
+            if not self._is_unwritable_told:
+                logger.warning("the run goes on without a new checkpoint: %s can't be written: %s", place, why)
+            self._is_unwritable_told = True
+            return
+        self._is_unwritable_told = False
+        await self._callbacks.tell("on_checkpoint", path)
 
     def _steps_per_s(self) -> float:
         now = time.monotonic()

@@ -171,7 +171,7 @@ class TrainingLoop(RunLoop[RolloutSettings]):
                 await self._learn(await self._next(batches), batches)
                 await self._evaluations.look()
                 if self._is_checkpoint_due():
-                    await self._save(batches)
+                    await self._save(batches, may_fail=True)
             await self._save(batches)  # before evaluations, which may take long: a second interrupt then loses nothing
             await self._finish()
             await self._save(batches)
@@ -266,12 +266,13 @@ class TrainingLoop(RunLoop[RolloutSettings]):
 
     # Checkpoints
 
-    async def _save(self, batches: Stream, *, failed: bool = False) -> None:
+    async def _save(self, batches: Stream, *, failed: bool = False, may_fail: bool = False) -> None:
         """Write a checkpoint between two updates, and so between two fragments of every simulator.
 
         Args:
             batches: the stream of batches.
             failed: whether the run has failed, so that fragments under way will never arrive.
+            may_fail: as for `_write`; so it is after a failure, whose own error matters more.
         """
         self._saved_at = time.monotonic()
         ahead = [] if failed else await batches.ahead()
@@ -301,7 +302,7 @@ class TrainingLoop(RunLoop[RolloutSettings]):
             "ahead": [fragment.to_data() for fragment in ahead],
             "turn": batches.turn,
         }
-        await self._write(tree)
+        await self._write(tree, may_fail=may_fail or failed)
 
     def _states(self, failed: bool) -> Iterator[Any]:
         """Ask simulators for their states.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 from types import SimpleNamespace
 
@@ -206,6 +207,25 @@ async def test_checkpoint_is_due_after_its_period(clock, down, tmp_path):
     _, loop, _ = make(train, tmp_path)
     await loop.run(lambda: False)
     assert due == [False, True]
+
+
+async def test_checkpoint_between_updates_that_can_not_be_written_is_told_once_and_the_last_one_is_an_error(
+    down, tmp_path, monkeypatch, caplog
+):
+    def refuse(directory, tree):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def train(loop, supervisor):
+        monkeypatch.setattr(checkpoint, "save", refuse)
+        await loop._write({}, may_fail=True)
+        await loop._write({}, may_fail=True)
+        await loop._write({})
+
+    _, loop, told = make(train, tmp_path)
+    with pytest.raises(OSError, match=r"the checkpoint can't be written \(No space left on device\): '.*checkpoint'"):
+        await loop.run(lambda: False)
+    assert caplog.text.count("the run goes on without a new checkpoint") == 1
+    assert told.events == []
 
 
 async def test_checkpoint_is_written_and_told(down, tmp_path):
