@@ -62,7 +62,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._last_number = 0
         self._is_closed = False
-        self._disk_again_at: float | None = None  # the disk has failed, and a message after this time tries it again
+        self._disk_again_at: float | None = None  # when a disk that has failed is tried again for whoever waits
         self.retention = Retention(self._core, self._settle, self._lock)
         self.exchange = self._new_exchange(self._core)
 
@@ -115,12 +115,22 @@ class LocalStore:
         with self._lock:
             if self._is_closed or number not in self._receivers:
                 raise ObjectLostError("the object store of this process is closed")
-            if self._disk_again_at is not None and self._clock.now() >= self._disk_again_at:
-                self._disk_again_at = None
-                self._core.allocator.try_disk_again()
-                self._carry_out()
+            if self._disk_again_at is not None:
+                self._try_disk_again(message[0])
             self._core.handle(number, message)
             self._settle()
+
+    def _try_disk_again(self, op: Op) -> None:
+        """Try a disk that has failed again for a new request for memory; for any other message after a while only.
+
+        Else a request that waits would have it tried without end, since each failure makes processes send what they can
+        spare.
+        """
+        assert self._disk_again_at is not None, "it has failed"
+        if op in (Op.CREATE, Op.RESERVE) or self._clock.now() >= self._disk_again_at:
+            self._disk_again_at = None
+            self._core.allocator.try_disk_again()
+            self._carry_out()
 
     def _settle(self) -> None:
         self._carry_out()
