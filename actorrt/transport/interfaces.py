@@ -223,7 +223,8 @@ class Transport(Protocol):
     def hold(self) -> None:
         """Let envelopes that are sent from now on wait for `release`, and not for the end of the tick.
 
-        For callers that know when the work of a tick is done, and then call `release` in the same tick.
+        For callers that know when the work of a tick is done, and then call `release` in the same tick; and for code
+        that runs between two ticks.
         """
 
     def release(self) -> None:

@@ -59,6 +59,16 @@ class Outlet:
             self._unsent.append((envelope, buffers))
             self._after(RETRY_S, self._send_unsent)
 
+    def try_send(self, envelope: tuple[Any, ...], buffers: Sequence[Any] = ()) -> bool:
+        """Send an envelope if the link is open and has room; return whether it was sent. The loop need not run."""
+        if self._link is None or self._unsent:
+            return False
+        try:
+            self._link.send(envelope, buffers)
+        except (errors.PeerUnreachableError, errors.MailboxFullError):
+            return False
+        return True
+
     def _send_unsent(self) -> None:
         unsent, self._unsent = self._unsent, deque()
         while unsent:

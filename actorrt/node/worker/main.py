@@ -108,7 +108,7 @@ async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: Pro
     endpoint.on_crash = _end_at_once
     await endpoint.start()
     if turns is not None:
-        turns.begin(tasks_of(endpoint).serve(turns.work_came, turns.hand_over), endpoint.threads)
+        turns.begin(tasks_of(endpoint).serve(turns.work_came, turns.hand_over), endpoint)
     returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
     faulthandler.register(STACK_SIGNAL, file=2)

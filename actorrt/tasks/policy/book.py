@@ -132,6 +132,10 @@ class Book:
         if queue is not None:
             queue.recalled(lease)
 
+    def queue_of(self, lease: int) -> ClassQueue | None:
+        """Return the queue of a lease; None if it was given back, or its worker is lost."""
+        return self._queue_of_lease.get(lease)
+
     def returned(self, lease: int) -> None:
         """Called when a lease was given back."""
         self._queue_of_lease.pop(lease).removed(lease)

@@ -66,7 +66,12 @@ class Leasing:
         told = self._told.get(queue.number, 0)
         if wanted > told or (wanted == 0 and told and not queue.leases):
             self._tell(queue, wanted)
-        if queue.has_idle and not self._is_looking:
+        if queue.has_idle:
+            self.is_idle()
+
+    def is_idle(self) -> None:
+        """Called when a lease has no work: look in a while whether it still has none."""
+        if not self._is_looking:
             self._is_looking = True
             self._after(KEEP_S, self._look)
 
@@ -100,9 +105,8 @@ class Leasing:
             wanted = _rounded(queue.wanted_count)
             if wanted < self._told.get(queue.number, 0):
                 self._tell(queue, wanted)
-            if queue.has_idle and not self._is_looking:
-                self._is_looking = True
-                self._after(KEEP_S, self._look)
+            if queue.has_idle:
+                self.is_idle()
 
     def give_back(self, lease: int) -> None:
         """Give a lease back to the node."""

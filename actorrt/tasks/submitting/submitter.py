@@ -236,11 +236,21 @@ class Submitter:
     def succeeded(self, lease: int, sequence: int, body: Any, duration_s: float, buffers: Sequence[Any]) -> None:
         """Called when a RESULT has arrived."""
         task = self.book.over(lease, sequence, self._clock.now(), duration_s)
-        self._call_for_pump()
+        self._has_room(lease)
         if task is None:
             self.payloads.release(body, buffers)
             return
         self.take_result(task, body, buffers)
+
+    def _has_room(self, lease: int) -> None:
+        """Called when an attempt on a lease is over."""
+        queue = self.book.queue_of(lease)
+        if queue is None:
+            return
+        if queue.ready_count:
+            self._call_for_pump()
+        elif queue.has_idle:
+            self._leasing.is_idle()
 
     def take_result(self, task: Task, body: Any, buffers: Sequence[Any]) -> None:
         """End a task with its result."""
@@ -271,7 +281,7 @@ class Submitter:
         """Called when a FAILURE has arrived."""
         took_s = duration_s if executed == "yes" else None
         task = self.book.over(lease, sequence, self._clock.now(), took_s)
-        self._call_for_pump()
+        self._has_room(lease)
         if task is not None:
             self.take_failure(task, data, executed)
 

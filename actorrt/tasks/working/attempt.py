@@ -59,7 +59,8 @@ class RemoteListener:
         self._send(SkippedEnvelope(SKIPPED, self._lease, self._sequence))
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[Any] = ()) -> None:
-        self._on_loop(lambda: self._outlet.send(envelope, buffers))
+        if not self._outlet.try_send(envelope, buffers):
+            self._on_loop(lambda: self._outlet.send(envelope, buffers))
 
 
 class OwnListener:

@@ -16,7 +16,7 @@ from actorrt.scopes import Scope
 from actorrt.tasks.working.worker import PATIENCE_S
 
 if TYPE_CHECKING:
-    from actorrt.actors.refs.loop_thread import LoopThread
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
     from actorrt.tasks.working.worker import TaskWorker
 
 REPLY_WITHIN_S: Final = 0.0002
@@ -37,7 +37,7 @@ class ProcessTurns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._worker: TaskWorker | None = None
-        self._threads: LoopThread | None = None
+        self._endpoint: ActorEndpoint | None = None
         self._is_idle = False  # the loop runs, and nothing else is to be done
         self.hand_over: HandOver = loop.call_soon
 
@@ -49,9 +49,9 @@ class ProcessTurns:
                 self._worker.goes_on()
             self._loop.stop()
 
-    def begin(self, worker: TaskWorker, threads: LoopThread) -> None:
-        """Run the tasks of a worker from now on. `threads` take over what plain code of tasks asks of the endpoint."""
-        self._worker, self._threads = worker, threads
+    def begin(self, worker: TaskWorker, endpoint: ActorEndpoint) -> None:
+        """Run the tasks of a worker, which is an endpoint's, from now on."""
+        self._worker, self._endpoint = worker, endpoint
 
     def run(self, serving: Coroutine[Any, Any, None]) -> None:
         """Run the loop and the tasks, until the coroutine that serves the node has ended."""
@@ -85,14 +85,18 @@ class ProcessTurns:
             waits.cancel()
 
     def _run_loop(self) -> None:
-        """Run the loop until it is stopped."""
-        if self._threads is not None:
-            self._threads.enter()
+        """Run the loop until it is stopped. Before, let the answers leave that tasks outside of it have given."""
+        endpoint = self._endpoint
+        if endpoint is None:
+            self._loop.run_forever()
+            return
+        endpoint.transport.release()
+        endpoint.threads.enter()
         try:
             self._loop.run_forever()
         finally:
-            if self._threads is not None:
-                self._threads.leave()
+            endpoint.threads.leave()
+            endpoint.transport.hold()
 
     def wait(self, completion: Completion[Any], timeout_s: float | None) -> None:
         """Wait in plain code of a task: the blocking rule of the main thread.
