@@ -191,7 +191,8 @@ class WorkerStatus(Record):
     """A worker, and the resources that its process uses.
 
     Attributes:
-        kind: `own`, `shared` or `supervisors`.
+        kind: `own`, `shared`, `supervisors` or `tasks`.
+        lent: whether a worker for tasks is `free`, `leased`, `blocked` (its task waits), `launching` or `ending`.
         actors: the number of its actors.
         memory_bytes, cpu_s: None if there is no process.
         peer, address: its endpoint.
@@ -199,6 +200,7 @@ class WorkerStatus(Record):
 
     label: str
     kind: str
+    lent: str | None
     job: str
     pid: Count | None
     actors: Count
@@ -239,7 +241,12 @@ class Totals(Record):
 
 
 class StatusPage(Record):
-    """The state of a node, and a page of its workers and actors; `next` is the cursor of the following page."""
+    """The state of a node, and a page of its workers and actors; `next` is the cursor of the following page.
+
+    Attributes:
+        reserved_cpus, reserved_gpus: what actors have reserved.
+        leased_cpus, leased_gpus: what is lent to tasks.
+    """
 
     version: str
     address: str
@@ -250,8 +257,10 @@ class StatusPage(Record):
     next: Cursor | None
     cpus: float
     reserved_cpus: float
+    leased_cpus: float
     gpus: float
     reserved_gpus: float
+    leased_gpus: float
 
 
 @verb("status", asked_by="a driver, a command")
@@ -290,10 +299,11 @@ class ActorRow(Record):
 
 
 class JobRow(Record):
-    """A job, and the address of its driver."""
+    """A job, the address of its driver, and the number of its workers for tasks by what they do; see `WorkerStatus`."""
 
     job: JobId
     driver: str
+    task_workers: dict[str, Count]
 
 
 class ActorTree(Record):

@@ -7,6 +7,7 @@ import signal
 
 import actorrt as art
 from actorrt.errors import PlacementError
+from actorrt.protocol.nodes import AskTree
 from actorrt.protocol.processes import Fence
 from tests.integration.submitters import Submitter
 
@@ -24,8 +25,12 @@ async def test_leases_are_granted_for_workers_that_are_ready_up_to_the_cpus_of_t
         await submitter.until(lambda told: len(told.granted) == 2)
         assert {granted.worker for granted in submitter.granted.values()} == {*addresses}
         assert first not in submitter.granted
-        workers = (await runtime.status())["workers"]
-        assert {worker["kind"] for worker in workers} == {"tasks"}
+        status = await runtime.status()
+        assert {worker["kind"] for worker in status["workers"]} == {"tasks"}
+        assert [worker["lent"] for worker in status["workers"]].count("leased") == 2
+        assert status["leased_cpus"] == 2
+        tree = await runtime.endpoint.control.request(runtime.endpoint.node, AskTree(siblings_count=1))
+        assert tree.jobs[0].task_workers["leased"] == 2
 
 
 async def test_class_that_the_node_can_never_serve_is_refused_by_name() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from actorrt.actors.authority.record import ActorRecord, RecordState
@@ -11,7 +12,7 @@ from actorrt.actors.authority.registry import Registry
 from actorrt.actors.endpoint.census import Listing
 from actorrt.actors.wire.control import Answer, Control
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
-from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_stat import resident_bytes
 from actorrt.protocol.nodes import ActorTree, JobRow
 from actorrt.protocol.processes import ProcessCensus, TakeCensus
@@ -29,13 +30,19 @@ _STEP_COUNT: Final = 10_000
 
 
 async def take_census(
-    registry: Registry, workers: Iterable[Worker], jobs: Iterable[Job], control: Control, siblings_count: int
+    registry: Registry,
+    workers: Sequence[Worker],
+    jobs: Iterable[Job],
+    control: Control,
+    siblings_count: int,
+    lent: Callable[[Worker], str | None],
 ) -> ActorTree:
     """Return the jobs and the actors of the node; siblings in the order in which they were spawned.
 
     Args:
         registry, workers, jobs, control: the tables and the control of the node.
         siblings_count: the number of children of one parent that are listed, at most `MAX_SIBLINGS_COUNT`.
+        lent: returns what a worker for tasks does; see `WorkerStatus`.
 
     Raises:
         ValueError: `siblings_count` is out of range.
@@ -43,12 +50,18 @@ async def take_census(
     if not 1 <= siblings_count <= MAX_SIBLINGS_COUNT:
         raise ValueError(f"{siblings_count} children of one parent: give 1 to {MAX_SIBLINGS_COUNT}")
     live_jobs = [job for job in jobs if not job.is_left_behind]
-    ready = [worker for worker in workers if worker.ready.done() and worker.is_usable]
+    hosts = (worker for worker in workers if worker.kind is not WorkerKind.TASKS)  # the others have no actors
+    ready = [worker for worker in hosts if worker.ready.done() and worker.is_usable]
     endpoints = [*(worker.peer_address for worker in ready), *(job.driver for job in live_jobs)]
     asked = await ask_each(control, endpoints, TakeCensus(siblings_count=siblings_count))
     answers = {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
     listing = await _listed(registry, siblings_count)
-    return _put_together(live_jobs, listing, answers)
+    at_work: dict[JobId, Counter[str]] = {job.job_id: Counter() for job in live_jobs}
+    for worker in workers:
+        state = lent(worker)
+        if state is not None and worker.job.job_id in at_work:
+            at_work[worker.job.job_id][state] += 1
+    return _put_together(live_jobs, listing, answers, at_work)
 
 
 async def _listed(registry: Registry, siblings_count: int) -> Listing:
@@ -67,7 +80,12 @@ async def _listed(registry: Registry, siblings_count: int) -> Listing:
     return listing
 
 
-def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, ProcessCensus]) -> ActorTree:
+def _put_together(
+    jobs: list[Job],
+    listing: Listing,
+    answers: dict[PeerId, ProcessCensus],
+    at_work: dict[JobId, Counter[str]],
+) -> ActorTree:
     rows = listing.rows
     live = {job.job_id for job in jobs}
     known: set[bytes] = {row.actor for row in rows}
@@ -87,7 +105,9 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Proce
         left_out |= {parent: count for parent, count in answer.left_out.items() if parent in known}
     used_bytes = {row.actor: resident_bytes(row.pid) for row in rows if row.is_own and row.pid}
     return ActorTree(
-        jobs=[JobRow(job=job.job_id, driver=job.driver.address) for job in jobs],
+        jobs=[
+            JobRow(job=job.job_id, driver=job.driver.address, task_workers=dict(at_work[job.job_id])) for job in jobs
+        ],
         actors=rows,
         left_out=left_out,
         queued={row.actor: queued.get(row.actor, 0) for row in rows if row.home in answers},

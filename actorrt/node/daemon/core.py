@@ -124,7 +124,9 @@ class NodeCore:
         self.leases = Leases(self.jobs, self.workers, self.resources, self.control, self.scope, clock)
         self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope, self.leases.job_ended)
         self.end_job = self._job_ends.end
-        self.status = NodeStatus(self.peer_address.address, self.jobs, self.workers, self.registry, self.resources)
+        self.status = NodeStatus(
+            self.peer_address.address, self.jobs, self.workers, self.registry, self.resources, self.leases
+        )
         self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.all, self._factory.kill)
         self._hang_detector.start()
         self._serve()
@@ -344,4 +346,4 @@ class NodeCore:
 
     async def _tree(self, _: PeerId, asked: AskTree) -> ActorTree:
         workers, jobs = self.workers.all(), self.jobs.all()
-        return await take_census(self.registry, workers, jobs, self.control, asked.siblings_count)
+        return await take_census(self.registry, workers, jobs, self.control, asked.siblings_count, self.leases.state_of)

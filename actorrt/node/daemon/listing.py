@@ -7,7 +7,7 @@ another row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -72,13 +72,20 @@ class Page(NamedTuple):
     next: Cursor | None
 
 
-def page_of(workers: Iterable[Worker], records: Iterable[ActorRecord], after: Sequence[int] | None, count: int) -> Page:
+def page_of(
+    workers: Iterable[Worker],
+    records: Iterable[ActorRecord],
+    after: Sequence[int] | None,
+    count: int,
+    lent: Callable[[Worker], str | None] = lambda _: None,
+) -> Page:
     """Return a page of at most `count` rows; workers come first.
 
     Args:
         workers, records: all of them, in the order of their numbers.
         after: the cursor of the page before; None for the first page.
         count: the number of rows.
+        lent: returns what a worker for tasks does; see `WorkerStatus`.
     """
     worker_number, actor_number = after or (0, 0)
     shown = _following(workers, worker_number, count)
@@ -86,7 +93,9 @@ def page_of(workers: Iterable[Worker], records: Iterable[ActorRecord], after: Se
     is_full = len(shown) + len(actors) == count
     last = Cursor(shown[-1].number if shown else worker_number, actors[-1].number if actors else actor_number)
     following = last if is_full and _is_more(workers, records, last) else None
-    return Page([_worker_row(worker) for worker in shown], [_actor_row(record) for record in actors], following)
+    return Page(
+        [_worker_row(worker, lent(worker)) for worker in shown], [_actor_row(record) for record in actors], following
+    )
 
 
 def _following(items: Iterable[N], number: int, count: int) -> list[N]:
@@ -97,11 +106,12 @@ def _is_more(workers: Iterable[Worker], records: Iterable[ActorRecord], last: Cu
     return bool(_following(workers, last.worker, 1) or _following(records, last.actor, 1))
 
 
-def _worker_row(worker: Worker) -> WorkerStatus:
+def _worker_row(worker: Worker, lent: str | None) -> WorkerStatus:
     stat = None if worker.pid is None else stat_of(worker.pid)
     return WorkerStatus(
         label=worker.label,
         kind=worker.kind.value,
+        lent=lent,
         job=short(worker.job.job_id),
         pid=worker.pid,
         actors=len(worker.actors),

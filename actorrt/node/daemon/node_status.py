@@ -8,6 +8,8 @@ from actorrt.actors.authority.registry import Registry
 from actorrt.config import VERSION
 from actorrt.ids import short
 from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
+from actorrt.node.leases.leases import Leases
+from actorrt.node.leases.needs import CPUS, GPUS
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.workers import Workers
@@ -19,17 +21,24 @@ class NodeStatus:
 
     Args:
         address: the node's address.
-        jobs, workers, registry, resources: the tables of the node.
+        jobs, workers, registry, resources, leases: the tables of the node.
     """
 
     def __init__(
-        self, address: str, jobs: JobTable, workers: Workers, registry: Registry, resources: Resources
+        self,
+        address: str,
+        jobs: JobTable,
+        workers: Workers,
+        registry: Registry,
+        resources: Resources,
+        leases: Leases,
     ) -> None:
         self._address = address
         self._jobs = jobs
         self._workers = workers
         self._registry = registry
         self._resources = resources
+        self._leases = leases
         self._worker_numbers = RowNumbers()
         self._actor_numbers = RowNumbers()
 
@@ -43,7 +52,7 @@ class NodeStatus:
         jobs = self._jobs.live()
         workers = self._worker_numbers.numbered(self._workers.all())
         records = self._actor_numbers.numbered(self._registry.records())
-        page = page_of(workers, records, after, count)
+        page = page_of(workers, records, after, count, self._leases.state_of)
         return StatusPage(
             version=VERSION,
             address=self._address,
@@ -54,6 +63,8 @@ class NodeStatus:
             next=page.next,
             cpus=self._resources.cpu_count,
             reserved_cpus=self._resources.reserved("cpus"),
+            leased_cpus=self._leases.leased(CPUS),
             gpus=self._resources.gpu_count,
             reserved_gpus=self._resources.reserved("gpus"),
+            leased_gpus=self._leases.leased(GPUS),
         )

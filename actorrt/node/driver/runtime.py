@@ -178,10 +178,10 @@ class Runtime:
 
         Returns:
             An operation that resolves to a dict. It has `version`, `address` and `jobs`; `totals`, the numbers of jobs,
-            workers and actors; `cpus`, `gpus`, `reserved_cpus` and `reserved_gpus`; the `workers` of this page
-            (`label`, `kind`, `job`, `pid`, `actors`, `memory_bytes`, `cpu_s`), which come first, and its `actors`
-            (`label`, `state`, `job`, `namespace`, `worker`, `pid`, `reserved`, ...); and `next`, the `after` of the
-            following page, which is None on the last page.
+            workers and actors; `cpus`, `gpus`, `reserved_cpus`, `reserved_gpus`, `leased_cpus` and `leased_gpus`; the
+            `workers` of this page (`label`, `kind`, `lent`, `job`, `pid`, `actors`, `memory_bytes`, `cpu_s`), which
+            come first, and its `actors` (`label`, `state`, `job`, `namespace`, `worker`, `pid`, `reserved`, ...); and
+            `next`, the `after` of the following page, which is None on the last page.
 
         Raises:
             TypeError, ValueError: `after` or `count` is wrong.

@@ -60,7 +60,8 @@ def render(status: StatusPage) -> Iterator[str]:
 def _worker(row: WorkerStatus) -> tuple[str, ...]:
     memory = "-" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f} MiB"
     cpu = "-" if row.cpu_s is None else f"{row.cpu_s:.1f} s"
-    return (str(row.pid or "-"), row.kind, row.job, str(row.actors), cpu, memory, row.label)
+    kind = row.kind if row.lent is None else f"{row.kind} ({row.lent})"
+    return (str(row.pid or "-"), kind, row.job, str(row.actors), cpu, memory, row.label)
 
 
 def _actor(row: ActorStatus) -> tuple[str, ...]:

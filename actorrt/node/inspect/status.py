@@ -22,8 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     status = ask_page(node, None, 1)
     totals = status.totals
     print(f"node {node.url} (process {node.pid}), version {status.version}")
-    print(f"  cpus: {status.reserved_cpus:g} of {status.cpus} reserved")
-    print(f"  gpus: {status.reserved_gpus:g} of {status.gpus} reserved")
+    print(f"  cpus: {status.reserved_cpus:g} of {status.cpus} reserved by actors, {status.leased_cpus:g} lent to tasks")
+    print(f"  gpus: {status.reserved_gpus:g} of {status.gpus} reserved by actors, {status.leased_gpus:g} lent to tasks")
     print(f"  jobs: {totals.jobs}, workers: {totals.workers}, actors: {totals.actors}")
     return 0
 

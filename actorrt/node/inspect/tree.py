@@ -16,7 +16,7 @@ from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
 from actorrt.node.inspect.inquiry import inquire
 from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
-from actorrt.protocol.nodes import ActorRow, ActorTree, AskTree
+from actorrt.protocol.nodes import ActorRow, ActorTree, AskTree, JobRow
 
 WATCH_PERIOD_S: Final = 1.0
 DEFAULT_CHILDREN_COUNT: Final = 100
@@ -66,7 +66,7 @@ def render(title: str, whole: ActorTree) -> Iterator[str]:
     tree = _Tree(whole)
     rows: list[Sequence[str]] = [_HEADER]
     for job in whole.jobs:
-        rows.append(_alone(f"job {short(job.job)}"))
+        rows.append(_alone(f"job {short(job.job)}{_of_tasks(job)}"))
         rows.extend(tree.below(job.job))
     detached = list(tree.below(None))
     if detached:
@@ -127,6 +127,12 @@ class _Tree:
             str(actor.pid or ""),
             reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[: _MAX_REASON_LENGTH - 1]}…",
         )
+
+
+def _of_tasks(job: JobRow) -> str:
+    """Return the numbers of a job's workers for tasks, in words."""
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(job.task_workers.items()))
+    return f" (workers for tasks: {counts})" if counts else ""
 
 
 def _alone(text: str) -> Sequence[str]:

@@ -46,6 +46,11 @@ class Grants:
         leases = self._ledger.leases.values()
         return {lease.worker.number: lease.amounts[MEMORY] for lease in leases if MEMORY in lease.amounts}
 
+    def state_of(self, number: int) -> str | None:
+        """Return the state of a worker, as the diagram of `pools` names it; None if it is not known."""
+        worker = self._ledger.pools.workers.get(number)
+        return None if worker is None else worker.state.value
+
     def leased(self) -> dict[str, float]:
         """Return the amounts that leases take now."""
         sums: dict[str, float] = {}

@@ -89,6 +89,15 @@ class Leases:
         self._control.handle(TaskUnblocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=False)))
         self._control.handle(WornOut.by(self._worn_out))
 
+    def state_of(self, worker: Worker) -> str | None:
+        """Return whether a worker for tasks is free, leased, blocked and so on; None for other workers."""
+        number = self._numbers.get(worker.peer)
+        return None if number is None else self._grants.state_of(number)
+
+    def leased(self, name: str) -> float:
+        """Return how much of a resource is lent to tasks now."""
+        return self._grants.leased().get(name, 0.0)
+
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the leases contradict themselves; for tests."""
         self._grants.check_invariants()

@@ -52,6 +52,7 @@ ROW = nodes.ActorRow(
 WORKER = nodes.WorkerStatus(
     label="shared-1",
     kind="shared",
+    lent="free",
     job="0909",
     pid=7,
     actors=1,
@@ -83,11 +84,13 @@ PAGE = nodes.StatusPage(
     next=nodes.Cursor(1, 2),
     cpus=2,
     reserved_cpus=0.5,
+    leased_cpus=1.0,
     gpus=0,
     reserved_gpus=0.0,
+    leased_gpus=0.0,
 )
 TREE = nodes.ActorTree(
-    jobs=[nodes.JobRow(job=JOB, driver="memory://driver")],
+    jobs=[nodes.JobRow(job=JOB, driver="memory://driver", task_workers={"leased": 2})],
     actors=[ROW],
     left_out={b"": 1, OTHER: 2},
     queued={ACTOR: 3},

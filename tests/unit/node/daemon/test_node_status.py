@@ -30,6 +30,16 @@ class Things:
     records = all
 
 
+class NoLeases:
+    """Nothing is lent but half a CPU."""
+
+    def state_of(self, worker: Worker) -> str | None:
+        return None
+
+    def leased(self, name: str) -> float:
+        return 0.5 if name == "cpus" else 0.0
+
+
 def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_are_left() -> None:
     jobs, workers, registry, resources = JobTable(), Things(), Things(), Resources(4, 1, may_exceed=False)
     job = jobs.begin(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
@@ -40,13 +50,14 @@ def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_a
     order.options = order.options.replaced({"cpus": 2})
     registry.items = [ActorRecord(IDS.actor(), order) for _ in range(2)]
     resources.reserve(registry.items[0].actor_id, "one", order.options)
-    status = NodeStatus("memory://node", jobs, workers, registry, resources)  # type: ignore[arg-type]
+    status = NodeStatus("memory://node", jobs, workers, registry, resources, NoLeases())  # type: ignore[arg-type]
 
     page = status.page(None, 2)
     assert (page.version, page.address) == (VERSION, "memory://node")
     assert page.jobs == [JobStatus(job=short(job.job_id), driver="memory://driver")]
     assert page.totals == Totals(jobs=1, workers=1, actors=2)
     assert (page.cpus, page.reserved_cpus, page.gpus, page.reserved_gpus) == (4, 2, 1, 0)
+    assert (page.leased_cpus, page.leased_gpus) == (0.5, 0.0)
     first, second = [short(record.actor_id) for record in registry.items]
     assert ([row.label for row in page.workers], [row.actor for row in page.actors]) == (["shared-1"], [first])
     following = status.page(page.next, 2)
@@ -54,7 +65,7 @@ def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_a
 
 
 def test_page_that_there_can_not_be_is_refused() -> None:
-    status = NodeStatus("memory://node", JobTable(), Things(), Things(), Resources(1, 0, may_exceed=False))  # type: ignore[arg-type]
+    status = NodeStatus("memory://node", JobTable(), Things(), Things(), Resources(1, 0, may_exceed=False), NoLeases())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="count=0: give 1 to"):
         status.page(None, 0)
     with pytest.raises(TypeError, match="give the 'next' of the page before"):

@@ -46,9 +46,11 @@ def actor(
     return Actor(ActorRow(**{**row, **known}), queued, child_id, memory_bytes)
 
 
-def lines(*actors: Actor, left_out: dict[bytes, int] | None = None) -> list[str]:
+def lines(
+    *actors: Actor, left_out: dict[bytes, int] | None = None, task_workers: dict[str, int] | None = None
+) -> list[str]:
     tree = ActorTree(
-        jobs=[JobRow(job=JOB, driver="unix://x")],
+        jobs=[JobRow(job=JOB, driver="unix://x", task_workers=task_workers or {})],
         actors=[each.row for each in actors],
         left_out=left_out or {},
         queued={each.row.actor: each.queued for each in actors if each.queued is not None},
@@ -114,3 +116,8 @@ def test_tree_may_be_deeper_than_python_recurses() -> None:
     count = sys.getrecursionlimit() + 100
     chain = [actor("0"), *(actor(str(number), str(number - 1)) for number in range(1, count))]
     assert lines(*chain)[-1].startswith(f"{'   ' * (count - 1)}└─ {count - 1}")
+
+
+def test_job_row_counts_its_workers_for_tasks() -> None:
+    (_, _, job) = lines(task_workers={"leased": 2, "free": 1})
+    assert job.strip() == "job 01010101 (workers for tasks: 1 free, 2 leased)"
