@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from actorrt.ids import ID_BYTES
 from actorrt.protocol import envelopes
 from actorrt.transport.frames.codec import BadFrameError, is_frame, is_notice, read_head
 from actorrt.transport.interfaces import Buffer
 
 KEPT_COUNT: Final = 20_000
-_VALUE_LENGTH: Final = 60
+_FIELD_LENGTH: Final = 150
 _KINDS: Final = {
     value: name.lower().replace("_", " ")
     for name, value in vars(envelopes).items()
@@ -64,12 +65,20 @@ def _parts(head: Buffer) -> Iterable[str]:
 
 def _text(envelope: list[Any]) -> str:
     kind, *fields = envelope
-    return f"{_KINDS.get(kind, kind)} {', '.join(map(_short, fields))}"
+    return f"{_KINDS.get(kind, kind)} {' '.join(map(_short, fields))}"
 
 
-def _short(value: Any) -> str:
+def _short(field: Any) -> str:
+    text = _readable(field)
+    return text if len(text) <= _FIELD_LENGTH else f"{text[:_FIELD_LENGTH]}..."
+
+
+def _readable(value: Any) -> str:
+    """Return a value in words: ids as in the labels of actors, and records without the fields that are not set."""
     if isinstance(value, bytes | memoryview):
-        value = bytes(value)
-        return value.hex()[:8] if len(value) == 16 else f"<{len(value)} bytes>"
-    text = repr(value)
-    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+        return bytes(value).hex()[:8] if len(value) == ID_BYTES else f"<{len(value)} bytes>"
+    if isinstance(value, dict):
+        return f"({', '.join(f'{name}={_readable(part)}' for name, part in value.items() if part is not None)})"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_readable, value))}]"
+    return value if isinstance(value, str) else repr(value)

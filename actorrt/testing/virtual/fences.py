@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import count
 from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, Final
@@ -34,6 +35,10 @@ from actorrt.testing.virtual.refusal import refused
 
 WALL_START_S: Final = 1_900_000_000.0
 """What `time.time()` says when a run begins."""
+
+_FULL_EVERY: Final = 20
+"""After so many runs, the worlds of former runs are collected too, which the next run has frozen."""
+_runs: Final = count(1)
 
 _REFUSED: Final[tuple[tuple[Any, str, str], ...]] = (
     (os, "urandom", "os.urandom()"),
@@ -127,6 +132,8 @@ def _collected_by_loop() -> Iterator[None]:
         yield
     finally:
         gc.callbacks[:] = callbacks  # without those of processes that have crashed
+        if next(_runs) % _FULL_EVERY == 0:
+            gc.unfreeze()
         with buried_silently():
             gc.collect()
         gc.unfreeze()
