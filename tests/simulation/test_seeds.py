@@ -15,7 +15,7 @@ import pytest
 from tests.simulation.seeds import outcome_of
 
 SEEDS_COUNT: Final = 500
-CHUNK_COUNT: Final = 10
+CHUNK_COUNT: Final = 5
 """The seeds of one test, so that several processes share the seeds evenly."""
 RUN_TWICE_EVERY: Final = 100
 LEAST_VALUES_COUNT: Final = 50
@@ -30,6 +30,7 @@ def nothing_is_logged() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.timeout(300)  # a seed takes seconds where all processors are busy
 @pytest.mark.parametrize("first", range(0, SEEDS_COUNT, CHUNK_COUNT))
 def test_every_promise_holds_whatever_fails(first: int) -> None:
     outcomes = [outcome_of(seed) for seed in range(first, first + CHUNK_COUNT)]
@@ -38,6 +39,7 @@ def test_every_promise_holds_whatever_fails(first: int) -> None:
     assert {outcome.seed for outcome in outcomes if outcome.values_count < LEAST_VALUES_COUNT} == set()
 
 
+@pytest.mark.timeout(300)
 def test_story_of_a_seed_is_the_same_in_another_process_with_other_hashes() -> None:
     seeds = range(0, SEEDS_COUNT, RUN_TWICE_EVERY)
     running = [begin_digests_of(seeds, hash_seed) for hash_seed in ("1", "77")]
