@@ -14,7 +14,7 @@ import pytest
 
 from tests.simulation.seeds import outcome_of
 
-SEEDS_COUNT: Final = 500
+SEEDS_COUNT: Final = 250
 CHUNK_COUNT: Final = 5
 """The seeds of one test, so that several processes share the seeds evenly."""
 RUN_TWICE_EVERY: Final = 100
