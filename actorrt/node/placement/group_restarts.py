@@ -156,8 +156,12 @@ class GroupRestarts:
         self, supervisor: ActorId | None, record: ActorRecord, error: Exception, unreached: Sequence[ActorId] = ()
     ) -> None:
         cause = None
-        if isinstance(error, errors.ActorDiedError):  # the process is gone; other actors may report the same cause
-            cause = None if record.start_peer_address is None else record.start_peer_address.peer
+        has_lost_process = (
+            isinstance(error, errors.ActorDiedError | errors.ActorStartError) and error.reason is not None
+        )
+        if has_lost_process and record.start_peer_address is not None:  # other actors may report the same cause
+            cause = record.start_peer_address.peer
+        if isinstance(error, errors.ActorDiedError):
             error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
         if record.is_start_under_way:
             self._registry.start_failed(record, error)

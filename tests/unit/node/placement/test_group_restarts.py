@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from actorrt import errors
 from actorrt.actors.authority.record import RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.ids import IdSource, PeerAddress
@@ -79,6 +80,28 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     assert "was stopped before it started" in str(told.failed.error)
     assert (child.peer_address, child.is_start_under_way, hosting.stopped) == (None, False, [])
     await scope.close()
+
+
+async def test_children_whose_starts_end_with_one_process_have_one_cause_which_is_that_process():
+    scope, hosting, control = Scope("test", crashed), Hosting(), Control()
+    registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    supervisor = record_of(None)
+    await registry.spawn(supervisor)
+    children = [record_of(supervisor.actor_id), record_of(supervisor.actor_id)]
+    for child in children:
+        await registry.spawn(child)
+        registry.exited(child.actor_id, 1, CRASH)
+
+    async def end_with_the_process(record):
+        record.starts_at(PLACE)
+        raise errors.ActorStartError("its process ended", reason=CRASH)
+
+    hosting.start = end_with_the_process
+    for child in children:
+        asked = RestartChildren(supervisor=supervisor.actor_id, actors=[child.actor_id])
+        await control.handlers[RestartChildren](PLACE.peer, asked)
+    assert [told.failed.cause for told in control.told[-2:]] == [PLACE.peer, PLACE.peer]
 
 
 async def test_stop_that_comes_with_the_restart_behind_it_is_of_the_incarnation_that_has_ended():
