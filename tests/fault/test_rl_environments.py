@@ -51,7 +51,7 @@ def start(kind: Any, environment: Misbehaving, directory: Path, **options: Any) 
         ("raise_in_step", ArithmeticError, "can't be stepped"),
         ("nan_reward", ValueError, "a reward is infinite or NaN: nan"),
         ("infinite_reward", ValueError, "a reward is infinite or NaN: inf"),
-        ("no_reward", TypeError, "must be real number, not NoneType"),
+        ("no_reward", ValueError, "returned the reward None of type NoneType: return one number"),
         ("nan_obs", ValueError, r"an observation is infinite or NaN: \[nan"),
         ("larger_obs", ValueError, r"an observation of shape \(\d+,\) is not in a space of shape \(4,\)"),
         ("textual_obs", ValueError, "an observation is no array of numbers"),

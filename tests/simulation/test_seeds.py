@@ -18,7 +18,7 @@ SEEDS_COUNT: Final = 250
 CHUNK_COUNT: Final = 5
 """The seeds of one test, so that several processes share the seeds evenly."""
 RUN_TWICE_EVERY: Final = 100
-LEAST_VALUES_COUNT: Final = 50
+LEAST_VALUES_COUNT: Final = 20
 """In each story clients get so many results at least: otherwise too much fails to tell anything."""
 
 
