@@ -131,10 +131,10 @@ class Submitter:
         depth = 0 if parent is None else parent.depth + 1
         return Submission(ref, pickled, arguments, options, task_class, deadline, depth)
 
-    def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
+    def cancel(self, ref: TaskRef[Any]) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
         outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
-        self._threads.on_loop(lambda: outcome.set_value(self._cancel(ref, force=force)))
+        self._threads.on_loop(lambda: outcome.set_value(self._cancel(ref)))
         return outcome
 
     # On the loop
@@ -379,7 +379,7 @@ class Submitter:
         self._room.give(submission.arguments.size_bytes)
         submission.arguments.forget(self._store)
 
-    def _cancel(self, ref: TaskRef[Any], *, force: bool) -> bool:
+    def _cancel(self, ref: TaskRef[Any]) -> bool:
         task = ref.task
         if task is None or ref.done():
             return False

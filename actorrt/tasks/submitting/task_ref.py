@@ -162,12 +162,12 @@ class TaskRef(ObjectRef[T]):
         A task that has not begun never runs. A coroutine is cancelled. Plain code runs on, and its result is dropped.
 
         Args:
-            force: end the worker of plain code that has not returned after half a second.
+            force: has no effect in this version: plain code that has begun runs on.
 
         Returns:
             An operation that ends with True if this made a difference, and with False if the task had ended.
         """
-        return self.submitter.cancel(self, force=force)
+        return self.submitter.cancel(self)
 
     def __repr__(self) -> str:
         state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"

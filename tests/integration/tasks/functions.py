@@ -107,14 +107,14 @@ def raise_until(path: str, count: int) -> str:
 
 @art.task
 def sleep(seconds: float, value: Any = None) -> Any:
-    time.sleep(seconds)
+    time.sleep(seconds)  # the work of the task: it takes time and no CPU
     return value
 
 
 @art.task
 def note_when_begun(path: str, seconds: float) -> None:
     Path(path).write_text("begun")
-    time.sleep(seconds)
+    time.sleep(seconds)  # the work of the task, which a cancel does not interrupt
 
 
 @art.task
@@ -156,7 +156,7 @@ def use_memory(size_bytes: int, attempts: Path) -> int:
         file.write("x")
     used = np.ones(size_bytes, np.uint8)
     if size_bytes > 32 << 20:
-        time.sleep(60)
+        time.sleep(60)  # until the worker is ended for its memory
     return int(used[-1])
 
 

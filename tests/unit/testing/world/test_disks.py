@@ -12,24 +12,10 @@ import pytest
 import actorrt as art
 from actorrt.testing import World
 from actorrt.testing.shells.disk import SimulatedDisk
+from tests.unit.testing.world.keeping import Keeper
 
 SEEDS = range(30)
 OPTIONS = {"name": "keeper", "snapshot_every": 1, "snapshot_dir": "/snapshots", "isolation": "process"}
-
-
-class Keeper(art.Actor):
-    def __init__(self) -> None:
-        self.number = 0
-
-    def add(self) -> int:
-        self.number += 1
-        return self.number
-
-    def snapshot(self) -> int:
-        return self.number
-
-    def restore(self, state: int) -> None:
-        self.number = state
 
 
 async def add(times: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 import actorrt as art
 from actorrt.testing import Faults, World
+from tests.unit.testing.world.keeping import Keeper
 
 
 class Echo(art.Actor):
@@ -97,21 +98,6 @@ def test_frozen_driver_gets_its_answers_when_it_runs_again() -> None:
 def test_wrong_faults_are_refused(name: str, value: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Faults(**{name: value})
-
-
-class Keeper(art.Actor):
-    def __init__(self) -> None:
-        self.number = 0
-
-    def add(self) -> int:
-        self.number += 1
-        return self.number
-
-    def snapshot(self) -> int:
-        return self.number
-
-    def restore(self, state: int) -> None:
-        self.number = state
 
 
 def test_what_is_written_while_the_disk_is_full_is_not_there_and_nothing_else_fails() -> None:
