@@ -187,6 +187,10 @@ class PeerUnreachableError(CallError):
         super().__init__(message, executed=executed)
 
 
+class ControlUnavailableError(ActorRtError):
+    """The control store of the cluster does not answer, or could not save what was asked for."""
+
+
 class AuthenticationError(ActorRtError):
     """This node does not accept the peer's key, or the peer does not accept this node's key."""
 

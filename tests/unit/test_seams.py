@@ -134,6 +134,8 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "actors.wire.interface": ({STATE}, "remembers the methods of each class"),
     # protocol
     "protocol.verb": ({STATE}, "the table of verbs, which is filled when modules are imported"),
+    # cluster
+    "cluster.control.sqlite_log": ({FILES}, "the file of the control store; a simulation has a `MemoryLog`"),
     # node
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),
