@@ -6,12 +6,15 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.store.client.ref import ObjectRef
 from actorrt.tasks.policy.options import TaskOptions
 from actorrt.tasks.working.endpoint_tasks import tasks_of
+
+if TYPE_CHECKING:
+    from actorrt.tasks.submitting.submission import SubmissionKind
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,10 +33,10 @@ class RemoteFunction(Generic[P, T]):
         self.function = function
         self.name = getattr(function, "__qualname__", repr(function))
         self.task_options = options
-        self._task_class = options.task_class
         self._signature = _signature(function)
         self._least_count, self._most_count = _counts(self._signature)
-        self._origin: RemoteFunction[P, T] = self  # pickled once, whatever the options of its tasks
+        self.origin: RemoteFunction[P, T] = self  # pickled once, whatever the options of its tasks
+        self.kind: Callable[[], SubmissionKind | None] = _no_kind
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.function(*args, **kwargs)
@@ -52,32 +55,26 @@ class RemoteFunction(Generic[P, T]):
             MailboxFullError: 1,000,000 tasks, or arguments of 256 MiB, wait here already. A plain thread waits instead.
             RuntimeStateError: the runtime is not running here.
         """
-        self._check(args, kwargs)
-        return tasks_of(current_endpoint()).submitter.submit(
-            self._origin, args, kwargs, self.task_options, self._task_class
-        )
+        if kwargs or not self._least_count <= len(args) <= self._most_count:
+            self._check(args, kwargs)
+        return tasks_of(current_endpoint()).submitter.submit(self, args, kwargs)
 
     def submit_many(self, many: Iterable[tuple[Any, ...]]) -> list[ObjectRef[Any]]:
         """Submit a task for each tuple of arguments, and return the refs in their order; raises as `submit`."""
         arguments = [tuple(args) for args in many]
         for args in arguments:
-            self._check(args, {})
+            if not self._least_count <= len(args) <= self._most_count:
+                self._check(args, {})
         refs: list[ObjectRef[Any]] = []
-        refs += tasks_of(current_endpoint()).submitter.submit_many(
-            self._origin, arguments, self.task_options, self._task_class
-        )
+        refs += tasks_of(current_endpoint()).submitter.submit_many(self, arguments)
         return refs
 
     def options(self, **options: Any) -> RemoteFunction[P, T]:
         """Return the same function with other options for its tasks; see `task`."""
-        other = RemoteFunction(self.function, self.task_options.replaced(**options))
-        other._origin = self._origin
-        return other
+        return _with_options(self.origin, self.task_options.replaced(**options))
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse arguments that the function does not take, before anything is sent."""
-        if not kwargs and self._least_count <= len(args) <= self._most_count:
-            return
         if self._signature is None:
             return
         try:
@@ -86,8 +83,8 @@ class RemoteFunction(Generic[P, T]):
             raise TypeError(f"{self.name}{self._signature}: {error}") from None
 
     def __reduce__(self) -> Any:
-        if self._origin is not self:
-            return _with_options, (self._origin, self.task_options)
+        if self.origin is not self:
+            return _with_options, (self.origin, self.task_options)
         if _is_importable(self):
             return self.name
         return RemoteFunction, (self.function, self.task_options)
@@ -97,10 +94,14 @@ class RemoteFunction(Generic[P, T]):
 
 
 def _with_options(origin: RemoteFunction[P, T], options: TaskOptions) -> RemoteFunction[P, T]:
-    """Rebuild the result of `RemoteFunction.options`."""
+    """Return a function with other options."""
     other = RemoteFunction(origin.function, options)
-    other._origin = origin
+    other.origin = origin
     return other
+
+
+def _no_kind() -> None:
+    """Stand for the kind of a function whose tasks have none yet."""
 
 
 def _is_importable(function: RemoteFunction[..., Any]) -> bool:

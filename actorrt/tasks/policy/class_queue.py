@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from actorrt.ids import PeerAddress
 from actorrt.invariants import about
 from actorrt.tasks.policy.task import Task, TaskState
+
+T = TypeVar("T", bound=Task)
 
 HORIZON_S: Final = 0.001
 """How much work a worker may have in hand, by the mean durations of functions, before more is sent ahead."""
@@ -27,11 +29,12 @@ MAX_WANTED_COUNT: Final = 256
 """How many leases a submitter asks for in one class."""
 
 
-class Lease:
+class Lease(Generic[T]):
     """One worker that is lent to this submitter.
 
     Attributes:
         number: the node's number of the lease.
+        queue: the queue of the class that it is for.
         worker: where the worker is reached.
         in_hand: the tasks that were sent on it and have not ended, by the numbers of their attempts.
         load_s: how long the tasks in hand take by the means of their functions.
@@ -40,12 +43,13 @@ class Lease:
         idle_since: since when it has nothing in hand.
     """
 
-    __slots__ = ("idle_since", "in_hand", "is_blocked", "is_recalled", "load_s", "number", "worker")
+    __slots__ = ("idle_since", "in_hand", "is_blocked", "is_recalled", "load_s", "number", "queue", "worker")
 
-    def __init__(self, number: int, worker: PeerAddress, now: float) -> None:
+    def __init__(self, number: int, queue: ClassQueue[T], worker: PeerAddress, now: float) -> None:
         self.number = number
+        self.queue = queue
         self.worker = worker
-        self.in_hand: dict[int, Task] = {}
+        self.in_hand: dict[int, T] = {}
         self.load_s = 0.0
         self.is_recalled = self.is_blocked = False
         self.idle_since = now
@@ -56,7 +60,7 @@ class Lease:
         return not self.is_recalled and not self.is_blocked
 
 
-class ClassQueue:
+class ClassQueue(Generic[T]):
     """The ready tasks and the leases of one class.
 
     Args:
@@ -74,19 +78,19 @@ class ClassQueue:
         self.number = number
         self._is_light = is_light
         self._new_sequence = new_sequence
-        self.leases: dict[int, Lease] = {}
+        self.leases: dict[int, Lease[T]] = {}
         self.ready_count = 0
         self.in_hand_count = 0
-        self._ready: deque[Task] = deque()  # tasks that were cancelled stay until their turn comes, and are skipped
-        self._idle: dict[int, Lease] = {}
-        self._rotation: deque[Lease] = deque()
+        self._ready: deque[T] = deque()  # tasks that were cancelled stay until their turn comes, and are skipped
+        self._idle: dict[int, Lease[T]] = {}
+        self._rotation: deque[Lease[T]] = deque()
 
     @property
     def wanted_count(self) -> int:
         """How many leases there is work for."""
         return min(self.ready_count + self.in_hand_count, MAX_WANTED_COUNT)
 
-    def add(self, task: Task, *, is_next: bool = False) -> None:
+    def add(self, task: T, *, is_next: bool = False) -> None:
         """Queue a task; one that was sent and did not begin is the next one again."""
         task.state = TaskState.READY
         self.ready_count += 1
@@ -95,29 +99,24 @@ class ClassQueue:
         else:
             self._ready.append(task)
 
-    def withdraw(self, task: Task) -> None:
+    def withdraw(self, task: T) -> None:
         """Called when a ready task leaves the queue otherwise than by a lease; its state is no longer READY."""
         assert task.state is not TaskState.READY, task.story
         self.ready_count -= 1
         if not self.ready_count:
             self._ready.clear()
 
-    def ready(self) -> Iterator[Task]:
+    def ready(self) -> Iterator[T]:
         """Yield the ready tasks, the next one first."""
         return (task for task in self._ready if task.state is TaskState.READY)
 
-    def granted(self, number: int, worker: PeerAddress, now: float) -> Lease:
+    def granted(self, number: int, worker: PeerAddress, now: float) -> Lease[T]:
         """Called when the node has lent a worker."""
-        lease = self.leases[number] = self._idle[number] = Lease(number, worker, now)
+        lease = self.leases[number] = self._idle[number] = Lease(number, self, worker, now)
         self._rotation.append(lease)
         return lease
 
-    def recalled(self, number: int) -> None:
-        """Called when the node wants a lease back: nothing more is sent on it."""
-        lease = self.leases[number]
-        lease.is_recalled = True
-
-    def removed(self, number: int) -> Lease:
+    def removed(self, number: int) -> Lease[T]:
         """Called when a lease was given back, or its worker is lost. Return it, with the tasks in hand."""
         lease = self.leases.pop(number)
         self._idle.pop(number, None)
@@ -125,7 +124,7 @@ class ClassQueue:
         self.in_hand_count -= len(lease.in_hand)
         return lease
 
-    def assign(self) -> Iterator[tuple[Lease, Task]]:
+    def assign(self) -> Iterator[tuple[Lease[T], T]]:
         """Send ready tasks: yield each with the lease that it is sent on, as long as there is room."""
         while self.ready_count:
             task = self._ready[0]
@@ -140,7 +139,7 @@ class ClassQueue:
             self._send(lease, task)
             yield lease, task
 
-    def _lease_for(self, task: Task) -> Lease | None:
+    def _lease_for(self, task: T) -> Lease[T] | None:
         for lease in self._idle.values():
             if lease.is_open:
                 return lease
@@ -148,7 +147,7 @@ class ClassQueue:
             return next(
                 (one for one in self.leases.values() if one.is_open and len(one.in_hand) < MAX_LIGHT_COUNT), None
             )
-        mean_s = task.cost.mean_s
+        mean_s = task.kind.cost.mean_s
         if mean_s is None or mean_s >= HORIZON_S or self.ready_count <= len(self.leases):
             return None  # the last tasks wait for the worker that is free first
         rotation = self._rotation
@@ -159,31 +158,33 @@ class ClassQueue:
                 return lease
         return None
 
-    def _send(self, lease: Lease, task: Task) -> None:
+    def _send(self, lease: Lease[T], task: T) -> None:
         self._idle.pop(lease.number, None)
         sequence = self._new_sequence()
         lease.in_hand[sequence] = task
-        lease.load_s += HORIZON_S if task.cost.mean_s is None else task.cost.mean_s
+        lease.load_s += HORIZON_S if task.kind.cost.mean_s is None else task.kind.cost.mean_s
         task.state = TaskState.ASSIGNED
-        task.lease, task.sequence = lease.number, sequence
+        task.lease, task.sequence = lease, sequence
         task.attempts_count += 1
         self.in_hand_count += 1
 
-    def take_back(self, lease: Lease, sequence: int, now: float) -> Task | None:
+    def take_back(self, lease: Lease[T], sequence: int, now: float) -> T | None:
         """Called when an attempt is over: remove it from its lease, and return its task; None if it is not known."""
         task = lease.in_hand.pop(sequence, None)
         if task is None:
             return None
         self.in_hand_count -= 1
         if lease.in_hand:
-            lease.load_s = max(0.0, lease.load_s - (HORIZON_S if task.cost.mean_s is None else task.cost.mean_s))
+            lease.load_s = max(
+                0.0, lease.load_s - (HORIZON_S if task.kind.cost.mean_s is None else task.kind.cost.mean_s)
+            )
         else:
             lease.load_s = 0.0
             lease.idle_since = now
             self._idle[lease.number] = lease
         return task
 
-    def to_return(self, now: float) -> list[Lease]:
+    def to_return(self, now: float) -> list[Lease[T]]:
         """Return the leases to give back: those that the node wants, and those that had no work for a while."""
         return [
             lease
@@ -207,6 +208,6 @@ class ClassQueue:
             assert (lease.number in self._idle) == (not lease.in_hand), f"lease {lease.number} is wrongly idle, or not"
             for sequence, task in lease.in_hand.items():
                 with about(task.number):
-                    is_newest = task.lease == lease.number and task.sequence == sequence
+                    is_newest = task.lease is lease and task.sequence == sequence
                     is_over = task.state is TaskState.ENDED
                     assert is_over or (is_newest and task.state is TaskState.ASSIGNED), task.story

@@ -12,7 +12,10 @@ runs: only its worker knows that.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorrt.tasks.policy.class_queue import ClassQueue, Lease
 
 SMOOTHING: Final = 0.25
 """The weight of the newest duration in the mean of a function's durations."""
@@ -46,72 +49,86 @@ class FunctionCost:
         self.mean_s = duration_s if mean_s is None else mean_s + SMOOTHING * (duration_s - mean_s)
 
 
+class TaskKind:
+    """What the tasks of one function with the same options have in common.
+
+    Args:
+        cost: how long the tasks of the function take.
+        retries: how many further attempts each task may have.
+
+    Attributes:
+        queue: the queue of their class; to be set before the first of them is taken in.
+    """
+
+    __slots__ = ("cost", "queue", "retries")
+
+    def __init__(self, cost: FunctionCost, retries: int) -> None:
+        self.cost = cost
+        self.retries = retries
+        self.queue: ClassQueue[Any] | None = None
+
+
 class Task:
     """One task, from its submission to its end.
 
     Args:
         number: the submitter's number of the task, from 1.
-        task_class: the number of its class, which is what its worker must offer.
-        cost: how long its function takes.
-        missing_count: how many of the results that it takes are not there.
-        retries: how many further attempts it may have.
+        kind: its function and its options.
         depth: how many tasks it lies below: 0 if no task submitted it.
-        payload: what the shell needs to send it; opaque here.
 
     Attributes:
         state: where it is.
-        lease, sequence: the lease that its newest attempt was sent on, and the number of the attempt.
+        missing_count: how many of the results that it takes are not there.
+        retries_left: how many further attempts it may have.
+        lease, sequence: the lease that its newest attempt was sent on, and the number of the attempt. The lease is None
+            before the first attempt, and for an attempt in the submitter's own process.
         attempts_count: how many attempts were sent.
         deaths: descriptions of the attempts that ended their workers; opaque here.
-        is_repeatable: whether it may run more than once.
         memory_deaths_count: how many of the attempts ended because they used too much memory.
     """
 
     __slots__ = (
         "attempts_count",
-        "cost",
         "deaths",
         "depth",
-        "is_repeatable",
+        "kind",
         "lease",
         "memory_deaths_count",
         "missing_count",
         "number",
-        "payload",
         "retries_left",
         "sequence",
         "state",
-        "task_class",
     )
 
-    def __init__(
-        self,
-        number: int,
-        task_class: int,
-        cost: FunctionCost,
-        *,
-        missing_count: int = 0,
-        retries: int = 0,
-        depth: int = 0,
-        payload: Any = None,
-    ) -> None:
+    def __init__(self, number: int, kind: TaskKind, depth: int = 0) -> None:
         self.number = number
-        self.task_class = task_class
-        self.cost = cost
-        self.missing_count = missing_count
-        self.retries_left = retries
-        self.is_repeatable = retries > 0
-        self.memory_deaths_count = 0
+        self.kind = kind
         self.depth = depth
-        self.payload = payload
         self.state = TaskState.WAITING
-        self.lease = self.sequence = self.attempts_count = 0
+        self.lease: Lease[Any] | None = None
+        self.sequence = self.attempts_count = self.missing_count = self.memory_deaths_count = 0
+        self.retries_left = kind.retries
         self.deaths: tuple[Any, ...] = ()
+
+    @property
+    def queue(self) -> ClassQueue[Any]:
+        """The queue of its class."""
+        queue = self.kind.queue
+        assert queue is not None, f"it was not taken in: {self.story}"
+        return queue
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may run more than once."""
+        return self.kind.retries > 0
 
     @property
     def story(self) -> str:
         """The task in words, for the text of a broken invariant."""
+        queue, lease = self.kind.queue, self.lease
         return (
-            f"task {self.number} of class {self.task_class} is {self.state.name}, attempt {self.attempts_count}, on "
-            f"lease {self.lease} as {self.sequence}, {self.missing_count} results missing"
+            f"task {self.number} of class {'?' if queue is None else queue.number} is {self.state.name}, attempt "
+            f"{self.attempts_count}, on lease {0 if lease is None else lease.number} as {self.sequence}, "
+            f"{self.missing_count} results missing"
         )

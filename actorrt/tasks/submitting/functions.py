@@ -1,21 +1,23 @@
-"""The functions whose tasks an endpoint submits, pickled once, and the workers that have them."""
+"""The functions whose tasks an endpoint submits, pickled once."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
-from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import FUNCTION, FunctionEnvelope
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 from actorrt.tasks.policy.task import FunctionCost
+from actorrt.tasks.submitting.submission import SubmissionKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorrt.store.client.client import StoreClient
+    from actorrt.tasks.policy.options import TaskOptions
+    from actorrt.tasks.submitting.submitter import Submitter
 
 HASH_BYTES = 16
 COPIES_COUNT: Final = 1 << 40
@@ -23,15 +25,23 @@ COPIES_COUNT: Final = 1 << 40
 
 
 class TaskFunction(Protocol):
-    """A function that can be submitted.
+    """A function that can be submitted, with its options.
 
     Attributes:
         function: the function itself.
         name: for people.
+        task_options: the options.
+        origin: what is pickled: one for a function, whatever the options of its tasks.
+        kind: returns the kind of its newest task; None if there is none any more.
     """
 
     function: Callable[..., Any]
     name: str
+    task_options: TaskOptions
+    kind: Callable[[], SubmissionKind | None]
+
+    @property
+    def origin(self) -> TaskFunction: ...
 
 
 class PickledFunction:
@@ -75,38 +85,37 @@ class PickledFunction:
 
 
 class Functions:
-    """The functions of one endpoint.
+    """The functions of one submitter.
 
     Args:
+        submitter: the submitter.
         store, owner: what refs inside functions are bound to.
     """
 
-    def __init__(self, store: StoreClient | None, owner: object) -> None:
+    def __init__(self, submitter: Submitter, store: StoreClient | None, owner: object) -> None:
+        self._submitter = submitter
         self._store = store
         self._owner = owner
         self._pickled: WeakKeyDictionary[Any, dict[int | None, PickledFunction]] = WeakKeyDictionary()
-        self._sent: dict[PeerId, set[bytes]] = {}
+        self._kinds: WeakKeyDictionary[Any, SubmissionKind] = WeakKeyDictionary()
 
-    def pickled(self, function: TaskFunction, max_calls: int | None) -> PickledFunction:
-        """Return a function as it travels. It is fixed when its first task is submitted.
+    def kind(self, function: TaskFunction) -> SubmissionKind:
+        """Return the kind of a function's tasks. The function is fixed when its first task is submitted.
 
         Raises:
             SerializationError: it can't be sent; the message names the path of the part that can't.
         """
+        kind = self._kinds.get(function)
+        if kind is None:
+            options = function.task_options
+            kind = SubmissionKind(self._submitter, self._as_pickled(function.origin, options.max_calls), options)
+            self._kinds[function] = kind
+        function.kind = ref(kind)
+        return kind
+
+    def _as_pickled(self, function: TaskFunction, max_calls: int | None) -> PickledFunction:
         by_calls = self._pickled.setdefault(function, {})
         pickled = by_calls.get(max_calls)
         if pickled is None:
             pickled = by_calls[max_calls] = PickledFunction(function, self._store, self._owner, max_calls)
         return pickled
-
-    def is_new_at(self, peer: PeerId, function: PickledFunction) -> bool:
-        """Return whether a worker has not been sent a function; from now on it has."""
-        sent = self._sent.setdefault(peer, set())
-        if function.key in sent:
-            return False
-        sent.add(function.key)
-        return True
-
-    def lost(self, peer: PeerId) -> None:
-        """Called when a worker is gone."""
-        self._sent.pop(peer, None)

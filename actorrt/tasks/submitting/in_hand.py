@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from actorrt.tasks.policy.task import Task
+    from actorrt.tasks.submitting.submission import Submission
     from actorrt.tasks.submitting.submitter import Submitter
     from actorrt.tasks.submitting.task_ref import TaskRef
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class Helper(Protocol):
     """The worker that runs a task, which can run the tasks that this one waits for."""
 
-    def run_in_place(self, submitter: Submitter, task: Task) -> None:
+    def run_in_place(self, submitter: Submitter, task: Submission) -> None:
         """Called when plain code of the task in hand begins to wait: run `task` now, if that is possible."""
 
-    def run_beside(self, submitter: Submitter, task: Task) -> None:
+    def run_beside(self, submitter: Submitter, task: Submission) -> None:
         """Called when a coroutine of the task in hand begins to wait: run `task` next, if that is possible."""
 
 

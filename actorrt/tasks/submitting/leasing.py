@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actorrt.actors.wire.control import Control
     from actorrt.machine.clock import Clock
     from actorrt.tasks.policy.book import Book
+    from actorrt.tasks.submitting.submission import Submission
 
 
 class Leasing:
@@ -29,7 +30,7 @@ class Leasing:
 
     def __init__(
         self,
-        book: Book,
+        book: Book[Submission],
         control: Control,
         node: PeerAddress,
         clock: Clock,
@@ -40,19 +41,20 @@ class Leasing:
         self._node = node
         self._clock = clock
         self._after = after
-        self._numbers: dict[TaskClass, int] = {}
+        self._queues: dict[TaskClass, ClassQueue[Submission]] = {}
         self._classes: dict[int, TaskClass] = {}
         self._told: dict[int, int] = {}
         self._is_looking = False
 
-    def number_of(self, task_class: TaskClass) -> int:
-        """Return the number of a class, which gets one when it is first used."""
-        number = self._numbers.get(task_class)
-        if number is None:
-            number = self._numbers[task_class] = len(self._numbers) + 1
+    def queue_of(self, task_class: TaskClass) -> ClassQueue[Submission]:
+        """Return the queue of a class, which gets a number when it is first used."""
+        queue = self._queues.get(task_class)
+        if queue is None:
+            number = len(self._queues) + 1
             self._classes[number] = task_class
-            self._book.begin_class(number, is_light=not task_class.cpus and not task_class.gpus)
-        return number
+            is_light = not task_class.cpus and not task_class.gpus
+            queue = self._queues[task_class] = self._book.begin_class(number, is_light=is_light)
+        return queue
 
     def in_words(self, number: int) -> str:
         """Return what a class needs, for the text of an error."""
@@ -60,7 +62,7 @@ class Leasing:
         parts = [f"{needs.cpus:g} cpus", *([f"{needs.gpus:g} gpus"] if needs.gpus else [])]
         return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in needs.resources)])
 
-    def update(self, queue: ClassQueue) -> None:
+    def update(self, queue: ClassQueue[Submission]) -> None:
         """Called when the tasks of a class have changed: tell the node how many leases there is work for."""
         wanted = _rounded(queue.wanted_count)
         told = self._told.get(queue.number, 0)
@@ -75,7 +77,7 @@ class Leasing:
             self._is_looking = True
             self._after(KEEP_S, self._look)
 
-    def _tell(self, queue: ClassQueue, count: int) -> None:
+    def _tell(self, queue: ClassQueue[Submission], count: int) -> None:
         self._told[queue.number] = count
         needs = self._classes[queue.number]
         depth = max((task.depth for task in queue.ready()), default=0) if count else 0

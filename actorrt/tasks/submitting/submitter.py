@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import Arrival, StoredValue
 from actorrt.actors.wire.failures import as_executed, copied, noted
+from actorrt.actors.wire.plain_values import is_plain
 from actorrt.errors import AttemptEnd
 from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import RaisedError
@@ -23,9 +26,8 @@ from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
 from actorrt.tasks.policy.class_queue import ClassQueue
-from actorrt.tasks.policy.task import Task, TaskState
+from actorrt.tasks.policy.task import TaskState
 from actorrt.tasks.submitting import in_hand
-from actorrt.tasks.submitting.arguments import Arguments
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
 from actorrt.tasks.submitting.room import Room
@@ -36,7 +38,6 @@ from actorrt.tasks.submitting.workers import Workers
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
     from actorrt.store.client.client import StoreClient
-    from actorrt.tasks.policy.options import TaskClass, TaskOptions
     from actorrt.tasks.submitting.functions import TaskFunction
 
 
@@ -58,15 +59,15 @@ class Submitter:
         self._peers = endpoint.peers
         self._store = endpoint.store
         self.payloads = endpoint.payloads
-        self.book = Book()
-        self.functions = Functions(endpoint.store, endpoint)
-        self._workers = Workers(endpoint, self.functions)
+        self.book: Book[Submission] = Book()
+        self._functions = Functions(self, endpoint.store, endpoint)
+        self._workers = Workers(endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
-        self._last_number = 0
+        self._numbers = itertools.count(1)
         self._pump_is_due = False
         self._arriving: set[TaskRef[Any]] = set()  # tasks that have ended, whose results are not in the store yet
         self._room = Room(endpoint.threads)
@@ -81,55 +82,49 @@ class Submitter:
         """
         return required(self._store)
 
-    def submit(
-        self,
-        function: TaskFunction,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: TaskOptions,
-        task_class: TaskClass,
-    ) -> TaskRef[Any]:
+    def submit(self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskRef[Any]:
         """Submit one task; see `RemoteFunction.submit`."""
-        submission = self._captured(function, args, kwargs, options, task_class)
+        task = self._captured(function, args, kwargs)
         if get_ident() == self._threads.thread:
-            self._take(submission)
+            self._take(task)
         else:
-            self._threads.on_loop(lambda: self._take(submission))
-        return submission.ref
+            self._threads.on_loop(partial(self._take, task))
+        return task.ref
 
-    def submit_many(
-        self, function: TaskFunction, many: Iterable[tuple[Any, ...]], options: TaskOptions, task_class: TaskClass
-    ) -> list[TaskRef[Any]]:
+    def submit_many(self, function: TaskFunction, many: Iterable[tuple[Any, ...]]) -> list[TaskRef[Any]]:
         """Submit a task for each tuple of arguments; see `RemoteFunction.submit_many`."""
-        captured = [self._captured(function, args, {}, options, task_class) for args in many]
+        captured = [self._captured(function, args, {}) for args in many]
 
         def take() -> None:
-            for submission in captured:
-                self._take(submission)
+            for task in captured:
+                self._take(task)
 
         self._threads.on_loop(take)
-        return [submission.ref for submission in captured]
+        return [task.ref for task in captured]
 
-    def _captured(
-        self,
-        function: TaskFunction,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: TaskOptions,
-        task_class: TaskClass,
-    ) -> Submission:
-        pickled = self.functions.pickled(function, options.max_calls)
-        arguments = Arguments(self.payloads, args, kwargs)
-        self._room.take(function.name, arguments.size_bytes)
-        deadline = None if options.timeout_s is None else self._clock.now() + options.timeout_s
-        parent = in_hand.task.get()
-        if parent is not None and parent.deadline is not None:
-            deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
+    def _captured(self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Submission:
+        kind = function.kind()
+        if kind is None or kind.submitter is not self:
+            kind = self._functions.kind(function)
+        timeout_s = kind.options.timeout_s
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        parent, depth = in_hand.task.get(), 0
+        if parent is not None:
+            depth = parent.depth + 1
+            if parent.deadline is not None:
+                deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
         ref: TaskRef[Any] = TaskRef(self, function.name)
+        task = Submission(next(self._numbers), kind, ref, depth, deadline, args)
+        if kwargs or not is_plain(args):
+            task.capture(self.payloads, args, kwargs)
+        try:
+            self._room.take(function.name, task.size_bytes)
+        except errors.MailboxFullError:
+            task.forget_arguments(self._store)
+            raise
         if parent is not None:
             parent.submitted(ref)
-        depth = 0 if parent is None else parent.depth + 1
-        return Submission(ref, pickled, arguments, options, task_class, deadline, depth)
+        return task
 
     def cancel(self, ref: TaskRef[Any]) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
@@ -139,38 +134,32 @@ class Submitter:
 
     # On the loop
 
-    def _take(self, submission: Submission) -> None:
+    def _take(self, task: Submission) -> None:
         """Take a task in: it waits for its inputs, or is ready."""
-        ref, options = submission.ref, submission.options
+        ref, kind = task.ref, task.kind
         if self._endpoint.is_closed or self._threads.closed_by is not None:
-            self._forget(submission)
+            self._forget(task)
             ref.set_error(self._threads.closed_by or self._endpoint.refusal())
             return
-        self._last_number = number = self._last_number + 1
-        missing = [value for _, value in submission.arguments.inputs if not value.done()]
-        ref.task = task = Task(
-            number,
-            self._leasing.number_of(submission.task_class),
-            submission.function.cost,
-            missing_count=len(missing),
-            retries=options.retries,
-            depth=submission.depth,
-            payload=submission,
-        )
+        if kind.queue is None:
+            kind.queue = self._leasing.queue_of(kind.options.task_class)
+        ref.task = task
+        missing = [value for _, value in task.inputs if not value.done()] if task.inputs else ()
+        task.missing_count = len(missing)
         self.book.submitted(task)
-        if submission.deadline is not None:
-            left_s = max(0.0, submission.deadline - self._clock.now())
-            submission.timer = self._threads.call_later(left_s, self._expired, task)
-        for _, value in submission.arguments.inputs:
+        if task.deadline is not None:
+            left_s = max(0.0, task.deadline - self._clock.now())
+            task.timer = self._threads.call_later(left_s, self._expired, task)
+        for _, value in task.inputs:
             if value.error() is not None:
                 self._input_failed(task, value)
                 return
         for value in missing:
             self._await_input(task, value)
         if not missing:
-            self._is_ready(task)
+            self._is_ready(kind.queue)
 
-    def _await_input(self, task: Task, value: Any) -> None:
+    def _await_input(self, task: Submission, value: Any) -> None:
         if not isinstance(value, TaskRef) or value.submitter is not self:
             value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
         elif value.dependants is None:
@@ -185,31 +174,30 @@ class Submitter:
         for task in dependants or ():
             self._input_ended(task, ref)
 
-    def _input_ended(self, task: Task, value: Any) -> None:
+    def _input_ended(self, task: Submission, value: Any) -> None:
         if task.state is not TaskState.WAITING:
             return  # it has ended
         if value.error() is not None:
             self._input_failed(task, value)
         else:
             if self.book.input_arrived(task):
-                self._is_ready(task)
+                self._is_ready(task.queue)
 
-    def _input_failed(self, task: Task, value: Any) -> None:
+    def _input_failed(self, task: Submission, value: Any) -> None:
         """End a task that needs the result of a task that has failed: it fails with the same error."""
         if task.state is TaskState.ENDED:
             return
         error = copied(value.error())
-        name = task.payload.ref.name
+        name = task.ref.name
         source = f"the result of task {value.name}()" if isinstance(value, TaskRef) else "an object"
         error = noted(as_executed(error, "no"), f"task {name}() did not run: {source}, which it takes, failed")
         self._end_with(task, error)
 
-    def _is_ready(self, task: Task) -> None:
-        """Send a task that is ready at once if a worker has nothing to do, otherwise with all others of this tick.
+    def _is_ready(self, queue: ClassQueue[Submission]) -> None:
+        """Called when a task is ready: send it at once if a worker is free, otherwise with all others of this tick.
 
         What plain code of a task on this loop submits is sent later, since that code may wait for it in this step.
         """
-        queue = self.book.queue(task.task_class)
         if queue.has_idle and not self._pump_is_due and in_hand.task.get() is None:
             self._pump_queue(queue)
         else:
@@ -226,46 +214,49 @@ class Submitter:
         for queue in list(self.book.classes.values()):
             self._pump_queue(queue)
 
-    def _pump_queue(self, queue: ClassQueue) -> None:
+    def _pump_queue(self, queue: ClassQueue[Submission]) -> None:
         for lease, task in queue.assign():
-            self._workers.send(lease.worker, task)
+            self._workers.send(lease, task)
         self._leasing.update(queue)
 
     # What workers say
 
     def succeeded(self, lease: int, sequence: int, body: Any, duration_s: float, buffers: Sequence[Any]) -> None:
         """Called when a RESULT has arrived."""
-        task = self.book.over(lease, sequence, self._clock.now(), duration_s)
-        self._has_room(lease)
+        task = self._over(lease, sequence, duration_s)
         if task is None:
             self.payloads.release(body, buffers)
             return
         self.take_result(task, body, buffers)
 
-    def _has_room(self, lease: int) -> None:
-        """Called when an attempt on a lease is over."""
-        queue = self.book.queue_of(lease)
-        if queue is None:
-            return
+    def _over(self, number: int, sequence: int, duration_s: float | None) -> Submission | None:
+        """Called when an attempt is over. Return its task; None if the attempt was given up."""
+        lease = self.book.lease(number)
+        if lease is None:
+            self.book.late_count += 1
+            return None
+        task = self.book.over(lease, sequence, self._clock.now(), duration_s)
+        queue = lease.queue
         if queue.ready_count:
             self._call_for_pump()
         elif queue.has_idle:
             self._leasing.is_idle()
+        return task
 
-    def take_result(self, task: Task, body: Any, buffers: Sequence[Any]) -> None:
+    def take_result(self, task: Submission, body: Any, buffers: Sequence[Any]) -> None:
         """End a task with its result."""
-        submission = self._end(task)
+        ref = self._end(task)
         if type(body) is not dict:
-            submission.ref.set_result(body, buffers)
+            ref.set_result(body, buffers)
             return
         try:
             stored = self.payloads.stored(body, buffers)
             assert stored is not None, "a map is the body of a value in the store"
         except Exception as error:  # there is no store, or it is gone
-            submission.ref.set_error(as_executed(error))
+            ref.set_error(as_executed(error))
             return
-        self._arriving.add(submission.ref)
-        self._endpoint.scope.start(self._arrived(submission.ref, stored), f"result of {submission.ref.name}")
+        self._arriving.add(ref)
+        self._endpoint.scope.start(self._arrived(ref, stored), f"result of {ref.name}")
 
     async def _arrived(self, ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
         """End a task whose result lies in the store, as soon as it is there."""
@@ -279,39 +270,38 @@ class Submitter:
 
     def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
         """Called when a FAILURE has arrived."""
-        took_s = duration_s if executed == "yes" else None
-        task = self.book.over(lease, sequence, self._clock.now(), took_s)
-        self._has_room(lease)
+        task = self._over(lease, sequence, duration_s if executed == "yes" else None)
         if task is not None:
             self.take_failure(task, data, executed)
 
-    def take_failure(self, task: Task, data: Any, executed: errors.Executed) -> None:
+    def take_failure(self, task: Submission, data: Any, executed: errors.Executed) -> None:
         """End a task with an error, or let it rest until its next attempt if the error is one to retry on."""
-        submission: Submission = task.payload
         if isinstance(data, dict):
             error: BaseException = errors.from_data(data)
         else:
             error = self.payloads.open_error(RaisedError._make(data), executed)
-            retry_on = submission.options.retry_on
+            retry_on = task.kind.options.retry_on
             if executed == "yes" and retry_on and isinstance(error, retry_on) and self.book.rests(task):
-                submission.failures_count += 1
-                delay_s = DEFAULT_BACKOFF.delay_s(submission.failures_count, self._endpoint.surroundings.random())
+                task.failures_count += 1
+                delay_s = DEFAULT_BACKOFF.delay_s(task.failures_count, self._endpoint.surroundings.random())
                 self._threads.call_later(delay_s, self._rested, task)
                 return
         self._end_with(task, error)
 
-    def _rested(self, task: Task) -> None:
+    def _rested(self, task: Submission) -> None:
         self.book.rested(task)
         self._call_for_pump()
 
     def skipped(self, lease: int, sequence: int) -> None:
         """Called when a SKIPPED has arrived."""
-        self.book.skipped(lease, sequence, self._clock.now())
-        self._call_for_pump()
+        held = self.book.lease(lease)
+        if held is not None:
+            self.book.skipped(held, sequence, self._clock.now())
+            self._call_for_pump()
 
-    def gives_back(self, task: Task) -> None:
+    def gives_back(self, task: Submission) -> None:
         """Called when a task was to run here, and has not begun: it is ready again."""
-        task.payload.withdraw_here = None
+        task.withdraw_here = None
         self.book.given_back(task)
         self._call_for_pump()
 
@@ -326,14 +316,13 @@ class Submitter:
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
         lacked_memory = reason.kind is ExitKind.OUT_OF_MEMORY
         for interrupted in self.book.worker_lost(peer, begun, end, lacked_memory=lacked_memory):
-            if not interrupted.runs_again and interrupted.task.payload is not None:  # else a callback has ended it
+            if not interrupted.runs_again and interrupted.task.ref.task is not None:  # else a callback has ended it
                 self._died(interrupted.task)
         self._call_for_pump()
 
-    def _died(self, task: Task) -> None:
-        submission: Submission = task.payload
+    def _died(self, task: Submission) -> None:
         count, last = len(task.deaths), task.deaths[-1]
-        message = f"task {submission.ref.name}() ended with its worker: {last.reason}"
+        message = f"task {task.ref.name}() ended with its worker: {last.reason}"
         if count > 1:
             message = f"{message}; so did {count - 1} earlier attempts"
         self._end_with(task, errors.TaskDiedError(message, attempts=task.deaths))
@@ -347,37 +336,39 @@ class Submitter:
         self._call_for_pump()
 
     def _recalled(self, _: PeerId, recalled: RecallLease) -> None:
-        self.book.recalled(recalled.lease)
-        for lease in [lease for lease in self.book.leases() if lease.number == recalled.lease and not lease.in_hand]:
-            self._leasing.give_back(lease.number)
+        lease = self.book.lease(recalled.lease)
+        if lease is not None:
+            lease.is_recalled = True
+            if not lease.in_hand:
+                self._leasing.give_back(lease.number)
 
     def _refused(self, _: PeerId, refused: LeasesRefused) -> None:
         """Called when the node can't lend workers of a class: the tasks that wait for one fail."""
         self._leasing.refused(refused.task_class)
-        queue = self.book.queue(refused.task_class)
-        for task in list(queue.ready()):
+        for task in list(self.book.classes[refused.task_class].ready()):
             if task.state is TaskState.READY:  # else a callback of one that was refused before has ended it
-                error = noted(copied(refused.error), f"task {task.payload.ref.name}() did not run")
+                error = noted(copied(refused.error), f"task {task.ref.name}() did not run")
                 self._end_with(task, as_executed(error, "no"))
 
     # Ends
 
-    def _end(self, task: Task) -> Submission:
-        submission: Submission = task.payload
+    def _end(self, task: Submission) -> TaskRef[Any]:
         self.book.ended(task)
-        self._forget(submission)
-        submission.ref.task = task.payload = None
-        return submission
+        self._forget(task)
+        ref = task.ref
+        ref.task = None
+        return ref
 
-    def _end_with(self, task: Task, error: BaseException) -> None:
-        self._end(task).ref.set_error(error)
+    def _end_with(self, task: Submission, error: BaseException) -> None:
+        self._end(task).set_error(error)
 
-    def _forget(self, submission: Submission) -> None:
+    def _forget(self, task: Submission) -> None:
         """Release what a task that ends has kept, and let those who wait for room submit."""
-        if submission.timer is not None:
-            submission.timer.cancel()
-        self._room.give(submission.arguments.size_bytes)
-        submission.arguments.forget(self._store)
+        if task.timer is not None:
+            task.timer.cancel()
+            task.timer = None
+        self._room.give(task.size_bytes)
+        task.forget_arguments(self._store)
 
     def _cancel(self, ref: TaskRef[Any]) -> bool:
         task = ref.task
@@ -389,26 +380,23 @@ class Submitter:
         self._end_with(task, errors.CallCancelledError(message, executed=executed))
         return True
 
-    def _expired(self, task: Task) -> None:
-        submission: Submission | None = task.payload
-        if submission is None:
+    def _expired(self, task: Submission) -> None:
+        if task.state is TaskState.ENDED:
             return
-        submission.timer = None
+        task.timer = None
         self._give_up(task, is_late=True)
         executed: errors.Executed = "no" if not task.attempts_count else "maybe"
-        message = f"task {submission.ref.name}() did not end by its deadline"
+        message = f"task {task.ref.name}() did not end by its deadline"
         self._end_with(task, errors.CallTimeoutError(message, executed=executed))
 
-    def _give_up(self, task: Task, *, is_late: bool) -> None:
+    def _give_up(self, task: Submission, *, is_late: bool) -> None:
         """Tell the worker that has a task that nobody waits for it any more."""
         if task.state is not TaskState.ASSIGNED:
             return
-        withdraw_here = task.payload.withdraw_here
-        if not task.lease and withdraw_here is not None:
-            withdraw_here(is_late)
-        for lease in self.book.leases():
-            if lease.number == task.lease:
-                self._workers.withdraw(lease.worker.peer, task, is_late=is_late)
+        if task.lease is not None:
+            self._workers.withdraw(task.lease, task, is_late=is_late)
+        elif task.withdraw_here is not None:
+            task.withdraw_here(is_late)
 
     def is_awaited(self, ref: TaskRef[Any]) -> None:
         """Called when a coroutine begins to wait for a task: a worker of tasks runs it itself, if nobody has it yet."""
@@ -424,7 +412,7 @@ class Submitter:
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every task with `error`."""
-        for ref in [*(task.payload.ref for task in self.book.tasks()), *self._arriving]:
+        for ref in [*(task.ref for task in self.book.tasks()), *self._arriving]:
             try:
                 if ref.task is None:
                     ref.set_error(error)

@@ -17,7 +17,7 @@ from actorrt.protocol.envelopes import Body
 from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
-    from actorrt.tasks.policy.task import Task
+    from actorrt.tasks.submitting.submission import Submission
     from actorrt.tasks.submitting.submitter import Submitter
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class TaskRef(ObjectRef[T]):
         self._callbacks = [OPEN]
         self.submitter = submitter
         self.name = name
-        self.task: Task | None = None  # while it has not ended
-        self.dependants: list[Task] | None = None
+        self.task: Submission | None = None  # while it has not ended
+        self.dependants: list[Submission] | None = None
         self._body: Body | None = None
         self._buffers: Sequence[Any] = ()
         self._stored: ObjectRef[Any] | StoredValue | None = None

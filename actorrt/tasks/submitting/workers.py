@@ -8,44 +8,42 @@ from actorrt.actors.wire.outlet import Outlet
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.protocol.envelopes import TASK, WITHDRAW, WithdrawEnvelope
-from actorrt.tasks.policy.task import Task
+from actorrt.tasks.policy.class_queue import Lease
 from actorrt.transport.interfaces import Lane, Link
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
-    from actorrt.tasks.submitting.functions import Functions
     from actorrt.tasks.submitting.submission import Submission
 
 
 class Workers:
-    """Sends the tasks of one submitter.
+    """Sends the tasks of one submitter. A worker is sent each function once, before its first task there.
 
     Args:
         endpoint: the submitter's.
-        functions: those of its tasks; a worker is sent each of them once.
     """
 
-    def __init__(self, endpoint: ActorEndpoint, functions: Functions) -> None:
+    def __init__(self, endpoint: ActorEndpoint) -> None:
         self._peers = endpoint.peers
         self._clock = endpoint.clock
         self._store = endpoint.store
         self._after = endpoint.scope.after
-        self._functions = functions
-        self._outlets: dict[PeerId, Outlet] = {}
+        self._outlets: dict[PeerId, tuple[Outlet, set[bytes]]] = {}  # with the functions that were sent over it
 
-    def send(self, worker: PeerAddress, task: Task) -> None:
-        """Send an attempt of a task to a worker."""
-        submission: Submission = task.payload
-        outlet = self._outlets.get(worker.peer) or self._new_outlet(worker)
-        function = submission.function
-        if self._functions.is_new_at(worker.peer, function):
+    def send(self, lease: Lease[Submission], task: Submission) -> None:
+        """Send an attempt of a task to the worker of a lease."""
+        worker = lease.worker
+        outlet, functions = self._outlets.get(worker.peer) or self._new_outlet(worker)
+        function = task.kind.function
+        if function.key not in functions:
+            functions.add(function.key)
             outlet.send(function.envelope(), function.buffers)
-        left_s = None if submission.deadline is None else max(0.0, submission.deadline - self._clock.now())
-        body, inputs, buffers = submission.arguments.sent(self._store)
+        left_s = None if task.deadline is None else max(0.0, task.deadline - self._clock.now())
+        body, inputs, buffers = task.sent(self._store)
         outlet.send(
             (
                 TASK,
-                task.lease,
+                lease.number,
                 task.sequence,
                 function.key,
                 body,
@@ -58,7 +56,7 @@ class Workers:
             buffers,
         )
 
-    def _new_outlet(self, worker: PeerAddress) -> Outlet:
+    def _new_outlet(self, worker: PeerAddress) -> tuple[Outlet, set[bytes]]:
         def link(_: PeerId) -> Link | None:
             if self._peers.is_lost(worker.peer):
                 return None
@@ -67,14 +65,14 @@ class Workers:
             except ActorRtError:
                 return None
 
-        outlet = self._outlets[worker.peer] = Outlet(worker.peer, link, self._after)
-        return outlet
+        found = self._outlets[worker.peer] = Outlet(worker.peer, link, self._after), set()
+        return found
 
-    def withdraw(self, peer: PeerId, task: Task, *, is_late: bool) -> None:
+    def withdraw(self, lease: Lease[Submission], task: Submission, *, is_late: bool) -> None:
         """Tell a worker that nobody waits for a task any more, because its deadline has passed or it was cancelled."""
-        self._outlets[peer].send(WithdrawEnvelope(WITHDRAW, task.lease, task.sequence, is_late))
+        outlet, _ = self._outlets[lease.worker.peer]
+        outlet.send(WithdrawEnvelope(WITHDRAW, lease.number, task.sequence, is_late))
 
     def lost(self, peer: PeerId) -> None:
         """Called when a worker is gone."""
         self._outlets.pop(peer, None)
-        self._functions.lost(peer)

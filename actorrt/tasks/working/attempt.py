@@ -12,10 +12,11 @@ from actorrt.actors.wire.payload import Captured
 from actorrt.completion import Completion
 from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import FAILURE, RESULT, SKIPPED, Body, RaisedError, SkippedEnvelope
-from actorrt.tasks.policy.task import Task
+from actorrt.tasks.policy.task import TaskState
 
 if TYPE_CHECKING:
     from actorrt.tasks.submitting.in_hand import TaskInHand
+    from actorrt.tasks.submitting.submission import Submission
     from actorrt.tasks.submitting.submitter import Submitter
 
 
@@ -68,17 +69,17 @@ class OwnListener:
 
     __slots__ = ("_submitter", "_task")
 
-    def __init__(self, submitter: Submitter, task: Task) -> None:
+    def __init__(self, submitter: Submitter, task: Submission) -> None:
         self._submitter = submitter
         self._task = task
 
     def succeed(self, captured: Captured, duration_s: float) -> None:
-        self._task.cost.took(duration_s)
-        if self._task.payload is not None:  # else it was cancelled meanwhile
+        self._task.kind.cost.took(duration_s)
+        if self._task.state is not TaskState.ENDED:  # else it was cancelled meanwhile
             self._submitter.take_result(self._task, captured.body, captured.buffers)
 
     def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
-        if self._task.payload is not None:
+        if self._task.state is not TaskState.ENDED:
             self._submitter.take_failure(self._task, error, executed)
 
     def skip(self) -> None:

@@ -26,7 +26,7 @@ from actorrt.protocol.leases import TaskBlocked, TaskUnblocked, WornOut
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
-from actorrt.tasks.policy.task import Task, TaskState
+from actorrt.tasks.policy.task import TaskState
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import PickledFunction
 from actorrt.tasks.submitting.in_hand import TaskInHand
@@ -38,6 +38,7 @@ from actorrt.tasks.working.loaded_function import LoadedFunction
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
+    from actorrt.tasks.submitting.submission import Submission
     from actorrt.tasks.submitting.submitter import Submitter
 
 MAX_NESTED_COUNT: Final = 64
@@ -289,7 +290,7 @@ class TaskWorker:
             if not part.done():
                 self.run_what_is_waited_for(part)
 
-    def run_in_place(self, submitter: Submitter, task: Task) -> None:
+    def run_in_place(self, submitter: Submitter, task: Submission) -> None:
         """Called when plain code of a task here begins to wait: run that task now, and first what it waits for."""
         if not self._plain:
             return
@@ -306,39 +307,38 @@ class TaskWorker:
             if self._is_plain(task) and submitter.book.takes_in_place(task):
                 self._begin(self._own_attempt(submitter, task))
 
-    def run_beside(self, submitter: Submitter, task: Task) -> None:
+    def run_beside(self, submitter: Submitter, task: Submission) -> None:
         """Called when a coroutine of a task here begins to wait: run that task next."""
         if submitter.book.takes_in_place(task):
             self.inbox.came(self._own_attempt(submitter, task), is_next=True)
             self._work_came()
 
-    def _is_plain(self, task: Task) -> bool:
-        return task.payload is not None and not self._loaded(task.payload.function).is_async
+    def _is_plain(self, task: Submission) -> bool:
+        return task.state is not TaskState.ENDED and not self._loaded(task.kind.function).is_async
 
     def _loaded(self, function: PickledFunction) -> LoadedFunction:
         if function.key not in self._functions:
             self.function(function.key, function.name, function.data, function.buffers, function.max_calls)
         return self._functions[function.key]
 
-    def _own_attempt(self, submitter: Submitter, task: Task) -> Attempt:
-        submission = task.payload
-        self._loaded(submission.function)
-        body, inputs, buffers = submission.arguments.sent(self._store)
+    def _own_attempt(self, submitter: Submitter, task: Submission) -> Attempt:
+        self._loaded(task.kind.function)
+        body, inputs, buffers = task.sent(self._store)
         own = self._peers.own_peer
         attempt = Attempt(
             OwnListener(submitter, task),
             own,
             0,
-            submission.function.key,
+            task.kind.function.key,
             body,
             inputs,
             buffers,
-            submission.deadline,
+            task.deadline,
             f"{short(own)}-{task.number}",
             task.attempts_count,
             task.depth,
         )
-        submission.withdraw_here = lambda is_late: self._withdraw(attempt, is_late)
+        task.withdraw_here = lambda is_late: self._withdraw(attempt, is_late)
         return attempt
 
     def wait_begins(self) -> Completion[None] | None:
@@ -440,8 +440,8 @@ class TaskWorker:
             assert not attempt.coroutine.done(), f"task {attempt.task_id} has ended, and is in hand"
 
 
-def _own_missing(submitter: Submitter, task: Task) -> list[Task]:
+def _own_missing(submitter: Submitter, task: Submission) -> list[Submission]:
     """Return the tasks of the submitter that a task waits for, and that nobody has begun."""
-    inputs = [value for _, value in task.payload.arguments.inputs if isinstance(value, TaskRef) and not value.done()]
+    inputs = [value for _, value in task.inputs if isinstance(value, TaskRef) and not value.done()]
     tasks = [value.task for value in inputs if value.task is not None and value.submitter is submitter]
     return [found for found in tasks if found.state in (TaskState.READY, TaskState.WAITING)]

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.tasks.policy.book import MAX_DEATHS_COUNT, Book
 from actorrt.tasks.policy.class_queue import KEEP_S, Lease
-from actorrt.tasks.policy.task import FunctionCost, Task, TaskState
+from actorrt.tasks.policy.task import FunctionCost, Task, TaskKind, TaskState
 
 CLASS = 1
 END = "its worker ended"
@@ -32,8 +32,8 @@ class BookMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book = Book()
-        self.book.begin_class(CLASS, is_light=False)
+        self.book: Book[Task] = Book()
+        self.queue = self.book.begin_class(CLASS, is_light=False)
         self.cost = FunctionCost()
         self.accounts: dict[Task, Account] = {}
         self.now = 0.0
@@ -47,7 +47,10 @@ class BookMachine(RuleBasedStateMachine):
 
     @rule(target=tasks, missing=st.integers(0, 2), retries=st.integers(0, 3))
     def submit(self, missing: int, retries: int) -> Task:
-        task = Task(len(self.accounts) + 1, CLASS, self.cost, missing_count=missing, retries=retries)
+        kind = TaskKind(self.cost, retries)
+        kind.queue = self.queue
+        task = Task(len(self.accounts) + 1, kind)
+        task.missing_count = missing
         self.accounts[task] = Account(retries)
         self.book.submitted(task)
         return task
@@ -66,26 +69,26 @@ class BookMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def recall(self, data: Any) -> None:
         if lease := self.drawn(data):
-            self.book.recalled(lease.number)
+            lease.is_recalled = True
 
     @rule(seconds=st.sampled_from([0.0, KEEP_S]))
     def time_passes_and_idle_leases_are_returned(self, seconds: float) -> None:
         self.now += seconds
-        for lease in self.book.queue(CLASS).to_return(self.now):
+        for lease in self.queue.to_return(self.now):
             assert not lease.in_hand
             self.book.returned(lease.number)
 
     @rule()
     def send(self) -> None:
-        for lease, task in self.book.queue(CLASS).assign():
+        for lease, task in self.queue.assign():
             assert lease.is_open
             assert task.state is TaskState.ASSIGNED
 
-    def drawn(self, data: Any, *, in_hand: bool = False) -> Lease | None:
+    def drawn(self, data: Any, *, in_hand: bool = False) -> Lease[Task] | None:
         leases = [lease for lease in self.book.leases() if lease.in_hand or not in_hand]
         return data.draw(st.sampled_from(leases)) if leases else None
 
-    def begin(self, lease: Lease) -> int:
+    def begin(self, lease: Lease[Task]) -> int:
         """Let the worker begin the oldest attempt that it has not begun, or take up the one that it has."""
         sequence = min(lease.in_hand)
         if sequence > self.begun.get(lease.worker.peer, 0):
@@ -104,7 +107,7 @@ class BookMachine(RuleBasedStateMachine):
     @rule(data=st.data(), seconds=st.sampled_from([0.00001, 0.01]))
     def a_task_succeeds(self, data: Any, seconds: float) -> None:
         if lease := self.drawn(data, in_hand=True):
-            task = self.book.over(lease.number, self.begin(lease), self.now, seconds)
+            task = self.book.over(lease, self.begin(lease), self.now, seconds)
             if task is not None:
                 self.ended(task, "value")
                 self.book.ended(task)
@@ -112,7 +115,7 @@ class BookMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_task_raises_what_is_retried(self, data: Any) -> None:
         if lease := self.drawn(data, in_hand=True):
-            task = self.book.over(lease.number, self.begin(lease), self.now, 0.001)
+            task = self.book.over(lease, self.begin(lease), self.now, 0.001)
             if task is not None and self.book.rests(task):
                 self.accounts[task].charged_count += 1
             elif task is not None:
@@ -128,7 +131,7 @@ class BookMachine(RuleBasedStateMachine):
         if lease := self.drawn(data, in_hand=True):
             begun = self.begun.get(lease.worker.peer, 0)
             for sequence in sorted((one for one in lease.in_hand if one > begun), reverse=True):
-                self.book.skipped(lease.number, sequence, self.now)
+                self.book.skipped(lease, sequence, self.now)
 
     @rule(data=st.data())
     def a_worker_is_lost(self, data: Any) -> None:
@@ -171,10 +174,9 @@ class BookMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_ready_task_waits_while_a_worker_is_free(self) -> None:
-        queue = self.book.queue(CLASS)
-        before = queue.ready_count
-        if before and any(lease.is_open and not lease.in_hand for lease in queue.leases.values()):
-            assert list(queue.assign())
+        is_free = any(lease.is_open and not lease.in_hand for lease in self.book.leases())
+        if is_free and self.queue.ready_count:
+            assert list(self.queue.assign())
 
     def teardown(self) -> None:
         """With one worker alive, everything ends."""
@@ -184,10 +186,10 @@ class BookMachine(RuleBasedStateMachine):
             self.book.rested(task)
         self.grant()
         while len(self.book):
-            list(self.book.queue(CLASS).assign())
+            list(self.queue.assign())
             for lease in list(self.book.leases()):
                 for sequence in list(lease.in_hand):
-                    task = self.book.over(lease.number, sequence, self.now, 0.0)
+                    task = self.book.over(lease, sequence, self.now, 0.0)
                     if task is not None:
                         self.ended(task, "value")
                         self.book.ended(task)
