@@ -9,13 +9,17 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
+from actorrt.protocol import compiled
 from actorrt.protocol.annotations import form_of, hints_of
-from actorrt.protocol.compiled import MODULES
+from actorrt.protocol.cluster import control
 from actorrt.protocol.kinds import KINDS
 from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.protocol.verb import VERBS, Request, answer_of
+
+MODULES: Final[tuple[ModuleType, ...]] = (*compiled.MODULES, control)
+"""The modules that define verbs: those that every process uses, and those of clusters."""
 
 
 def verbs_of(module: ModuleType) -> list[type[Request[Any]]]:

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from actorrt.cluster.control.log import Log, MemoryLog
-from actorrt.cluster.control.rows import MEMBERS, MISSING, Change, Row, Write
 from actorrt.cluster.control.sqlite_log import SqliteLog
 from actorrt.cluster.control.store import LocalControlStore
 from actorrt.cluster.control.tables import Batch, Tables
 from actorrt.errors import ControlUnavailableError
 from actorrt.machine.threads import OsThreads
+from actorrt.protocol.cluster.control import MEMBERS, MISSING, Change, Row, Write
 from actorrt.scopes import Scope
 
 _nonces = itertools.count(1)
 
 
 def write_of(*changes: Change, view: int | None = None) -> Write:
-    return Write(changes, next(_nonces).to_bytes(16, "big"), view)
+    return Write(list(changes), next(_nonces).to_bytes(16, "big"), view)
 
 
 def add(key: bytes, value: bytes = b"", table: str = "names") -> Write:
@@ -224,7 +224,7 @@ def test_the_file_is_for_its_user_only(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from actorrt.cluster.control.rows import Change, Write
+from actorrt.protocol.cluster.control import Change, Write
 from actorrt.cluster.control.sqlite_log import SqliteLog
 from actorrt.cluster.control.tables import Staging
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from actorrt.cluster.control import tables as under_test
-from actorrt.cluster.control.rows import MEMBERS, Change, Outcome, Row, Write
 from actorrt.cluster.control.tables import Staging, Tables
+from actorrt.protocol.cluster.control import MEMBERS, Change, Outcome, Row, Write
 
 TABLES = (MEMBERS, "names")
 KEYS = (b"a", b"b", b"c")

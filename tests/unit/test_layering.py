@@ -59,6 +59,7 @@ PACKAGES = {
     "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "cluster": ("control",),
+    "protocol": ("cluster",),
     "bench": ("measuring", "rows"),
     "testing": ("virtual", "shells", "world"),
     "tasks": ("policy", "submitting", "working", "api"),

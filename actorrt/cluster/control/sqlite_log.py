@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from actorrt.cluster.control.rows import Row
 from actorrt.cluster.control.tables import Batch, Tables
+from actorrt.protocol.cluster.control import Row
 
 _FORMAT: Final = 1
 """The version of the file's format, in its `user_version`."""

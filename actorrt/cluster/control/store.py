@@ -12,10 +12,10 @@ from concurrent.futures import Executor
 from typing import Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from actorrt.cluster.control.log import Log
-from actorrt.cluster.control.rows import News, Outcome, Row, Write
 from actorrt.cluster.control.tables import Staging, Tables
 from actorrt.errors import ControlUnavailableError
 from actorrt.machine.threads import Threads
+from actorrt.protocol.cluster.control import News, Outcome, Row, Write
 from actorrt.scopes import Scope
 from actorrt.texts import text_of
 
@@ -175,5 +175,5 @@ class LocalControlStore:
             if not future.done():
                 future.set_exception(ControlUnavailableError(f"the control store could not save a write: {why}"))
 
-    async def _in_thread(self, function: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **names: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._thread.submit(function, *args, **names), loop=self._scope.loop)

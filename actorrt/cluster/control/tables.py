@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from actorrt.cluster.control.rows import MEMBERS, MISSING, Outcome, Row, Write
+from actorrt.protocol.cluster.control import MEMBERS, MISSING, Outcome, Row, Write
 
 KEPT_NONCES_COUNT: Final = 10_000
 """So many writes are recognised when they are sent again."""

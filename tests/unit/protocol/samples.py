@@ -7,6 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
+from actorrt.protocol.cluster import control
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -220,4 +221,13 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (processes.Output(pid=7, lines=[processes.OutputLine("x", "stdout", "a line")]), None),
     (processes.TakeCensus(siblings_count=3), CENSUS),
     (processes.AskStatistics(), {"pending_calls": 0}),
+    (
+        control.WriteControl(write=control.Write([control.Change("names", b"x", b"v", 1)], b"nonce", 2)),
+        control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),
+    ),
+    (control.ReadControl(table="names", key=b"x"), control.Row("names", b"x", b"u", 2)),
+    (
+        control.ReadNews(version=1, tables=["names"]),
+        control.News(3, 2, 1e9, [control.Row("names", b"x", None, 2)], is_whole=False),
+    ),
 ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actorrt.protocol.compiled import MODULES
-from actorrt.protocol.table import tables, verbs_of
+from actorrt.protocol.table import MODULES, tables, verbs_of
 from actorrt.protocol.verb import VERBS
 
 PAGE = Path(__file__).parents[3] / "docs" / "protocol.md"

@@ -1,10 +1,15 @@
-"""Pure: the rows of a control store, and the writes that change them."""
+"""Pure: the control store of a cluster: its rows, and requests to the node that has them.
+
+A store that can't be reached or can't save answers with ControlUnavailableError.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from actorrt.protocol.forms import Count
+from actorrt.protocol.verb import Request, verb
 
 MEMBERS: Final = "members"
 """The table of the cluster's nodes. Writes to it compare the version of the view; see `Write.view`."""
@@ -55,7 +60,7 @@ class Write:
         view: the version that the view must have; None: any.
     """
 
-    changes: Sequence[Change]
+    changes: list[Change]
     nonce: bytes
     view: int | None = None
 
@@ -74,7 +79,7 @@ class Outcome:
     is_committed: bool
     version: int
     view: int
-    rows: Sequence[Row] = ()
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +98,28 @@ class News:
     version: int
     view: int
     now_s: float
-    rows: Sequence[Row]
+    rows: list[Row]
     is_whole: bool
+
+
+@verb("write_control", asked_by="a node of the cluster")
+class WriteControl(Request[Outcome]):
+    """Carry out a write; the answer comes when it is on disk, or has been refused."""
+
+    write: Write
+
+
+@verb("read_control", asked_by="a node of the cluster")
+class ReadControl(Request[Row | None]):
+    """Return a row, or nothing if there is none."""
+
+    table: str
+    key: bytes
+
+
+@verb("read_news", asked_by="a node of the cluster")
+class ReadNews(Request[News]):
+    """Return the rows of these tables that were written after a version."""
+
+    version: Count
+    tables: list[str]

@@ -1,0 +1,75 @@
+"""The control store of another node, and the requests of other nodes to one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from actorrt.actors.wire.control import Control
+from actorrt.cluster.control.store import ControlStore
+from actorrt.errors import ActorRtError, ControlUnavailableError
+from actorrt.ids import PeerAddress
+from actorrt.protocol.cluster.control import News, Outcome, ReadControl, ReadNews, Row, Write, WriteControl
+from actorrt.protocol.verb import Request
+
+A = TypeVar("A")
+
+ANSWER_TIMEOUT_S: Final = 10.0
+"""How long a request waits for the store, unless its caller waits less."""
+
+
+def serve_store(store: ControlStore, control: Control) -> None:
+    """Answer the requests of other nodes."""
+    control.handle(WriteControl.by(lambda _, asked: store.write(asked.write)))
+    control.handle(ReadControl.by(lambda _, asked: store.read(asked.table, asked.key)))
+    control.handle(ReadNews.by(lambda _, asked: store.since(asked.version, asked.tables)))
+
+
+class RemoteControlStore:
+    """The control store that another node has.
+
+    Args:
+        control: of this node.
+        host: returns the node that has the store.
+    """
+
+    def __init__(self, control: Control, host: Callable[[], PeerAddress]) -> None:
+        self._control = control
+        self._host = host
+        self._version = 0
+
+    async def write(self, write: Write) -> Outcome:
+        outcome = await self._ask(WriteControl(write=write))
+        self._seen(outcome.version)
+        return outcome
+
+    async def read(self, table: str, key: bytes) -> Row | None:
+        return await self._ask(ReadControl(table=table, key=key))
+
+    async def since(self, version: int, tables: Sequence[str]) -> News:
+        news = await self._ask(ReadNews(version=version, tables=list(tables)))
+        self._seen(news.version, is_newest=True)
+        return news
+
+    def _seen(self, version: int, *, is_newest: bool = False) -> None:
+        """Refuse a store that has forgotten writes: a copy of an older state, which must not decide anything."""
+        if is_newest and version < self._version:
+            raise ControlUnavailableError(
+                f"the control store has gone back from version {self._version} to {version}: its file is an older copy"
+            )
+        self._version = max(self._version, version)
+
+    async def _ask(self, request: Request[A]) -> A:
+        host = self._host()
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._control.request(host, request)
+        except TimeoutError:
+            raise ControlUnavailableError(
+                f"the node with the control store, {host.address}, did not answer within {ANSWER_TIMEOUT_S:g} s"
+            ) from None
+        except ControlUnavailableError:
+            raise
+        except ActorRtError as error:
+            raise ControlUnavailableError(f"the node with the control store can't be reached: {error}") from error
