@@ -220,6 +220,10 @@ class Completion(Generic[T]):
         """Whether a coroutine that awaits this is suspended on one of these futures."""
         return any(isinstance(callback, Waiter) and callback.future in futures for callback in self._callbacks)
 
+    def _is_awaited_among(self, completions: Iterable[Any]) -> bool:
+        """Called when a coroutine begins to wait for all of these. Return whether a subclass has taken care of them."""
+        return False
+
     def _abandoned(self) -> None:
         """Called when the only coroutine that awaited this was cancelled. Subclasses may withdraw the operation."""
 

@@ -29,6 +29,7 @@ class Operation(Completion[T]):
     def _waiter(self) -> Waiter:
         message = current.message.get()
         if message is None:
+            any(part._is_awaited_among(self.parts) for part in self.parts if isinstance(part, Completion))
             return super()._waiter()
         runner = waiter_of(message, self)
         if runner is not None:

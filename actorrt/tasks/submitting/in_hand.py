@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from actorrt.tasks.submitting.submission import Submission
-    from actorrt.tasks.submitting.submitter import Submitter
     from actorrt.tasks.submitting.task_ref import TaskRef
 
 
 class Helper(Protocol):
     """The worker that runs a task, which can run the tasks that this one waits for."""
 
-    def run_in_place(self, submitter: Submitter, task: Submission) -> None:
-        """Called when plain code of the task in hand begins to wait: run `task` now, if that is possible."""
+    def run_in_place(self, ref: TaskRef[Any]) -> bool:
+        """Called when plain code of the task in hand begins to wait: run a task now, if that is possible."""
 
-    def run_beside(self, submitter: Submitter, task: Submission) -> None:
-        """Called when a coroutine of the task in hand begins to wait: run `task` next, if that is possible."""
+    def run_beside(self, refs: Iterator[TaskRef[Any]]) -> None:
+        """Called when a coroutine of the task in hand begins to wait: run these tasks next, if that is possible."""
 
 
 class TaskInHand:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -398,17 +398,17 @@ class Submitter:
         elif task.withdraw_here is not None:
             task.withdraw_here(is_late)
 
-    def is_awaited(self, ref: TaskRef[Any]) -> None:
-        """Called when a coroutine begins to wait for a task: a worker of tasks runs it itself, if nobody has it yet."""
-        parent, task = in_hand.task.get(), ref.task
-        if parent is not None and task is not None and get_ident() == self._threads.thread:
-            parent.worker.run_beside(self, task)
+    def is_awaited(self, refs: Iterator[TaskRef[Any]]) -> None:
+        """Called when a coroutine begins to wait for tasks: a worker of tasks runs those itself that nobody has."""
+        parent = in_hand.task.get()
+        if parent is not None and get_ident() == self._threads.thread:
+            parent.worker.run_beside(refs)
 
     def is_waited_for(self, ref: TaskRef[Any]) -> None:
         """Called when plain code begins to wait for a task: inside a task, it runs in place, if nobody has it yet."""
-        parent, task = in_hand.task.get(), ref.task
-        if parent is not None and task is not None and get_ident() == self._threads.thread:
-            parent.worker.run_in_place(self, task)
+        parent = in_hand.task.get()
+        if parent is not None and get_ident() == self._threads.thread:
+            parent.worker.run_in_place(ref)
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every task with `error`."""

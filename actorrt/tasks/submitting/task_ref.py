@@ -6,7 +6,7 @@ like any other: another process sees no difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -138,8 +138,12 @@ class TaskRef(ObjectRef[T]):
 
     def arrive(self) -> Generator[Any, None, None]:
         if not self._is_done:
-            self.submitter.is_awaited(self)
+            self.submitter.is_awaited(iter((self,)))
             yield from Completion.__await__(self)
+
+    def _is_awaited_among(self, completions: Iterable[Any]) -> bool:
+        self.submitter.is_awaited(ref for ref in completions if isinstance(ref, TaskRef))
+        return True
 
     def _block(self, timeout_s: float | None) -> None:
         Completion._block(self, timeout_s)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
 from actorrt.scopes import Scope
+from actorrt.tasks.working.helping import tasks_in
 from actorrt.tasks.working.worker import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class ProcessTurns:
             mean_s = worker.mean_s_of_next()
             if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
                 unsent_since = None
-                self._loop.call_soon(self._loop.stop)
-                self._run_loop()
+                self._turn()
         served.result()
 
     def _run_until_work_comes(self) -> None:
@@ -110,9 +110,10 @@ class ProcessTurns:
             raise RuntimeStateError(
                 f"{completion!r}: .result() in a coroutine would block the loop that has to complete it; use await"
             )
-        self._loop.call_soon(self._loop.stop)
-        self._run_loop()  # the task that is waited for may have been submitted just now
-        worker.run_what_is_waited_for(completion)
+        self._turn()  # the task that is waited for may have been submitted just now
+        for ref in tasks_in(completion):
+            if worker.helping.run_in_place(ref):
+                self._turn()  # meanwhile other workers may have been lent for the next ones
         if completion.done():
             return
         interrupt = worker.wait_begins()
@@ -120,6 +121,11 @@ class ProcessTurns:
             self._wait(worker, completion, interrupt, timeout_s)
         finally:
             worker.wait_ends()
+
+    def _turn(self) -> None:
+        """Run what is due on the loop."""
+        self._loop.call_soon(self._loop.stop)
+        self._run_loop()
 
     def _wait(
         self,

@@ -26,23 +26,19 @@ from actorrt.protocol.leases import TaskBlocked, TaskUnblocked, WornOut
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
-from actorrt.tasks.policy.task import TaskState
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import PickledFunction
 from actorrt.tasks.submitting.in_hand import TaskInHand
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.arguments import OpenedArguments
-from actorrt.tasks.working.attempt import Attempt, OwnListener, RemoteListener
+from actorrt.tasks.working.attempt import Attempt, RemoteListener
+from actorrt.tasks.working.helping import Helping
 from actorrt.tasks.working.inbox import Inbox
 from actorrt.tasks.working.loaded_function import LoadedFunction
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
-    from actorrt.tasks.submitting.submission import Submission
-    from actorrt.tasks.submitting.submitter import Submitter
 
-MAX_NESTED_COUNT: Final = 64
-"""How many tasks run in each other's places: beyond, a wait waits for another worker."""
 PATIENCE_S: Final = 0.002
 """How long a task may wait before its worker says so, and its CPUs are lent on."""
 
@@ -57,6 +53,8 @@ class TaskWorker:
 
     Attributes:
         inbox: the attempts that have not begun.
+        plain: those whose plain functions run, each in the place of a wait of the one before.
+        helping: runs what they wait for.
         clock: the time.
     """
 
@@ -79,10 +77,16 @@ class TaskWorker:
         self._attempts: dict[tuple[PeerId, int], Attempt] = {}  # those of other processes that have not ended
         self._leases: dict[PeerId, int] = {}
         self._coroutines: set[Attempt] = set()
-        self._plain: list[Attempt] = []  # the plain functions that run, each in the place of a wait of the one before
+        self.plain: list[Attempt] = []
         self._blocked: set[int] = set()
         self._waits_count = 0
         self._is_worn_out = False
+        self.helping = Helping(self, endpoint)
+
+    @property
+    def waits_in_plain_code(self) -> bool:
+        """Whether plain code waits now, so that nothing that comes is begun."""
+        return self._waits_count > 0
 
     @property
     def running_count(self) -> int:
@@ -123,9 +127,10 @@ class TaskWorker:
         """Called when a WITHDRAW has arrived. Drop an attempt that has not begun, and cancel a coroutine."""
         attempt = self._attempts.get((peer, sequence))
         if attempt is not None:
-            self._withdraw(attempt, is_late)
+            self.give_up(attempt, is_late)
 
-    def _withdraw(self, attempt: Attempt, is_late: bool) -> None:
+    def give_up(self, attempt: Attempt, is_late: bool) -> None:
+        """Called when nobody waits for an attempt any more."""
         attempt.is_withdrawn, attempt.is_late = True, is_late
         if attempt.in_hand is not None:
             attempt.in_hand.cancel_children()
@@ -158,7 +163,12 @@ class TaskWorker:
         """Begin the next attempt: a plain function runs to its end, a coroutine to where it first waits."""
         attempt = self.inbox.next()
         if attempt is not None and not self._endpoint.scope.is_closed:
-            self._begin(attempt)
+            self.begin(attempt)
+
+    def begin_soon(self, attempt: Attempt) -> None:
+        """Queue an attempt before all others."""
+        self.inbox.came(attempt, is_next=True)
+        self._work_came()
 
     def mean_s_of_next(self) -> float | None:
         """Return how long the next attempt takes by the mean of its function; None if that is not known."""
@@ -166,7 +176,8 @@ class TaskWorker:
         loaded = None if attempt is None else self._functions.get(attempt.function)
         return None if loaded is None else loaded.cost.mean_s
 
-    def _begin(self, attempt: Attempt) -> None:
+    def begin(self, attempt: Attempt) -> None:
+        """Begin an attempt: a plain function runs to its end."""
         loaded = self._functions[attempt.function]
         if loaded.function is None:
             assert loaded.error is not None
@@ -197,8 +208,10 @@ class TaskWorker:
         except Exception as error:  # it is lost, or whatever unpickling a user's value raises
             self._fail(attempt, error, "no", 0.0)
             return
-        self.inbox.came(attempt, is_next=True)
-        self._work_came()
+        if self._waits_count:
+            self._skip(attempt)  # what the plain code waits for may be behind this one
+            return
+        self.begin_soon(attempt)
 
     def _call(self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         attempt.has_begun = True
@@ -209,7 +222,7 @@ class TaskWorker:
         if notes is not None and attempt.sequence:
             notes.begin_task(attempt.peer, attempt.sequence)
         context = copy_context()
-        task = TaskInHand(loaded.name, attempt.task_id, attempt.number, attempt.deadline, attempt.depth, self)
+        task = TaskInHand(loaded.name, attempt.task_id, attempt.number, attempt.deadline, attempt.depth, self.helping)
         attempt.in_hand = task
         context.run(in_hand.task.set, task)
         if loaded.is_async:
@@ -227,8 +240,12 @@ class TaskWorker:
 
     def _give_back_queued(self) -> None:
         for attempt in self.inbox.give_back():
-            attempt.listener.skip()
-            self._attempts.pop((attempt.peer, attempt.sequence), None)
+            self._skip(attempt)
+
+    def _skip(self, attempt: Attempt) -> None:
+        """Give back an attempt that has not begun."""
+        attempt.listener.skip()
+        self._attempts.pop((attempt.peer, attempt.sequence), None)
 
     def _run_plain(
         self,
@@ -240,7 +257,7 @@ class TaskWorker:
     ) -> None:
         assert loaded.function is not None
         begun_at = self.clock.now()
-        self._plain.append(attempt)
+        self.plain.append(attempt)
         try:
             result = run(loaded.function, *args, **kwargs)
         except BaseException as error:  # the task's own
@@ -249,7 +266,7 @@ class TaskWorker:
         else:
             self._succeed(attempt, loaded, result, self.clock.now() - begun_at)
         finally:
-            self._plain.pop()
+            self.plain.pop()
 
     async def _run_coroutine(
         self, attempt: Attempt, loaded: LoadedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -275,71 +292,15 @@ class TaskWorker:
 
     def _coroutine_ended(self, attempt: Attempt) -> None:
         self._coroutines.discard(attempt)
-        if not self._coroutines and not self._plain:
+        if not self._coroutines and not self.plain:
             self.goes_on()  # so that the node keeps this worker when the lease is returned
 
     # Waiting inside tasks
 
-    def run_what_is_waited_for(self, completion: Completion[Any]) -> None:
-        """Called when plain code of a task here begins to wait: run the tasks that it waits for, as far as possible."""
-        if isinstance(completion, TaskRef):
-            if completion.task is not None:
-                self.run_in_place(completion.submitter, completion.task)
-            return
-        for part in getattr(completion, "parts", ()):
-            if not part.done():
-                self.run_what_is_waited_for(part)
-
-    def run_in_place(self, submitter: Submitter, task: Submission) -> None:
-        """Called when plain code of a task here begins to wait: run that task now, and first what it waits for."""
-        if not self._plain:
-            return
-        wanted = [task]
-        while wanted and len(self._plain) < MAX_NESTED_COUNT:
-            task = wanted[-1]
-            if task.state is TaskState.WAITING:
-                missing = _own_missing(submitter, task)
-                if not missing:
-                    return
-                wanted += missing
-                continue
-            wanted.pop()
-            if self._is_plain(task) and submitter.book.takes_in_place(task):
-                self._begin(self._own_attempt(submitter, task))
-
-    def run_beside(self, submitter: Submitter, task: Submission) -> None:
-        """Called when a coroutine of a task here begins to wait: run that task next."""
-        if submitter.book.takes_in_place(task):
-            self.inbox.came(self._own_attempt(submitter, task), is_next=True)
-            self._work_came()
-
-    def _is_plain(self, task: Submission) -> bool:
-        return task.state is not TaskState.ENDED and not self._loaded(task.kind.function).is_async
-
-    def _loaded(self, function: PickledFunction) -> LoadedFunction:
+    def loaded(self, function: PickledFunction) -> LoadedFunction:
         if function.key not in self._functions:
             self.function(function.key, function.name, function.data, function.buffers, function.max_calls)
         return self._functions[function.key]
-
-    def _own_attempt(self, submitter: Submitter, task: Submission) -> Attempt:
-        self._loaded(task.kind.function)
-        body, inputs, buffers = task.sent(self._store)
-        own = self._peers.own_peer
-        attempt = Attempt(
-            OwnListener(submitter, task),
-            own,
-            0,
-            task.kind.function.key,
-            body,
-            inputs,
-            buffers,
-            task.deadline,
-            f"{short(own)}-{task.number}",
-            task.attempts_count,
-            task.depth,
-        )
-        task.withdraw_here = lambda is_late: self._withdraw(attempt, is_late)
-        return attempt
 
     def wait_begins(self) -> Completion[None] | None:
         """Called when plain code begins to wait: what is queued here goes elsewhere, since the wait may need it.
@@ -349,9 +310,9 @@ class TaskWorker:
         """
         self._waits_count += 1
         self._give_back_queued()
-        if not self._plain:
+        if not self.plain:
             return None
-        interrupt = self._plain[-1].interrupt = Completion()
+        interrupt = self.plain[-1].interrupt = Completion()
         return interrupt
 
     def wait_ends(self) -> None:
@@ -361,9 +322,9 @@ class TaskWorker:
             CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
         """
         self._waits_count -= 1
-        if not self._plain:
+        if not self.plain:
             return
-        attempt = self._plain[-1]
+        attempt = self.plain[-1]
         attempt.interrupt = None
         if attempt.is_withdrawn:
             kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
@@ -434,14 +395,7 @@ class TaskWorker:
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if what is in hand contradicts itself."""
-        assert self._waits_count <= len(self._plain), f"{self._waits_count} waits in {len(self._plain)} plain tasks"
+        assert self._waits_count <= len(self.plain), f"{self._waits_count} waits in {len(self.plain)} plain tasks"
         for attempt in self._coroutines:
             assert attempt.coroutine is not None, f"task {attempt.task_id} runs without a coroutine"
             assert not attempt.coroutine.done(), f"task {attempt.task_id} has ended, and is in hand"
-
-
-def _own_missing(submitter: Submitter, task: Submission) -> list[Submission]:
-    """Return the tasks of the submitter that a task waits for, and that nobody has begun."""
-    inputs = [value for _, value in task.inputs if isinstance(value, TaskRef) and not value.done()]
-    tasks = [value.task for value in inputs if value.task is not None and value.submitter is submitter]
-    return [found for found in tasks if found.state in (TaskState.READY, TaskState.WAITING)]

@@ -67,6 +67,40 @@ def chain(depth: int) -> int:
 
 
 @art.task
+async def chain_awaited(depth: int) -> int:
+    return 0 if depth == 0 else await chain_awaited.submit(depth - 1) + 1
+
+
+@art.task
+def pids_one_by_one(count: int) -> list[int]:
+    """Return the pids of this task and of its children."""
+    refs = own_pid.submit_many([()] * count)
+    return [os.getpid(), *[ref.get() for ref in refs]]
+
+
+@art.task
+def pids_gathered(count: int) -> list[int]:
+    return [os.getpid(), *art.gather(*[own_pid.submit() for _ in range(count)]).result()]
+
+
+@art.task
+async def pids_awaited(count: int) -> list[int]:
+    return [os.getpid(), *await art.gather(*[own_pid.submit() for _ in range(count)])]
+
+
+@art.task
+def slow_pid(seconds: float) -> int:
+    time.sleep(seconds)  # the work of the task
+    return os.getpid()
+
+
+@art.task
+def slow_pids(count: int, seconds: float) -> list[int]:
+    """Return the pids of the children, for which plain code waits together."""
+    return list(art.gather(*[slow_pid.submit(seconds) for _ in range(count)]).result())
+
+
+@art.task
 def delegate(count: int) -> Any:
     """Return a ref, which is followed: the worker is free meanwhile."""
     return 0 if count == 0 else delegate.submit(count - 1)

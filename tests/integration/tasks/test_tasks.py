@@ -125,10 +125,6 @@ async def test_a_worker_whose_coroutine_has_waited_is_kept(node_runtime: art.Run
     assert len(pids) <= 2
 
 
-async def test_a_chain_of_waits_may_be_deep(node_runtime: art.Runtime) -> None:
-    assert await f.chain.submit(200) == 200
-
-
 async def test_a_task_is_tried_again_when_its_worker_dies(node_runtime: art.Runtime, tmp_path: Path) -> None:
     assert await f.die_until.submit(str(tmp_path / "noted"), 2) == 3
 

@@ -1,0 +1,136 @@
+"""Runs in a worker what its tasks wait for: in the place of a plain wait, or next where a coroutine waits.
+
+Only tasks that nobody has begun run here, and never any that is not waited for: unrelated work on the stack is how
+helping joins end in deadlocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from actorrt.completion import Completion
+from actorrt.ids import short
+from actorrt.tasks.policy.task import TaskState
+from actorrt.tasks.submitting.functions import PickledFunction
+from actorrt.tasks.submitting.task_ref import TaskRef
+from actorrt.tasks.working.attempt import Attempt, OwnListener
+from actorrt.tasks.working.loaded_function import LoadedFunction
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import ActorEndpoint
+    from actorrt.tasks.submitting.submission import Submission
+    from actorrt.tasks.submitting.submitter import Submitter
+
+MAX_NESTED_COUNT: Final = 64
+"""How many tasks run in each other's places: beyond, a wait waits for another worker."""
+
+
+class HelpedWorker(Protocol):
+    """The part of a worker that runs attempts.
+
+    Attributes:
+        plain: the attempts whose plain functions run, the innermost last.
+    """
+
+    plain: list[Attempt]
+
+    @property
+    def waits_in_plain_code(self) -> bool: ...
+
+    def loaded(self, function: PickledFunction) -> LoadedFunction: ...
+
+    def begin(self, attempt: Attempt) -> None: ...
+
+    def begin_soon(self, attempt: Attempt) -> None: ...
+
+    def give_up(self, attempt: Attempt, is_late: bool) -> None: ...
+
+
+class Helping:
+    """Runs what the tasks of one worker wait for.
+
+    Args:
+        worker: the worker.
+        endpoint: its endpoint.
+    """
+
+    def __init__(self, worker: HelpedWorker, endpoint: ActorEndpoint) -> None:
+        self._worker = worker
+        self._peer = endpoint.peers.own_peer
+        self._store = endpoint.store
+
+    def run_in_place(self, ref: TaskRef[Any]) -> bool:
+        """Called when plain code of a task here begins to wait: run that task now, and first what it waits for.
+
+        Returns:
+            Whether a task has run.
+        """
+        has_run = False
+        if not self._worker.plain or ref.task is None:
+            return has_run
+        submitter, wanted = ref.submitter, [ref.task]
+        while wanted and len(self._worker.plain) < MAX_NESTED_COUNT:
+            task = wanted[-1]
+            if task.state is TaskState.WAITING:
+                missing = _own_missing(submitter, task)
+                if not missing:
+                    break
+                wanted += missing
+                continue
+            wanted.pop()
+            if self._is_plain(task) and submitter.book.takes_in_place(task):
+                self._worker.begin(self._own_attempt(submitter, task))
+                has_run = True
+        return has_run
+
+    def run_beside(self, refs: Iterator[TaskRef[Any]]) -> None:
+        """Called when a coroutine of a task here begins to wait for all of these: run the first next that is ready.
+
+        When it has ended, the next one that nobody has taken meanwhile follows.
+        """
+        if self._worker.waits_in_plain_code:
+            return  # it would begin only when the plain code has waited, and that may wait for this
+        for ref in refs:
+            if ref.task is not None and ref.submitter.book.takes_in_place(ref.task):
+                self._worker.begin_soon(self._own_attempt(ref.submitter, ref.task))
+                ref.add_callback(lambda _: self.run_beside(refs))
+                return
+
+    def _is_plain(self, task: Submission) -> bool:
+        return task.state is not TaskState.ENDED and not self._worker.loaded(task.kind.function).is_async
+
+    def _own_attempt(self, submitter: Submitter, task: Submission) -> Attempt:
+        self._worker.loaded(task.kind.function)
+        body, inputs, buffers = task.sent(self._store)
+        attempt = Attempt(
+            OwnListener(submitter, task),
+            self._peer,
+            0,
+            task.kind.function.key,
+            body,
+            inputs,
+            buffers,
+            task.deadline,
+            f"{short(self._peer)}-{task.number}",
+            task.attempts_count,
+            task.depth,
+        )
+        task.withdraw_here = lambda is_late: self._worker.give_up(attempt, is_late)
+        return attempt
+
+
+def tasks_in(completion: Completion[Any]) -> Iterator[TaskRef[Any]]:
+    """Yield the tasks that a wait for a completion waits for."""
+    if isinstance(completion, TaskRef):
+        yield completion
+    else:
+        for part in getattr(completion, "parts", ()):
+            yield from tasks_in(part)
+
+
+def _own_missing(submitter: Submitter, task: Submission) -> list[Submission]:
+    """Return the tasks of the submitter that a task waits for, and that nobody has begun."""
+    inputs = [value for _, value in task.inputs if isinstance(value, TaskRef) and not value.done()]
+    tasks = [value.task for value in inputs if value.task is not None and value.submitter is submitter]
+    return [found for found in tasks if found.state in (TaskState.READY, TaskState.WAITING)]

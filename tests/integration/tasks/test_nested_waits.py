@@ -1,0 +1,74 @@
+"""Waits inside tasks: to any depth, without a process for each waiter, and through actors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import actorrt as art
+from tests.integration.tasks import functions as f
+
+PROCESSES_COUNT = 8
+
+
+class Middle(art.Actor):
+    """Submits tasks, and waits for them."""
+
+    async def fibonacci(self, number: int) -> int:
+        return int(await f.fibonacci.submit(number))
+
+    async def pass_on(self, actors: list[art.ActorRef[Middle]]) -> int:
+        return int(await ask_first.submit(actors))
+
+
+@art.task
+def ask_first(actors: list[art.ActorRef[Middle]]) -> int:
+    """Return how many actors are asked, each by a task that the one before has submitted."""
+    return 1 + actors[0].pass_on(actors[1:]).result() if actors else 0
+
+
+@art.task
+async def ask_first_awaited(actors: list[art.ActorRef[Middle]]) -> int:
+    return 1 + await actors[0].pass_on(actors[1:]) if actors else 0
+
+
+async def test_21891_tasks_wait_for_each_other_in_plain_code_on_one_cpu() -> None:
+    async with art.Runtime(cpus=1):
+        assert await f.fibonacci.submit(20) == 6_765
+
+
+@pytest.mark.parametrize("chain", [f.chain, f.chain_awaited], ids=["plain", "async"])
+async def test_a_chain_of_200_waits_ends_on_one_cpu(chain: Any) -> None:
+    async with art.Runtime(cpus=1):
+        assert await chain.submit(200) == 200
+
+
+@pytest.mark.parametrize("parent", [f.pids_one_by_one, f.pids_gathered, f.pids_awaited], ids=lambda task: task.name)
+async def test_500_parents_of_10_children_use_few_processes(parent: Any) -> None:
+    async with art.Runtime(cpus=2):
+        pids = await art.gather(*parent.submit_many([(10,)] * 500))
+    assert len({pid for family in pids for pid in family}) <= PROCESSES_COUNT
+
+
+async def test_children_that_plain_code_gathers_run_in_several_workers() -> None:
+    async with art.Runtime(cpus=4):
+        assert len({*await f.slow_pids.submit(8, 0.1)}) > 1
+
+
+async def test_tasks_wait_for_actors_that_submit_tasks() -> None:
+    async with art.Runtime(cpus=2):
+        actors = list(await Middle.spawn_many(20))
+        assert await ask_first.submit(actors) == 20
+        assert await ask_first_awaited.submit(actors) == 20
+
+
+async def test_many_tasks_wait_for_one_actor_that_submits_tasks() -> None:
+    async with art.Runtime(cpus=2):
+        middle = await Middle.spawn()
+        assert await art.gather(*[ask_fibonacci.submit(middle, 8) for _ in range(30)]) == [21] * 30
+
+
+@art.task
+def ask_fibonacci(middle: art.ActorRef[Middle], number: int) -> int:
+    return middle.fibonacci(number).result()
