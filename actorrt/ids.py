@@ -20,6 +20,8 @@ ObjectId = NewType("ObjectId", bytes)
 """One immutable object of the store."""
 JobId = NewType("JobId", bytes)
 """What one driver started."""
+NodeId = NewType("NodeId", bytes)
+"""One node of a cluster, the same over restarts of its daemon: it is in the node's state directory."""
 
 ID_BYTES: Final = 16
 

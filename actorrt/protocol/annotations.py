@@ -2,7 +2,7 @@
 
 | annotation | what travels | what is refused |
 |---|---|---|
-| `ActorId`, `JobId`, `ObjectId`, `PeerId` | bytes | bytes of another length |
+| `ActorId`, `JobId`, `NodeId`, `ObjectId`, `PeerId` | bytes | bytes of another length |
 | `ActorIds` | the bytes of the ids in sequence | no bytes, and a part of an id |
 | `bytes`, `str`, `bool`, `int`, `float`, `None` | the same; an int is a float too | a bool for a number |
 | `Annotated[int, AtLeast(0)]` | a number | a smaller number |

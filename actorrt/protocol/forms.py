@@ -8,7 +8,7 @@ from reprlib import repr as short_repr
 from types import NoneType
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
-from actorrt.ids import ID_BYTES, ActorId, ActorIds, JobId, ObjectId, PeerId
+from actorrt.ids import ID_BYTES, ActorId, ActorIds, JobId, NodeId, ObjectId, PeerId
 
 
 class AtLeast(NamedTuple):
@@ -119,6 +119,7 @@ PLAIN: Final[dict[Any, Form]] = {
     ActorId: Form("id of an actor", _read_id, kinds=(bytes,), length=ID_BYTES),
     JobId: Form("id of a job", _read_id, kinds=(bytes,), length=ID_BYTES),
     ObjectId: Form("id of an object", _read_id, kinds=(bytes,), length=ID_BYTES),
+    NodeId: Form("id of a node", _read_id, kinds=(bytes,), length=ID_BYTES),
     PeerId: Form("id of a process", _read_id, kinds=(bytes,), length=ID_BYTES),
     ActorIds: Form("ids of actors", _read_ids, attrgetter("packed")),
     bytes: Form("bytes", _read_bytes, kinds=(bytes,)),

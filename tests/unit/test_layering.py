@@ -58,7 +58,7 @@ PACKAGES = {
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
-    "cluster": ("control",),
+    "cluster": ("control", "security", "joining"),
     "protocol": ("cluster",),
     "bench": ("measuring", "rows"),
     "testing": ("virtual", "shells", "world"),
@@ -95,6 +95,7 @@ NEVER_UNPICKLES = (
     "actorrt.node.daemon.daemon",
     "actorrt.node.processes.forker",
     *(module for module in MODULES if module.startswith(tuple(f"actorrt.store.{p}." for p in DAEMONS_STORE_PACKAGES))),
+    *(module for module in MODULES if module.startswith("actorrt.cluster.")),
 )
 
 

@@ -136,6 +136,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "protocol.verb": ({STATE}, "the table of verbs, which is filled when modules are imported"),
     # cluster
     "cluster.control.sqlite_log": ({FILES}, "the file of the control store; a simulation has a `MemoryLog`"),
+    "cluster.security.state_directory": ({FILES, PROCESS}, "locks a directory, for this user's eyes only"),
     # node
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),
