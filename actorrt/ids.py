@@ -51,6 +51,35 @@ class PeerAddress(NamedTuple):
             raise ValueError(f"{packed!r} is no packed address") from error
 
 
+NODE_SCHEME: Final = "node://"
+
+
+class NodeAddress(NamedTuple):
+    """The logical address of a process of a cluster's node: `node://`, and the ids of its node and of its endpoint."""
+
+    node: NodeId
+    peer: PeerId
+
+    def __str__(self) -> str:
+        return f"{NODE_SCHEME}{self.node.hex()}/{self.peer.hex()}"
+
+    @classmethod
+    def parse(cls, address: str) -> Self:
+        """Return the ids in a logical address.
+
+        Raises:
+            ValueError: it is none.
+        """
+        node, _, peer = address.removeprefix(NODE_SCHEME).partition("/")
+        try:
+            ids = bytes.fromhex(node), bytes.fromhex(peer)
+        except ValueError:
+            ids = b"", b""
+        if not address.startswith(NODE_SCHEME) or set(map(len, ids)) != {ID_BYTES}:
+            raise ValueError(f"{address!r} is no address of a process of a cluster: {NODE_SCHEME}NODE/PEER, ids in hex")
+        return cls(NodeId(ids[0]), PeerId(ids[1]))
+
+
 class ActorIds(Sequence[ActorId]):
     """The ids of a group's actors, in one byte string, which is how they travel.
 
@@ -113,6 +142,9 @@ class IdSource:
 
     def job(self) -> JobId:
         return JobId(self._random())
+
+    def node(self) -> NodeId:
+        return NodeId(self._random())
 
 
 def short(identity: bytes) -> str:

@@ -56,7 +56,7 @@ class Fuzz:
         self._inbound = Inbound(
             self,
             self._statistics,
-            Hellos(HERE, lambda _: None, lambda _: None),
+            Hellos(HERE, *[lambda _: None] * 3),
             Acknowledgements(self._loop, LoopClock(self._loop), lambda *_: None, self._statistics),
             answer=lambda *_: None,
             on_failed=self._failed,

@@ -220,6 +220,13 @@ class Transport(Protocol):
         Time in which this process itself was stopped or busy does not count.
         """
 
+    def round_trip_s(self, peer: PeerId) -> float:
+        """Return how long a message to the peer and its answer take, in seconds; 0 for peers of the own node.
+
+        It is measured on the links to peers of other nodes, and is generous: acknowledgements are sent late. Times of
+        grace, in which the last messages of a peer or its verdict may still arrive, are longer by it.
+        """
+
     def hold(self) -> None:
         """Let envelopes that are sent from now on wait for `release`, and not for the end of the tick.
 

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if "simulated-uvloop" not in item.name and "uvloop-simulated" not in item.name]
 
 
-@pytest.fixture(params=["memory", "unix", "ipc", "tcp", "simulated"])
+@pytest.fixture(params=["memory", "unix", "ipc", "tcp", "simulated", "node", "nodes"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -41,11 +41,12 @@ def kind(request: pytest.FixtureRequest) -> str:
 def run(request: pytest.FixtureRequest, kind: str) -> Iterator[Run]:
     virtual = VirtualLoop(1) if kind == "simulated" else None
     factory = uvloop.new_event_loop if request.param == "uvloop" else virtual and (lambda: virtual)
-    with tempfile.TemporaryDirectory(prefix="art-") as directory:
+    temporary = tempfile.TemporaryDirectory
+    with temporary(prefix="art-") as directory, temporary(prefix="art-keys-") as keys:
 
         def run(case: Callable[[World], Awaitable[None]]) -> None:
             async def main() -> None:
-                world = World(kind, directory, virtual)
+                world = World(kind, directory, keys, virtual)
                 try:
                     await case(world)
                 finally:

@@ -9,14 +9,14 @@ from actorrt.machine.clock import MonotonicClock
 from actorrt.transport.unix.transport import UnixTransport
 from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import Recorder
-from tests.contract.world import Run, World
+from tests.contract.world import COMPOSITE, Run, World
 
 
 def test_taken_address_is_refused_and_its_owner_undisturbed(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         second = world.make(b.transport.address)
-        with pytest.raises(OSError, match=b.transport.address):
+        with pytest.raises(OSError, match=b.transport.address.rpartition("/")[2]):
             await second.start(Recorder())
         a.link_to(b).send((0,))
         assert await b.recorder.envelopes(1) == [[0]]
@@ -26,10 +26,10 @@ def test_taken_address_is_refused_and_its_owner_undisturbed(run: Run) -> None:
 
 def test_foreign_scheme_is_refused_before_anything_changes(run: Run) -> None:
     async def case(world: World) -> None:
-        with pytest.raises(ValueError, match="no address of this transport"):
+        with pytest.raises(ValueError, match="is no address of"):
             world.make("http://example.org")
         a = await world.side()
-        with pytest.raises(ValueError, match="no address of this transport"):
+        with pytest.raises(ValueError, match="is no address of"):
             a.transport.link(world.ids.peer(), "http://example.org")
         assert a.transport.statistics().links == 0
 
@@ -37,8 +37,8 @@ def test_foreign_scheme_is_refused_before_anything_changes(run: Run) -> None:
 
 
 def test_malformed_address_is_refused_and_leaves_nothing(run: Run, kind: str) -> None:
-    if kind in ("memory", "unix", "simulated"):
-        pytest.skip("any name is an address")
+    if kind in ("memory", "unix", "simulated", *COMPOSITE):
+        pytest.skip("any name is an address, or has no key")
 
     async def case(world: World) -> None:
         a = await world.side()

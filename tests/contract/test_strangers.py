@@ -139,7 +139,7 @@ def test_acknowledgement_of_a_frame_that_was_never_sent_fails_the_peer(run: Run)
     async def case(world: World) -> None:
         b = await world.side()
         with Stranger(b.transport.address, b.transport.peer) as stranger:
-            b.transport.link(stranger.peer, world.nowhere())
+            b.transport.link(stranger.peer, world.nowhere(stranger.peer))
             stranger.send(pack_hello(stranger.hello))
             stranger.send(join_head(0, 7, [pack_envelope([0])]))
             peer, error = await b.recorder.failure()

@@ -104,15 +104,15 @@ def test_mutated_hello_raises_nothing_but_the_typed_error(data: st.DataObject) -
 
 @given(st.binary(min_size=16, max_size=16), st.text(max_size=100), st.binary(max_size=32), st.lists(st.text()))
 def test_hello_round_trips(peer: bytes, address: str, node: bytes, features: list[str]) -> None:
-    hello = Hello(PeerId(peer), PEER, address, 2**40, node, tuple(features), protocol_min=3, protocol_max=5)
+    hello = Hello(PeerId(peer), PEER, address, 2**40, node, tuple(features), address[::-1], 3, 5)
     assert read_hello(pack_hello(hello)) == hello
 
 
 def test_unknown_keys_of_a_later_releases_hello_are_ignored() -> None:
     raw = pack_hello(Hello(PEER, PEER, "ipc:///x"))
     magic, body = raw[:8], raw[8:]
-    assert body[0] == 0x89
-    later = magic + b"\x8a" + body[1:] + pack_envelope("zone") + pack_envelope(["a", 1])
+    assert body[0] == 0x8A
+    later = magic + b"\x8b" + body[1:] + pack_envelope("zone") + pack_envelope(["a", 1])
     assert read_hello(later) == Hello(PEER, PEER, "ipc:///x")
 
 

@@ -57,7 +57,7 @@ PACKAGES = {
     ),
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
-    "transport": ("frames", "links", "memory", "unix", "zeromq"),
+    "transport": ("frames", "links", "memory", "unix", "zeromq", "composite"),
     "cluster": ("control", "security", "joining"),
     "protocol": ("cluster",),
     "bench": ("measuring", "rows"),

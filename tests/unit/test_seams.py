@@ -99,6 +99,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "transport.zeromq.link": ({SOCKETS}, "a link over ZeroMQ"),
     "transport.zeromq.security": ({SOCKETS, FILES, PROCESS, THREADS}, "keys in files, and the ZAP handler's thread"),
     "transport.zeromq.transport": ({SOCKETS, FILES, THREADS}, "listens with ZeroMQ, whose end may block"),
+    "transport.composite.remote": ({SOCKETS}, "binds a ZeroMQ socket to a port of a range"),
     "transport.links.socket_path": ({SOCKETS}, "looks whether another process has a path"),
     "transport.memory.direction": ({TIME}, "delays messages by a timer of the loop that is handed in, in its time"),
     # store

@@ -216,11 +216,12 @@ class Hello:
     Attributes:
         peer: the id of the opener.
         to: the id of the peer that the opener means to reach; another process may have taken that peer's address.
-        address: the address for answers to the opener.
+        address: the address for answers to the opener, over a connection of the same kind.
         first: the number of the link's first frame. The number of an earlier HELLO means that this connection continues
             that link, whose connection broke; a greater number means another link.
         node: the name of the opener's node; empty if it has none.
         features: names of the opener's abilities beyond its protocol version.
+        logical: the opener's address in its cluster, which stands in refs; empty if it is `address`.
         protocol_min, protocol_max: the range of protocol versions that the opener speaks.
     """
 
@@ -230,6 +231,7 @@ class Hello:
     first: int = 0
     node: bytes = b""
     features: tuple[str, ...] = ()
+    logical: str = ""
     protocol_min: int = PROTOCOL_VERSION_MIN
     protocol_max: int = PROTOCOL_VERSION
 
@@ -248,6 +250,7 @@ def pack_hello(hello: Hello) -> bytes:
                 "first": hello.first,
                 "node": hello.node,
                 "features": list(hello.features),
+                "logical": hello.logical,
             }
         )
     )
@@ -308,6 +311,7 @@ def read_hello(part: Buffer) -> Hello:
         first=_field(value, "first", int, None),
         node=_field(value, "node", bytes, _MAX_ADDRESS_LENGTH),
         features=tuple(str(feature) for feature in _field(value, "features", list, MAX_ARRAY_COUNT)),
+        logical=_field(value, "logical", str, _MAX_ADDRESS_LENGTH),
         protocol_min=_field(value, "protocol_min", int, None),
         protocol_max=_field(value, "protocol_max", int, None),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
@@ -39,6 +39,8 @@ class BaseTransport(ABC):
         node: the name of the node that this process runs on; empty if there is none.
         queue_bytes: the bound of the queued and unacknowledged bytes of one link.
         connect_timeout_s: how long a link waits for its connection.
+        logical: the address of this process in its cluster, which HELLOs give beside `address`; empty if it has none.
+        is_lasting: whether links connect again for ever, and end only by `drop`, `end` or the peer's word.
     """
 
     schemes: ClassVar[tuple[str, ...]]
@@ -52,6 +54,8 @@ class BaseTransport(ABC):
         node: bytes = b"",
         queue_bytes: int = LINK_QUEUE_BYTES,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        logical: str = "",
+        is_lasting: bool = False,
     ) -> None:
         self._check_address(address)
         self.peer = peer
@@ -60,6 +64,8 @@ class BaseTransport(ABC):
         self._node = node
         self._queue_bytes = queue_bytes
         self._connect_timeout_s = connect_timeout_s
+        self._logical = logical
+        self._is_lasting = is_lasting
         self._links: dict[tuple[PeerId, Lane], QueuedLink] = {}
         self._refusals: set[QueuedLink] = set()  # each link carries a refusal, and is closed after the refusal has left
         self._connections_count = 0
@@ -81,15 +87,31 @@ class BaseTransport(ABC):
     def _check_origin(self, hello: Hello) -> None:
         """Raise AuthenticationError if the HELLO does not come from the peer that it names."""
 
+    def _greeted(self, hello: Hello) -> None:
+        """Called with each HELLO that was accepted: its peer has opened or continued a link to us."""
+
+    @property
+    def open_links(self) -> Mapping[tuple[PeerId, Lane], QueuedLink]:
+        """The open links."""
+        return self._links
+
+    def round_trip_s(self, peer: PeerId) -> float:
+        """Return how long messages to the peer and back take; see `Transport.round_trip_s`."""
+        return 0.0
+
     async def start(self, receiver: Receiver) -> None:
         """Bind, and deliver to `receiver` from now on; see `Transport.start`."""
+        self.begin(receiver, Flusher(asyncio.get_running_loop()))
+
+    def begin(self, receiver: Receiver, flusher: Flusher) -> None:
+        """As `start`, with a flusher that several transports of one endpoint may share."""
         if self._inbound is not None:
             raise ValueError(f"transport {short(self.peer)} was started before")
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._drained: Callable[[], None] | None = getattr(receiver, "drained", None)
-        self._flusher = Flusher(self._loop)
-        self._hellos = Hellos(self.peer, self._check_origin, self._check_address)
+        self._flusher = flusher
+        self._hellos = Hellos(self.peer, self._check_origin, self._check_address, self._greeted)
         self._acknowledgements = Acknowledgements(self._loop, self._clock, self._answer, self._statistics)
         self._inbound = Inbound(
             receiver,
@@ -147,18 +169,20 @@ class BaseTransport(ABC):
             peer=peer,
             address=address,
             lane=lane,
-            hello=pack_hello(Hello(self.peer, peer, self.address, self._next_first, self._node)),
+            hello=pack_hello(Hello(self.peer, peer, self.address, self._next_first, self._node, logical=self._logical)),
             first=self._next_first,
             receipts=self._inbound.peer_lane(peer, lane).receipts,
             flusher=self._flusher,
             clock=self._clock,
             queue_bytes=self._queue_bytes,
             connect_timeout_s=self._connect_timeout_s,
+            is_lasting=self._is_lasting,
             on_awaiting=self._awaits,
             on_unreachable=self._unreachable,
             on_given_up=self._given_up_by,
             on_refused=self._refused,
             on_bad=self._bad,
+            on_trouble=self._troubled,
         )
 
     def _next_name(self, lane: Lane) -> bytes:
@@ -188,8 +212,8 @@ class BaseTransport(ABC):
         self._heartbeat.wake()
 
     def address_of(self, peer: PeerId) -> str | None:
-        """Return the address that the peer gave in its HELLO, or None."""
-        return None if self._inbound is None else self._hellos.address_of(peer)
+        """Return the address that the peer gave in its HELLO, the logical one if there is one; or None."""
+        return None if self._inbound is None else self._hellos.logical_address_of(peer)
 
     def node_of(self, peer: PeerId) -> bytes:
         """Return the name of the peer's node; empty if it is this process's node; see `Transport.node_of`."""
@@ -201,6 +225,16 @@ class BaseTransport(ABC):
         if self._inbound is not None:
             self._close_links(peer)
             self._inbound.drop(peer)
+
+    def knows(self, peer: PeerId) -> bool:
+        """Whether there is a link with the peer in either direction."""
+        return self._inbound is not None and any(lane.peer == peer for lane in self._inbound.peer_lanes())
+
+    def end(self, peer: PeerId, error: ActorRtError) -> None:
+        """End the links to a peer that is known to be gone: as `drop`, and the receiver is told the error."""
+        if self._inbound is not None and not self._inbound.is_dropped(peer):
+            self.drop(peer)
+            self._tell_failed(peer, error)
 
     def _close_links(self, peer: PeerId) -> None:
         self._heartbeat.unwatch(peer)
@@ -227,7 +261,7 @@ class BaseTransport(ABC):
         """Send a refusal over a link of its own. Without a refusal, the peer would wait for ever for answers."""
         try:
             self._check_address(address)
-            link = self._connect(self._setup(peer, address, Lane.CONTROL))
+            link = self._connect(self._setup(peer, address, Lane.CONTROL)._replace(is_lasting=False))
         except (ValueError, AuthenticationError):
             return  # the address that the peer gave can't be reached
         self._refusals.add(link)
@@ -244,12 +278,17 @@ class BaseTransport(ABC):
         failure = failures.connection_lost if link.frames_out else failures.never_answered
         self._give_up(link, failure(link.peer, link.address, self._connect_timeout_s, link.last_error))
 
+    def _troubled(self, link: QueuedLink, why: str) -> None:
+        """Called when a lasting link has lost its connection, or could not be connected."""
+
     def _refused(self, link: QueuedLink) -> None:
         """Called when no process listens at the peer's address any more: the peer's process has ended.
 
         A peer of this node is not given up here, since the node reports the end of its processes.
         """
-        if self.node_of(link.peer):
+        if self._is_lasting:
+            self._troubled(link, "no process listens at its address")
+        elif self.node_of(link.peer):
             self._give_up(link, failures.process_ended(link.peer, link.address))
 
     def _renewed(self, peer: PeerId) -> None:

@@ -17,14 +17,20 @@ class Hellos:
         own_peer: the id of this process's endpoint.
         check_origin: called with each HELLO; raises AuthenticationError if another process than its peer sent it.
         check_address: called with the address in each HELLO; raises ValueError if this transport can't connect to it.
+        on_accepted: called with each HELLO that is accepted.
     """
 
     def __init__(
-        self, own_peer: PeerId, check_origin: Callable[[Hello], None], check_address: Callable[[str], None]
+        self,
+        own_peer: PeerId,
+        check_origin: Callable[[Hello], None],
+        check_address: Callable[[str], None],
+        on_accepted: Callable[[Hello], None],
     ) -> None:
         self.own_peer = own_peer
         self._check_origin = check_origin
         self._check_address = check_address
+        self._on_accepted = on_accepted
         self._form = FormChecker()
         self._accepted: dict[PeerId, Hello] = {}
 
@@ -50,15 +56,21 @@ class Hellos:
     def remember(self, hello: Hello) -> None:
         """Keep the HELLO until `forget`. It replaces an earlier HELLO of the peer."""
         self._accepted[hello.peer] = hello
+        self._on_accepted(hello)
 
     def forget(self, peer: PeerId) -> None:
         """Forget the peer's HELLO, if there was one."""
         self._accepted.pop(peer, None)
 
     def address_of(self, peer: PeerId) -> str | None:
-        """Return the address in the peer's HELLO; None if there is none."""
+        """Return the address in the peer's HELLO that this transport can connect to; None if there is none."""
         hello = self._accepted.get(peer)
         return None if hello is None else hello.address
+
+    def logical_address_of(self, peer: PeerId) -> str | None:
+        """Return the peer's address in its cluster, otherwise the other address; None if there is no HELLO."""
+        hello = self._accepted.get(peer)
+        return None if hello is None else hello.logical or hello.address
 
     def node_of(self, peer: PeerId) -> bytes:
         """Return the node's name in the peer's HELLO; empty if there is none."""

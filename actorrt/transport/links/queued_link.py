@@ -4,6 +4,9 @@
          │
          └──── connect timeout, or another process has the address ────▶ unreachable
 
+A *lasting* link never becomes unreachable by itself: whatever goes wrong with its connections is reported as trouble,
+and it connects again until it is closed.
+
 A connection that breaks loses an unknown number of the frames that were on their way. The link makes another
 connection, and begins it with the same HELLO. The answer says which frames the far end has received, and the link sends
 the others again. Each connection has a name of its own, since the far end may not have noticed yet that the former one
@@ -59,11 +62,13 @@ class LinkSetup(NamedTuple):
         clock: the time.
         queue_bytes: the bound of the queued and unacknowledged bytes.
         connect_timeout_s: the time within which a connection must accept the HELLO.
+        is_lasting: whether the link connects again for ever, and never becomes unreachable by itself.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
         on_unreachable: called with the link when connecting took too long, or another process has the address.
         on_given_up: called with the link when its peer reports that it could not reach us, and gave us up.
         on_refused: called with the link when no process listens at the peer's address any more.
         on_bad: called with the link and the error when the far end breaks the protocol, or does not accept our key.
+        on_trouble: called with a lasting link and the reason when its connection broke, or could not be made.
     """
 
     peer: PeerId
@@ -76,11 +81,13 @@ class LinkSetup(NamedTuple):
     clock: Clock
     queue_bytes: int
     connect_timeout_s: float
+    is_lasting: bool
     on_awaiting: Callable[[QueuedLink], None]
     on_unreachable: Callable[[QueuedLink], None]
     on_given_up: Callable[[QueuedLink], None]
     on_refused: Callable[[QueuedLink], None]
     on_bad: Callable[[QueuedLink, ActorRtError], None]
+    on_trouble: Callable[[QueuedLink, str], None]
 
 
 class QueuedLink(ABC):
@@ -105,9 +112,11 @@ class QueuedLink(ABC):
         self._window = self._outbox.window
         self.acknowledged: Callable[[int], bool] = self._window.acknowledge
         self._notices: deque[bytes] = deque((setup.hello,))  # notices leave before any frame
-        self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
+        self._is_lasting = setup.is_lasting
+        self._timeout: asyncio.TimerHandle | None = None
+        self._begin_timeout()
         self._is_connected = False
-        self._reconnection = Reconnection(setup.first, setup.connect_timeout_s)
+        self._reconnection = Reconnection(setup.first, setup.connect_timeout_s, gives_up=not setup.is_lasting)
         self._is_answer_due = False  # the answer to the HELLO of a later connection; no frame is sent before it
         self.last_error: Exception | None = None
         self._is_closed = False
@@ -118,6 +127,16 @@ class QueuedLink(ABC):
         self._flushed: list[asyncio.Future[None]] = []
         self.envelopes_out = self.frames_out = self.bytes_out = self.discarded_envelopes = self.resumed_count = 0
         self._flusher.add(self)
+
+    def _begin_timeout(self) -> None:
+        """Become unreachable in time, unless there is a connection by then, or the link is a lasting one."""
+        if not self._is_lasting:
+            self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
+
+    def _end_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
     @property
     def queued_bytes(self) -> int:
@@ -136,8 +155,8 @@ class QueuedLink(ABC):
 
     @property
     def is_awaiting(self) -> bool:
-        """Whether the connection stands, and frames that it accepted are not acknowledged yet."""
-        return self._is_connected and len(self._window) > 0
+        """Whether the peer owes an acknowledgement, over a connection that stands, or over a lasting link."""
+        return (self._is_connected or self._is_lasting) and len(self._window) > 0
 
     @property
     def is_connected(self) -> bool:
@@ -239,7 +258,7 @@ class QueuedLink(ABC):
             self.bytes_out += len(self._notices.popleft())
         self._is_connected = True
         self._reconnection.connected(self._setup.clock.now())
-        self._timeout.cancel()
+        self._end_timeout()
         return True
 
     def _block(self) -> None:
@@ -252,12 +271,14 @@ class QueuedLink(ABC):
             self._is_blocked = False
             self.flush_now()
 
-    def _connection_broke(self) -> None:
+    def _connection_broke(self, why: str = "its connection broke") -> None:
         """Replace the connection, or stop trying. To be called by subclasses when the connection is gone."""
         if self._is_closed:
             return
         if self._is_connected:
             self._lost_connection()
+        if self._is_lasting:
+            self._setup.on_trouble(self, why)
         delay_s = self._reconnection.next_delay_s()
         if delay_s is None:
             self._setup.on_unreachable(self)
@@ -275,12 +296,15 @@ class QueuedLink(ABC):
         self._notices = deque((self._setup.hello,))
         self._window.rewind()
         self.resumed_count += 1
-        self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
+        self._begin_timeout()
         self._wake_flushers()
 
     def answered(self, message: Buffer) -> None:
         """Take a message that the far end sent back over the connection."""
         if self._is_closed:
+            return
+        if message == MISDIRECTED and self._is_lasting:
+            self._connection_broke("another process has its address")
             return
         if message in _FINAL_NOTICES:
             (self._setup.on_unreachable if message == MISDIRECTED else self._setup.on_given_up)(self)
@@ -344,7 +368,7 @@ class QueuedLink(ABC):
         if self._is_closed:
             return
         self._is_closed = True
-        self._timeout.cancel()
+        self._end_timeout()
         self._is_blocked = False
         self.discarded_envelopes = self._outbox.clear()
         self._wake_flushers()

@@ -18,13 +18,15 @@ class Reconnection:
     Args:
         first: the number of the link's first frame.
         stable_s: the time after which a connection counts as progress by itself.
+        gives_up: whether the link stops trying in the end.
     """
 
-    __slots__ = ("_acknowledged", "_connected_at", "_failed_count", "_stable_s")
+    __slots__ = ("_acknowledged", "_connected_at", "_failed_count", "_gives_up", "_stable_s")
 
-    def __init__(self, first: int, stable_s: float) -> None:
+    def __init__(self, first: int, stable_s: float, *, gives_up: bool = True) -> None:
         self._acknowledged = first
         self._stable_s = stable_s
+        self._gives_up = gives_up
         self._connected_at = 0.0
         self._failed_count = 0
 
@@ -45,7 +47,7 @@ class Reconnection:
         """
         self._failed_count += 1
         if self._failed_count > MAX_FAILED_CONNECTIONS_COUNT:
-            return None
+            return None if self._gives_up else RECONNECT_MAX_S
         if self._failed_count == 1:
             return 0.0
         return min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2.0 ** (self._failed_count - 2))

@@ -30,6 +30,10 @@ ZmqSocket = zmq.Socket[bytes]
 SOCKET_QUEUE_FRAMES: Final = 1_000
 ZERO_COPY_BYTES: Final = 512 * KIB
 """A smaller buffer is copied, since that costs less than ZeroMQ's notice that it has released the buffer."""
+PING_INTERVAL_MS: Final = 2_000
+DEAD_AFTER_MS: Final = 6_000
+"""A connection whose far end has answered no ping, or acknowledged no byte, for so long is closed."""
+HANDSHAKE_TIMEOUT_MS: Final = 3_000
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLOUT: Final = int(zmq.POLLOUT)
@@ -37,6 +41,7 @@ _POLLIN: Final = int(zmq.POLLIN)
 _BACK_BYTES: Final = 4096  # only acknowledgements and notices arrive over a link
 _BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
+_NOT_MADE: Final = int(zmq.EVENT_CONNECT_RETRIED)
 _REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, int(zmq.EMTHREAD)})
 _EVENT: Final = struct.Struct("=hi")
@@ -45,6 +50,20 @@ _EVENT: Final = struct.Struct("=hi")
 def fast_methods(socket: ZmqSocket) -> Any:
     """Return the socket's methods that are written in C. Their wrappers in Python would double the cost."""
     return super(zmq.Socket, socket)
+
+
+def notice_dead_connections(socket: ZmqSocket) -> None:
+    """Have ZeroMQ close connections whose far end is gone without a word, and handshakes that do not end.
+
+    Heartbeats are answered by ZeroMQ's own thread, so a busy loop misses none. A stopped process misses them; its peers
+    connect again when it goes on, and no frame is lost.
+    """
+    socket.setsockopt(zmq.HEARTBEAT_IVL, PING_INTERVAL_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_AFTER_MS)
+    socket.setsockopt(zmq.TCP_MAXRT, DEAD_AFTER_MS)  # TCP_USER_TIMEOUT: what was sent and is not acknowledged by then
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT_MS)
 
 
 def open_dealer(context: ZmqContext, name: bytes) -> ZmqSocket:
@@ -58,6 +77,7 @@ def open_dealer(context: ZmqContext, name: bytes) -> ZmqSocket:
     socket.setsockopt(zmq.MAXMSGSIZE, _BACK_BYTES)
     socket.setsockopt(zmq.RECONNECT_IVL, round(RECONNECT_MIN_S * 1000))
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, round(RECONNECT_MAX_S * 1000))
+    notice_dead_connections(socket)
     return socket
 
 
@@ -70,18 +90,30 @@ class ZmqLink(QueuedLink):
     """A link on a DEALER.
 
     Args:
-        open_socket: returns a DEALER for another connection on that lane; the link closes it.
-        place: the address without a key, to which the DEALER connects.
-        setup: as for `QueuedLink`.
+        setup: as for `QueuedLink`. A link that is made does not connect before `connect` is called.
     """
 
-    def __init__(self, open_socket: Callable[[Lane], ZmqSocket], place: str, setup: LinkSetup) -> None:
+    def __init__(self, setup: LinkSetup) -> None:
         super().__init__(setup)
-        self._place = place
-        self._open_socket = open_socket
+        self._place = ""
+        self._open_socket: Callable[[Lane], ZmqSocket] | None = None
         self._socket: ZmqSocket | None = None
         self._send: Callable[..., Any] = _takes_nothing
         self._retry: asyncio.TimerHandle | None = None
+
+    def connect(self, open_socket: Callable[[Lane], ZmqSocket], place: str) -> None:
+        """Begin to connect. To be called once; has no effect on a closed link.
+
+        Args:
+            open_socket: returns a DEALER for another connection on that lane; the link closes it.
+            place: the address without a key, to which the DEALER connects.
+
+        Raises:
+            ValueError: no DEALER can connect to such an address; the link is closed.
+        """
+        if self._is_closed:
+            return
+        self._place, self._open_socket = place, open_socket
         self._begin(RECONNECT_MIN_S)
         if isinstance(self.last_error, zmq.ZMQError) and self.last_error.errno not in _OUT_OF_RESOURCES:
             self.close()
@@ -108,9 +140,10 @@ class ZmqLink(QueuedLink):
             self._watch()
 
     def _open(self) -> tuple[ZmqSocket, ZmqSocket]:
+        assert self._open_socket is not None
         socket = self._open_socket(self.lane)
         try:
-            monitor = socket.get_monitor_socket(_BROKEN | _REJECTED)
+            monitor = socket.get_monitor_socket(_BROKEN | _REJECTED | (_NOT_MADE if self._is_lasting else 0))
         except zmq.ZMQError:
             socket.close()
             raise
@@ -129,8 +162,11 @@ class ZmqLink(QueuedLink):
         try:
             while self._socket is not None and not self._monitor.closed:
                 event, _ = self._monitor.recv_multipart(_NOBLOCK)
-                if _EVENT.unpack(event)[0] == _REJECTED:
+                number = _EVENT.unpack(event)[0]
+                if number == _REJECTED:
                     self._rejected()
+                elif number == _NOT_MADE:
+                    self._setup.on_trouble(self, "it could not be connected")
                 else:
                     self._connection_broke()
         except zmq.Again:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -27,8 +29,16 @@ from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links import socket_path
 from actorrt.transport.links.base_transport import BaseTransport
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
-from actorrt.transport.zeromq.link import SOCKET_QUEUE_FRAMES, ZmqContext, ZmqLink, ZmqSocket, fast_methods, open_dealer
-from actorrt.transport.zeromq.security import Security, ZapHandler, join_address, split_address
+from actorrt.transport.zeromq.link import (
+    SOCKET_QUEUE_FRAMES,
+    ZmqContext,
+    ZmqLink,
+    ZmqSocket,
+    fast_methods,
+    notice_dead_connections,
+    open_dealer,
+)
+from actorrt.transport.zeromq.security import Security, Verdict, ZapHandler, join_address, split_address
 
 RECEIVE_BUDGET_FRAMES: Final = 64
 """After this many frames, other callbacks of the loop run before the next ones are received."""
@@ -94,11 +104,15 @@ class ZmqTransport(BaseTransport):
             router.setsockopt(zmq.LINGER, 0)
             router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
             router.setsockopt(zmq.RCVHWM, SOCKET_QUEUE_FRAMES)
+            notice_dead_connections(router)
             if self._is_secured:
                 assert self._security is not None
-                self._zap_handler = ZapHandler(self._context, self._security.accepted)
+                asks = self._security.on_unknown_key is not None
+                self._zap_handler = ZapHandler(
+                    self._context, self._security.accepted, self._ask_about_key if asks else None
+                )
                 self._security.secure_listener(router)
-            router.bind(self.address)
+            self._bind_router(router)
         except (zmq.ZMQError, OSError) as error:
             router.close()
             self._close_zap_handler()
@@ -117,6 +131,17 @@ class ZmqTransport(BaseTransport):
         self._loop.add_reader(self._router_fd, self._drain)
         self._drain_later()
 
+    def _bind_router(self, router: ZmqSocket) -> None:
+        """Bind the socket. Subclasses may choose a port."""
+        router.bind(self.address)
+
+    def _ask_about_key(self, key: bytes, verdict: Verdict) -> None:
+        """Called in the thread of the ZAP handler: ask on the loop."""
+        assert self._security is not None
+        assert self._security.on_unknown_key is not None
+        with suppress(RuntimeError):  # the loop is closed, and with it everything that waits for it
+            self._loop.call_soon_threadsafe(self._security.on_unknown_key, key, verdict)
+
     def _close_zap_handler(self) -> None:
         if self._zap_handler is not None:
             self._zap_handler.close()
@@ -125,7 +150,7 @@ class ZmqTransport(BaseTransport):
         """Refuse a HELLO if its peer's key is not the key of the connection."""
         if not self._is_secured:
             return
-        known = self.address_of(hello.peer)
+        known = self._hellos.address_of(hello.peer)
         try:
             keys = {split_address(address)[1] for address in (hello.address, known or hello.address)}
         except ValueError as error:
@@ -164,9 +189,12 @@ class ZmqTransport(BaseTransport):
         budget = RECEIVE_BUDGET_FRAMES
         while True:
             head = receive(_NOBLOCK, False)  # a frame object has `more`, which costs less than asking the socket
-            if is_secured:
-                self._sender_key = bytes.fromhex(str(head.get("User-Id")))
-            message(name, head.buffer, self._receive_buffers() if head.more else ())
+            if is_secured and not self._is_from_accepted(head):
+                self._statistics.ignored_frames += 1
+                if head.more:
+                    self._receive_buffers()
+            else:
+                message(name, head.buffer, self._receive_buffers() if head.more else ())
             if not get(_EVENTS) & _POLLIN:  # handling an exception of `receive` would cost three times as much
                 return
             budget -= 1
@@ -174,6 +202,12 @@ class ZmqTransport(BaseTransport):
                 self._drain_later()
                 return
             name = receive(_NOBLOCK)
+
+    def _is_from_accepted(self, head: zmq.Frame) -> bool:
+        """Note the key that a frame came under; return whether it is still accepted."""
+        assert self._security is not None
+        self._sender_key = key = bytes.fromhex(str(head.get("User-Id")))
+        return key in self._security.accepted
 
     def _receive_buffers(self) -> list[Buffer]:
         buffers: list[Buffer] = []
@@ -185,15 +219,26 @@ class ZmqTransport(BaseTransport):
         return buffers
 
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        place, key = split_address(setup.address)
+        open_socket, place = self._way_to(setup.peer, setup.address)
+        link = ZmqLink(setup)
+        link.connect(open_socket, place)
+        return link
+
+    def _way_to(self, peer: PeerId, address: str) -> tuple[Callable[[Lane], ZmqSocket], str]:
+        """Return what opens sockets for links to a peer, and the address without its key.
+
+        Raises:
+            AuthenticationError: the address has no key that this transport accepts.
+        """
+        place, key = split_address(address)
         if self._security is None or place.startswith("ipc://"):
-            return ZmqLink(self._dealer, place, setup)
+            return self._dealer, place
         if key is None or key not in self._security.accepted:
             raise AuthenticationError(
-                f"{setup.address!r} (peer {short(setup.peer)}) has no key that this node accepts; "
+                f"{address!r} (peer {short(peer)}) has no key that this node accepts; "
                 "let the two nodes join the same cluster"
             )
-        return ZmqLink(partial(self._dealer, key=key), place, setup)
+        return partial(self._dealer, key=key), place
 
     def _dealer(self, lane: Lane, key: bytes | None = None) -> ZmqSocket:
         assert self._context is not None

@@ -19,9 +19,9 @@ def _ignore(*_: Any) -> None:
     pass
 
 
-def link_setup(loop: FakeLoop, address: str, **callbacks: Callable[..., None]) -> LinkSetup:
+def link_setup(loop: FakeLoop, address: str, is_lasting: bool = False, **callbacks: Callable[..., None]) -> LinkSetup:
     """Return the setup of a link to `address` on the user lane; callbacks that are not given do nothing."""
-    names = ("on_awaiting", "on_unreachable", "on_given_up", "on_refused", "on_bad")
+    names = ("on_awaiting", "on_unreachable", "on_given_up", "on_refused", "on_bad", "on_trouble")
     assert set(callbacks) <= set(names)
     given: dict[str, Any] = {name: callbacks.get(name, _ignore) for name in names}
     return LinkSetup(
@@ -35,5 +35,6 @@ def link_setup(loop: FakeLoop, address: str, **callbacks: Callable[..., None]) -
         clock=LoopClock(loop),
         queue_bytes=1 << 30,
         connect_timeout_s=60.0,
+        is_lasting=is_lasting,
         **given,
     )

@@ -24,7 +24,7 @@ def check_address(address: str) -> None:
 
 @pytest.fixture
 def hellos() -> Hellos:
-    return Hellos(HERE, check_origin, check_address)
+    return Hellos(HERE, check_origin, check_address, lambda _: None)
 
 
 def test_sound_hello_is_returned_and_remembered_only_when_told(hellos: Hellos) -> None:

@@ -45,7 +45,7 @@ class Far:
         self.renewed: list[PeerId] = []
         self.statistics = TransportStatistics()
         self.loop = FakeLoop()
-        self.hellos = Hellos(HERE, self._check_origin, self._check_address)
+        self.hellos = Hellos(HERE, self._check_origin, self._check_address, lambda _: None)
         self.inbound = Inbound(
             self,
             self.statistics,

@@ -24,7 +24,8 @@ HELLO = b"hello"
 class ScriptedLink(QueuedLink):
     """A link whose connection accepts frames while `is_writable`."""
 
-    def __init__(self, *, is_writable: bool = True, connect_timeout_s: float = 60.0) -> None:
+    def __init__(self, *, is_writable: bool = True, connect_timeout_s: float = 60.0, is_lasting: bool = False) -> None:
+        self.troubles: list[str] = []
         self.unreachable: list[QueuedLink] = []
         self.awaiting: list[QueuedLink] = []
         self.bad: list[str] = []
@@ -41,11 +42,13 @@ class ScriptedLink(QueuedLink):
                 clock=LoopClock(asyncio.get_running_loop()),
                 queue_bytes=1 << 30,
                 connect_timeout_s=connect_timeout_s,
+                is_lasting=is_lasting,
                 on_awaiting=self.awaiting.append,
                 on_given_up=self.unreachable.append,
                 on_refused=lambda _: None,
                 on_unreachable=self.unreachable.append,
                 on_bad=lambda _, error: self.bad.append(str(error)),
+                on_trouble=lambda _, why: self.troubles.append(why),
             )
         )
         self.is_writable = is_writable

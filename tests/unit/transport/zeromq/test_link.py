@@ -122,7 +122,9 @@ class World:
             "tcp://127.0.0.1:1",
             on_bad=lambda _, error: self.bad.append(error),
         )
-        return ZmqLink(self._open, "tcp://127.0.0.1:1", setup)
+        link = ZmqLink(setup)
+        link.connect(self._open, "tcp://127.0.0.1:1")
+        return link
 
     @property
     def dealer(self) -> FakeDealer:
