@@ -52,6 +52,19 @@ class ReturnLease(Request[None]):
     lease: Count
 
 
+@verb("end_worker", asked_by="a driver or worker that submits tasks")
+class EndWorker(Request[None]):
+    """A task of the lease was cancelled, and its code does not end: kill the worker, if the attempt has begun there.
+
+    Attributes:
+        lease: the lease.
+        sequence: the asker's number of the attempt.
+    """
+
+    lease: Count
+    sequence: Count
+
+
 @verb("task_blocked", asked_by="a worker that runs tasks")
 class TaskBlocked(Request[None]):
     """The task of the lease waits. Its CPUs are lent to other tasks; it keeps everything else that it reserves."""

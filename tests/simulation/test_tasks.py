@@ -37,6 +37,39 @@ async def once(number: int, seconds: float) -> int:
     return number
 
 
+steps: Counter[int] = Counter()
+"""How many steps the tasks that refuse to end have made, by the number of the task."""
+
+
+@art.task
+async def refuse_to_end(number: int) -> None:
+    """Go on however often this is cancelled."""
+    while True:
+        steps[number] += 1
+        try:
+            await asyncio.sleep(1.0)
+        except asyncio.CancelledError:
+            pass
+
+
+async def forced(seed: int) -> None:
+    """Cancel tasks by force that do not end by themselves, in all states, beside others that do."""
+    chance = random.Random(seed)
+    for number in range(8):
+        endless = [refuse_to_end.submit(3 * number + one) for one in range(3)]
+        others = [add.submit(number, part) for part in range(4)]
+        await asyncio.sleep(chance.uniform(0, 1))
+        for ref in endless:
+            if chance.random() < 0.5:
+                await ref.cancel()
+            await ref.cancel(force=True)
+        assert await art.gather(*others) == [number + part for part in range(4)]
+    await asyncio.sleep(60.0)
+    steps_until_now = steps.copy()
+    await asyncio.sleep(60.0)
+    assert steps == steps_until_now
+
+
 @art.task
 def nested(depth: int) -> int:
     return 1 if depth == 0 else sum([child.get() for child in [nested.submit(depth - 1), nested.submit(depth - 1)]])
@@ -99,6 +132,14 @@ def test_tasks_of_these_seeds_found_defects(seed: int) -> None:
     """
     faults = Faults(kill=4.0, drop=0.5, cut=0.2, freeze=0.2, delay_s=0.05, spawn_failure=0.3)
     World(seed=seed, faults=faults).run(graph, seed)
+
+
+def test_code_of_tasks_that_were_cancelled_by_force_ends_whatever_fails() -> None:
+    faults = Faults(drop=0.3, freeze=0.1, delay_s=0.02, spawn_failure=0.1)
+    for seed in range(15):
+        steps.clear()
+        World(seed=seed, cpus=2, faults=faults).run(forced, seed)
+        assert steps, "none of them has begun"
 
 
 def test_one_seed_tells_one_story_of_tasks() -> None:

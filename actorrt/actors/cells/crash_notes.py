@@ -44,6 +44,11 @@ class Notes(NamedTuple):
     in_hand: list[CallInHand]
     begun_count: int | None
 
+    def has_begun(self, submitter: PeerId, sequence: int) -> bool:
+        """Whether a worker of tasks has begun this attempt of a submitter, or may have."""
+        newest = (noted.call for noted in self.in_hand if noted.caller == submitter)
+        return self.begun_count is None or sequence <= max(newest, default=0)
+
 
 class CrashNotes:
     """The notes of one process.
@@ -124,20 +129,27 @@ def open_notes(path: str) -> CrashNotes:
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
+    except FileNotFoundError:
+        pass  # it was never made
     except OSError as error:
         logger.warning("%s can't be removed: %s", path, error)
 
 
 def take(path: str) -> Notes:
-    """Return what the process noted, and remove the file."""
+    """Return what the process noted, which has ended, and remove the file."""
+    notes = look(path)
+    _remove(path)
+    return notes
+
+
+def look(path: str) -> Notes:
+    """Return what the process has noted."""
     try:
         notes = Path(path).read_bytes()
-        os.unlink(path)
     except FileNotFoundError:
         return Notes([], 0)  # it ended before it served
     except OSError as error:
-        logger.warning("the calls that a process had in hand when it ended can't be read: %s", error)
-        _remove(path)
+        logger.warning("the calls that a process has in hand can't be read: %s", error)
         return Notes([], None)
     if len(notes) < FILE_BYTES:
         return Notes([], 0)  # it ended while it made the file

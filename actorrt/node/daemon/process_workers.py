@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actorrt import errors
 from actorrt.actors.cells import crash_notes
+from actorrt.actors.cells.crash_notes import Notes
 from actorrt.ids import IdSource, JobId, PeerAddress
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.forker import ProcessFactory
@@ -95,7 +96,7 @@ class ProcessWorkers:
         return WorkerSetting(
             peer=worker.peer,
             address=worker.peer_address.address,
-            crash_notes=worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
+            crash_notes=_notes_path(worker),
             node=self.node,
             store=self._store_path,
             job=worker.job.job_id,
@@ -113,13 +114,21 @@ class ProcessWorkers:
         if worker.process is not None:
             worker.process.kill()
 
+    def notes(self, worker: Worker) -> Notes:
+        """Return what a worker notes of what it has in hand."""
+        return crash_notes.look(_notes_path(worker))
+
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
         socket = worker.peer_address.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
-        worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{CRASH_NOTES_SUFFIX}")
+        worker.in_hand, worker.begun_count = crash_notes.take(_notes_path(worker))
         self._on_exit(worker, reason_of_end(worker, how, last_lines))
+
+
+def _notes_path(worker: Worker) -> str:
+    return worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX
 
 
 def reason_of_end(worker: Worker, how: ProcessExit, last_lines: Sequence[str]) -> ExitReason:
@@ -128,6 +137,8 @@ def reason_of_end(worker: Worker, how: ProcessExit, last_lines: Sequence[str]) -
         return ExitReason(ExitKind.CRASHED, worker.hang, "\n".join(last_lines), how.signal, how.exit_status)
     if worker.memory_excess:
         return ExitReason(ExitKind.OUT_OF_MEMORY, worker.memory_excess, "", how.signal)
+    if worker.kill_reason:
+        return how.to_reason(worker.kill_reason)
     if worker.is_leaving or how.was_killed_by_us or not last_lines:
         return how.to_reason()
     return how.to_reason(f"its last line was {last_lines[-1]!r}", "\n".join(last_lines))

@@ -141,6 +141,13 @@ class Grants:
         wants = [lease.want for lease in self._ledger.leases.values() if lease.worker.number == number]
         return [want.holder.submitter for want in wants if want is not None]
 
+    def worker_of(self, submitter: PeerId, number: int) -> int | None:
+        """Return the worker of a lease; None if the lease is none of the submitter's."""
+        lease = self._ledger.leases.get(number)
+        if lease is None or lease.want is None or lease.want.holder.submitter != submitter:
+            return None
+        return lease.worker.number
+
     def worker_ready(self, number: int, peer: PeerId, now: float) -> Sequence[GrantOrder]:
         """Called when a worker that was launched is ready. It may submit tasks itself, as `peer`."""
         worker = self._ledger.pools.workers.get(number)

@@ -25,6 +25,7 @@ from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.workers import Workers
 from actorrt.protocol.leases import (
+    EndWorker,
     LeaseGranted,
     LeasesRefused,
     RecallLease,
@@ -85,6 +86,7 @@ class Leases:
         """Register the handlers of notices."""
         self._control.handle(WantLeases.by(self._want))
         self._control.handle(ReturnLease.by(self._return))
+        self._control.handle(EndWorker.by(self._end_worker))
         self._control.handle(TaskBlocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=True)))
         self._control.handle(TaskUnblocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=False)))
         self._control.handle(WornOut.by(self._worn_out))
@@ -126,6 +128,16 @@ class Leases:
 
     def _return(self, peer: PeerId, asked: ReturnLease) -> None:
         self._carry_out(self._grants.returned(peer, asked.lease, self._clock.now()))
+
+    def _end_worker(self, peer: PeerId, asked: EndWorker) -> None:
+        """Kill a worker whose task does not end. Until it has ended, it is lent to nobody else."""
+        number = self._grants.worker_of(peer, asked.lease)
+        if number is None or not self._workers.notes(self._by_number[number]).has_begun(peer, asked.sequence):
+            return
+        worker = self._by_number[number]
+        worker.kill_reason = worker.kill_reason or "a task that it ran was cancelled with force=True"
+        self._carry_out(self._grants.worn_out(number, self._clock.now()))
+        self._workers.kill(worker)
 
     def _blocked(self, peer: PeerId, lease: int, *, is_blocked: bool) -> None:
         number = self._numbers.get(peer)

@@ -41,6 +41,7 @@ class Worker:
         hang_timeout_s: how long it may give no sign of life before it is replaced; None: without limit.
         hang: the reason why it was replaced, or an empty text.
         memory_excess: how it used more memory than it may, for which it was killed; or an empty text.
+        kill_reason: why it was killed for the sake of a task; or an empty text.
         ordered_count: the number of orders to start an actor that were sent to it.
         begun_count: the number of these orders that it had begun when it ended; None if that is unknown.
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
@@ -66,6 +67,7 @@ class Worker:
         self.hang_timeout_s: float | None = None
         self.hang = ""
         self.memory_excess = ""
+        self.kill_reason = ""
         self.in_hand: Sequence[CallInHand] = ()
         self.ordered_count = 0
         self.begun_count: int | None = None

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from actorrt.actors.cells.crash_notes import Notes
 from actorrt.actors.wire.control import Control
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
@@ -37,6 +38,9 @@ class WorkerFactory(Protocol):
 
     def kill(self, worker: Worker) -> None:
         """End the worker at once."""
+
+    def notes(self, worker: Worker) -> Notes:
+        """Return what a worker notes of what it has in hand."""
 
 
 class Workers:
@@ -119,3 +123,7 @@ class Workers:
     def kill(self, worker: Worker) -> None:
         """End a worker's process at once."""
         self._factory.kill(worker)
+
+    def notes(self, worker: Worker) -> Notes:
+        """Return what a worker notes of what it has in hand."""
+        return self._factory.notes(worker)

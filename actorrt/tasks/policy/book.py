@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.invariants import about
 from actorrt.tasks.policy.class_queue import ClassQueue, Lease
-from actorrt.tasks.policy.task import Task, TaskState
+from actorrt.tasks.policy.task import Task, TaskState, WorkerEnd
 
 T = TypeVar("T", bound=Task)
 
@@ -156,14 +156,14 @@ class Book(Generic[T]):
         if task is not None and task.state is TaskState.ASSIGNED:
             lease.queue.add(task, is_next=True)
 
-    def worker_lost(self, peer: PeerId, begun: int, end: Any, *, lacked_memory: bool = False) -> list[Interrupted[T]]:
+    def worker_lost(self, peer: PeerId, begun: int, how: WorkerEnd, end: Any) -> list[Interrupted[T]]:
         """Called when the process of a worker has ended. Only attempts that it had begun are charged.
 
         Args:
             peer: the worker.
             begun: the number of the newest attempt that it had begun.
+            how: what they are charged with.
             end: describes how attempts ended that had begun, for the error that tells of it.
-            lacked_memory: whether it ended because it used too much memory, which is charged apart from retries.
 
         Returns:
             The tasks that were there, oldest first.
@@ -174,32 +174,29 @@ class Book(Generic[T]):
             self.returned(lease.number)
             for sequence, task in reversed(lease.in_hand.items()):  # so that those that are ready keep their order
                 if task.state is TaskState.ASSIGNED:
-                    if sequence <= begun and lacked_memory:
-                        interrupted.append(self._lacked_memory(queue, task, end))
+                    has_begun = sequence <= begun
+                    runs_again = not has_begun or self._charged(task, how, end)
+                    if runs_again:
+                        queue.add(task, is_next=True)
                     else:
-                        interrupted.append(self._interrupted(queue, task, end, has_begun=sequence <= begun))
+                        self.ended(task)
+                    interrupted.append(Interrupted(task, has_begun, runs_again))
         return interrupted[::-1]
 
-    def _lacked_memory(self, queue: ClassQueue[T], task: T, end: Any) -> Interrupted[T]:
-        """Charge an attempt to the budget of memory. Only tasks that may run more than once have one."""
+    def _charged(self, task: T, how: WorkerEnd, end: Any) -> bool:
+        """Charge a task for an attempt that had begun when its worker ended. Return whether it may run again."""
+        if how is WorkerEnd.KILLED and task.is_repeatable:
+            return True
         task.deaths = (*task.deaths, end)
-        task.memory_deaths_count += 1
-        runs_again = task.is_repeatable and task.memory_deaths_count < MAX_MEMORY_DEATHS_COUNT
-        if runs_again:
-            queue.add(task, is_next=True)
-        else:
-            self.ended(task)
-        return Interrupted(task, has_begun=True, runs_again=runs_again)
-
-    def _interrupted(self, queue: ClassQueue[T], task: T, end: Any, *, has_begun: bool) -> Interrupted[T]:
-        if has_begun:
-            task.deaths = (*task.deaths, end)
-            if task.retries_left <= 0 or len(task.deaths) - task.memory_deaths_count >= MAX_DEATHS_COUNT:
-                self.ended(task)
-                return Interrupted(task, has_begun, runs_again=False)
-            task.retries_left -= 1
-        queue.add(task, is_next=True)
-        return Interrupted(task, has_begun, runs_again=True)
+        if how is WorkerEnd.KILLED:
+            return False
+        if how is WorkerEnd.LACKED_MEMORY:
+            task.memory_deaths_count += 1
+            return task.is_repeatable and task.memory_deaths_count < MAX_MEMORY_DEATHS_COUNT
+        if task.retries_left <= 0 or len(task.deaths) - task.memory_deaths_count >= MAX_DEATHS_COUNT:
+            return False
+        task.retries_left -= 1
+        return True
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError, with the task concerned, if the book contradicts itself."""

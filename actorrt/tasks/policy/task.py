@@ -11,7 +11,7 @@ runs: only its worker knows that.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -29,6 +29,17 @@ class TaskState(IntEnum):
     ASSIGNED = 3
     RESTING = 4
     ENDED = 5
+
+
+class WorkerEnd(Enum):
+    """How a worker ended, as far as it decides what its tasks are charged with."""
+
+    CRASHED = "crashed"
+    """What had begun there is charged with an attempt: it may be the cause."""
+    LACKED_MEMORY = "lacked_memory"
+    """What had begun there used more memory than it may, which is charged apart from retries."""
+    KILLED = "killed"
+    """The node killed it, for the sake of another task: nothing is charged."""
 
 
 class FunctionCost:

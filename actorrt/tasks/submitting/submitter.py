@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors.policy.backoff import DEFAULT_BACKOFF
@@ -26,19 +26,22 @@ from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
 from actorrt.tasks.policy.class_queue import ClassQueue
-from actorrt.tasks.policy.task import TaskState
+from actorrt.tasks.policy.task import TaskState, WorkerEnd
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
 from actorrt.tasks.submitting.room import Room
 from actorrt.tasks.submitting.submission import Submission
 from actorrt.tasks.submitting.task_ref import TaskRef
+from actorrt.tasks.submitting.withdrawals import Withdrawals
 from actorrt.tasks.submitting.workers import Workers
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
     from actorrt.store.client.client import StoreClient
     from actorrt.tasks.submitting.functions import TaskFunction
+
+_ENDS: Final = {ExitKind.OUT_OF_MEMORY: WorkerEnd.LACKED_MEMORY, ExitKind.KILLED: WorkerEnd.KILLED}
 
 
 class Submitter:
@@ -64,6 +67,7 @@ class Submitter:
         self._workers = Workers(endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
+        self._withdrawals = Withdrawals(self.book, self._workers, control, endpoint.node, self._end_with)
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
@@ -126,10 +130,10 @@ class Submitter:
             parent.submitted(ref)
         return task
 
-    def cancel(self, ref: TaskRef[Any]) -> Operation[bool]:
+    def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
         outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
-        self._threads.on_loop(lambda: outcome.set_value(self._cancel(ref)))
+        self._threads.on_loop(lambda: outcome.set_value(self._withdrawals.cancel(ref, force=force)))
         return outcome
 
     # On the loop
@@ -149,7 +153,7 @@ class Submitter:
         self.book.submitted(task)
         if task.deadline is not None:
             left_s = max(0.0, task.deadline - self._clock.now())
-            task.timer = self._threads.call_later(left_s, self._expired, task)
+            task.timer = self._threads.call_later(left_s, self._withdrawals.expired, task)
         for _, value in task.inputs:
             if value.error() is not None:
                 self._input_failed(task, value)
@@ -314,8 +318,8 @@ class Submitter:
         """
         self._workers.lost(peer)
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
-        lacked_memory = reason.kind is ExitKind.OUT_OF_MEMORY
-        for interrupted in self.book.worker_lost(peer, begun, end, lacked_memory=lacked_memory):
+        how = _ENDS.get(reason.kind, WorkerEnd.CRASHED)
+        for interrupted in self.book.worker_lost(peer, begun, how, end):
             if not interrupted.runs_again and interrupted.task.ref.task is not None:  # else a callback has ended it
                 self._died(interrupted.task)
         self._call_for_pump()
@@ -369,34 +373,6 @@ class Submitter:
             task.timer = None
         self._room.give(task.size_bytes)
         task.forget_arguments(self._store)
-
-    def _cancel(self, ref: TaskRef[Any]) -> bool:
-        task = ref.task
-        if task is None or ref.done():
-            return False
-        self._give_up(task, is_late=False)
-        executed: errors.Executed = "no" if not task.attempts_count else "maybe"
-        message = f"task {ref.name}() was cancelled"
-        self._end_with(task, errors.CallCancelledError(message, executed=executed))
-        return True
-
-    def _expired(self, task: Submission) -> None:
-        if task.state is TaskState.ENDED:
-            return
-        task.timer = None
-        self._give_up(task, is_late=True)
-        executed: errors.Executed = "no" if not task.attempts_count else "maybe"
-        message = f"task {task.ref.name}() did not end by its deadline"
-        self._end_with(task, errors.CallTimeoutError(message, executed=executed))
-
-    def _give_up(self, task: Submission, *, is_late: bool) -> None:
-        """Tell the worker that has a task that nobody waits for it any more."""
-        if task.state is not TaskState.ASSIGNED:
-            return
-        if task.lease is not None:
-            self._workers.withdraw(task.lease, task, is_late=is_late)
-        elif task.withdraw_here is not None:
-            task.withdraw_here(is_late)
 
     def is_awaited(self, refs: Iterator[TaskRef[Any]]) -> None:
         """Called when a coroutine begins to wait for tasks: a worker of tasks runs those itself that nobody has."""

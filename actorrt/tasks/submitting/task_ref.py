@@ -166,12 +166,15 @@ class TaskRef(ObjectRef[T]):
         A task that has not begun never runs. A coroutine is cancelled. Plain code runs on, and its result is dropped.
 
         Args:
-            force: has no effect in this version: plain code that has begun runs on.
+            force: also end code that runs on for half a second, with the process that it runs in. The other tasks that
+                were there run again elsewhere, as after a crash, and have lost none of their `retries`. It may follow
+                a cancel without `force`. Code that runs in the process of the submitter itself goes on: in local mode,
+                and where a task runs in the place of a wait for it.
 
         Returns:
             An operation that ends with True if this made a difference, and with False if the task had ended.
         """
-        return self.submitter.cancel(self)
+        return self.submitter.cancel(self, force=force)
 
     def __repr__(self) -> str:
         state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"

@@ -10,7 +10,7 @@ from signal import SIGKILL
 from typing import Final
 
 from actorrt.actors.cells import crash_notes
-from actorrt.actors.cells.crash_notes import CrashNotes
+from actorrt.actors.cells.crash_notes import CrashNotes, Notes
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.daemon.process_workers import reason_of_end
@@ -86,6 +86,11 @@ class SimulatedWorkers:
         made = self._live.get(worker)
         if made is not None:
             made.kill()
+
+    def notes(self, worker: Worker) -> Notes:
+        """Return what a worker notes of what it has in hand."""
+        made = self._live.get(worker)
+        return Notes([], 0) if made is None else crash_notes.read(made.notes)
 
     def kill_process(self, process: SimulatedProcess) -> bool:
         """Send SIGKILL to a process, as another program would; return whether it is a worker."""

@@ -211,3 +211,56 @@ def add_on_a_loop_of_its_own() -> int:
         return await add.submit(1, 1)
 
     return asyncio.run(add_here())
+
+
+@art.task
+def compute_for_ever(path: str) -> None:
+    """Note the process, and compute without an end."""
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+@art.task
+def sleep_for_ever(path: str) -> None:
+    """Note the process, and wait in C without an end."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(1_000)  # as a foreign library would
+
+
+@art.task(cpus=0)
+async def refuse_to_end(path: str) -> None:
+    """Note the process, and go on however often it is cancelled."""
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        try:
+            await asyncio.sleep(1_000)
+        except asyncio.CancelledError:
+            pass
+
+
+@art.task(cpus=0)
+async def attempt_after(path: str, seconds: float) -> int:
+    """Note the attempt, wait, and return its number."""
+    with Path(path).open("a") as file:
+        file.write("x")
+    await asyncio.sleep(seconds)
+    current = art.current_task()
+    assert current is not None
+    return current.attempt
+
+
+@art.task
+def wait_for_a_child(path: str) -> None:
+    note_when_cancelled.submit(path).get()
+
+
+@art.task
+def compute_beside_a_child(path: str, child_path: str) -> None:
+    """Submit a child that notes when it is cancelled, and compute without an end when it has begun."""
+    child = note_when_cancelled.submit(child_path)
+    while not Path(child_path).exists():
+        art.wait([child], timeout_s=0.01).result()
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        pass

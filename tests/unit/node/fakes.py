@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from actorrt.actors.cells.crash_notes import Notes
 from actorrt.completion import Completion
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.protocol.nodes import JobSetting
@@ -52,6 +53,7 @@ class FakeFactory:
     def __init__(self) -> None:
         self.launched: list[Any] = []
         self.killed: list[Any] = []
+        self.noted: dict[Any, Notes] = {}
         self.preloaded: list[tuple[list[str], Any]] = []
         self.on_launch: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
@@ -70,6 +72,9 @@ class FakeFactory:
 
     def kill(self, worker: Any) -> None:
         self.killed.append(worker)
+
+    def notes(self, worker: Any) -> Notes:
+        return self.noted.get(worker, Notes([], 0))
 
 
 class NoKeeper:

@@ -184,6 +184,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
         None,
     ),
     (leases.ReturnLease(lease=4), None),
+    (leases.EndWorker(lease=4, sequence=7), None),
     (leases.TaskBlocked(lease=4), None),
     (leases.TaskUnblocked(lease=4), None),
     (leases.WornOut(), None),

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.tasks.policy.book import MAX_DEATHS_COUNT, Book
 from actorrt.tasks.policy.class_queue import KEEP_S, Lease
-from actorrt.tasks.policy.task import FunctionCost, Task, TaskKind, TaskState
+from actorrt.tasks.policy.task import FunctionCost, Task, TaskKind, TaskState, WorkerEnd
 
 CLASS = 1
 END = "its worker ended"
@@ -24,6 +24,7 @@ class Account:
         self.retries = retries
         self.begun_count = 0
         self.charged_count = 0
+        self.allowed_count = retries + 1
         self.end: str | None = None
 
 
@@ -133,14 +134,19 @@ class BookMachine(RuleBasedStateMachine):
             for sequence in sorted((one for one in lease.in_hand if one > begun), reverse=True):
                 self.book.skipped(lease, sequence, self.now)
 
-    @rule(data=st.data())
-    def a_worker_is_lost(self, data: Any) -> None:
+    @rule(data=st.data(), is_killed=st.booleans())
+    def a_worker_is_lost(self, data: Any, is_killed: bool) -> None:
         lease = self.drawn(data)
         if lease is None:
             return
         peer = lease.worker.peer
-        for interrupted in self.book.worker_lost(peer, self.begun.get(peer, 0), END):
+        how = WorkerEnd.KILLED if is_killed else WorkerEnd.CRASHED
+        for interrupted in self.book.worker_lost(peer, self.begun.get(peer, 0), how, END):
             account = self.accounts[interrupted.task]
+            if is_killed and account.retries:
+                assert interrupted.runs_again
+                account.allowed_count += interrupted.has_begun
+                continue
             account.charged_count += interrupted.has_begun
             if not interrupted.runs_again:
                 assert interrupted.has_begun
@@ -170,7 +176,7 @@ class BookMachine(RuleBasedStateMachine):
     @invariant()
     def no_task_begins_more_often_than_its_retries_allow(self) -> None:
         for task, account in self.accounts.items():
-            assert account.begun_count <= account.retries + 1, task.story
+            assert account.begun_count <= account.allowed_count, task.story
 
     @invariant()
     def no_ready_task_waits_while_a_worker_is_free(self) -> None:

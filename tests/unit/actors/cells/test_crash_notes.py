@@ -77,7 +77,7 @@ def test_process_that_ended_before_it_made_its_notes_had_nothing_in_hand(path, t
 def test_notes_that_can_not_be_read_say_nothing_of_starts(tmp_path, caplog):
     (tmp_path / "hand").mkdir()
     assert take(str(tmp_path / "hand")) == ([], None)
-    assert "the calls that a process had in hand when it ended can't be read" in caplog.text
+    assert "the calls that a process has in hand can't be read" in caplog.text
 
 
 def test_worker_of_tasks_notes_the_newest_attempt_of_each_submitter(notes, path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actorrt.actors.cells.crash_notes import Notes
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError, RuntimeStateError
 from actorrt.ids import PeerAddress, PeerId
@@ -21,6 +22,7 @@ from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.workers import Workers
 from actorrt.protocol.leases import (
+    EndWorker,
     LeaseGranted,
     LeasesRefused,
     RecallLease,
@@ -29,7 +31,7 @@ from actorrt.protocol.leases import (
     WantLeases,
     WornOut,
 )
-from actorrt.protocol.processes import Leave
+from actorrt.protocol.processes import CallInHand, Leave
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.node.daemon.peers import until
@@ -121,6 +123,25 @@ async def test_worker_gets_leases_for_the_tasks_that_it_submits(node: Node) -> N
     _, second = await node.granted(2)
     assert node.control.told[-1][0] == first.worker
     assert second.worker != first.worker
+
+
+async def test_worker_is_killed_for_its_submitter_when_it_has_begun_the_attempt_and_lent_to_nobody_else(
+    node: Node,
+) -> None:
+    node.tell(want(1, cpus=2))
+    (first,) = await node.granted(1)
+    (worker,) = node.factory.launched
+    node.factory.noted[worker] = Notes([CallInHand(DRIVER.peer, 6)], 0)
+    node.tell(EndWorker(lease=first.lease, sequence=7))
+    node.tell(EndWorker(lease=first.lease + 1, sequence=6))
+    node.tell(EndWorker(lease=first.lease, sequence=6), worker.peer)
+    assert node.factory.killed == []
+    node.tell(EndWorker(lease=first.lease, sequence=6))
+    assert node.factory.killed == [worker]
+    assert "force" in worker.kill_reason
+    node.tell(ReturnLease(lease=first.lease))
+    await node.launched(2)
+    assert [granted.lease for granted in node.told(LeaseGranted)] == [first.lease]
 
 
 async def test_stranger_gets_no_leases_and_one_that_is_gone_may_withdraw_what_it_wanted(node: Node) -> None:
