@@ -110,6 +110,10 @@ class StoredValue:
         """Whether the value can be opened, or is lost."""
         return all([ref.done() for ref in self._refs])
 
+    def is_there(self) -> bool:
+        """As `done`, by an answer of the store; see `ObjectRef.is_there`."""
+        return all([ref.is_there() for ref in self._refs])
+
     def arrive(self) -> Generator[Any, None, None]:
         """Wait until the value can be opened."""
         for ref in self._refs:

@@ -34,6 +34,11 @@ class DeferredPuts:
         self._waiting_bytes = 0
         self._lock = threading.Lock()
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a value waits."""
+        return self._waiting_bytes > 0
+
     def copy(self, encoded: Encoded) -> memoryview | None:
         """Return a copy of an object's bytes, which waits from now on; None if too many bytes wait already."""
         with self._lock:

@@ -132,12 +132,18 @@ class ObjectRef(Completion[T]):
 
     def arrive(self) -> Generator[Any, None, None]:
         """Wait until the object is sealed or lost, without reading its value."""
-        if not self._is_done:
-            # In nearly every case the object is sealed already, and there is nothing to wait for.
-            self._client.look(self, waits_for_disk=False)
-        if not self._is_done:
+        if not self.is_there():
             self._client.watch(self)
             yield from super().__await__()
+
+    def is_there(self) -> bool:
+        """Whether the object is sealed or lost; asks the store at once, and has the object in view if it is sealed.
+
+        An object on disk that was not verified is not there yet.
+        """
+        if not self._is_done:
+            self._client.look(self, waits_for_disk=False)
+        return self._is_done
 
     def view(self) -> memoryview:
         """Return the object's bytes, or raise the error, of a ref that is done."""

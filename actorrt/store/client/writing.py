@@ -59,6 +59,11 @@ class WritingClient(ABC):
         self._unused_ids: list[ObjectId] = []  # a forked child has the same ids, and may not use them
         self._deferred = DeferredPuts(threads)
 
+    @property
+    def has_deferred(self) -> bool:
+        """Whether a value that was put here waits for memory, so that its object is not sealed yet."""
+        return self._deferred.are_waiting
+
     def _new_id(self) -> ObjectId:
         try:
             return self._unused_ids.pop()

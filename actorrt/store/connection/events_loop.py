@@ -39,11 +39,19 @@ class EventsLoop:
             RuntimeError: the loop is closed.
         """
         loop = self.loop
-        if loop is not None:
+        if loop is None:
+            return
+        if self._thread == get_ident():
+            loop.call_soon(callback, *arguments)
+        else:
             loop.call_soon_threadsafe(callback, *arguments)
 
     def call_later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
         """Call something on the loop after a delay; otherwise as `call_soon`."""
         loop = self.loop
-        if loop is not None:
+        if loop is None:
+            return
+        if self._thread == get_ident():
+            loop.call_later(delay_s, callback, *arguments)
+        else:
             loop.call_soon_threadsafe(loop.call_later, delay_s, callback, *arguments)

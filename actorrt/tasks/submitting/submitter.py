@@ -259,6 +259,9 @@ class Submitter:
         except Exception as error:  # there is no store, or it is gone
             ref.set_error(as_executed(error))
             return
+        if "is_sealed" in body:
+            ref.set_stored(stored)
+            return
         self._arriving.add(ref)
         self._endpoint.scope.start(self._arrived(ref, stored), f"result of {ref.name}")
 

@@ -148,6 +148,9 @@ class TaskRef(ObjectRef[T]):
     def _block(self, timeout_s: float | None) -> None:
         Completion._block(self, timeout_s)
 
+    def is_there(self) -> bool:
+        return self._is_done
+
     def view(self) -> memoryview:
         return self.in_store().view()
 

@@ -46,7 +46,7 @@ class OpenedArguments:
     def missing(self) -> list[Stored]:
         """Return the values in the store that are not there yet."""
         found = [self._stored, *(stored for _, stored, _ in self._inputs)]
-        return [stored for stored in found if stored is not None and not stored.done()]
+        return [stored for stored in found if stored is not None and not stored.is_there()]
 
     def values(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments. Values in the store have arrived."""

@@ -367,9 +367,15 @@ class TaskWorker:
             if captured.transit is not None and store is not None and type(captured.body) is bytes:
                 captured.transit.call_ended()
                 captured = self._in_transit(store.put(result))
+            if type(captured.body) is dict and self._is_at_hand(attempt.peer):
+                captured.body["is_sealed"] = True
         if captured.transit is not None:
             self._endpoint.transits.sent(attempt.peer, captured.transit.tokens)
         return captured
+
+    def _is_at_hand(self, submitter: PeerId) -> bool:
+        """Whether what was put here is sealed already in the store of a submitter."""
+        return self._store is not None and not self._store.has_deferred and not self._peers.node_of(submitter)
 
     def _in_transit(self, ref: ObjectRef[Any]) -> Captured:
         assert self._store is not None
