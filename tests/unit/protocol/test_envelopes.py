@@ -15,6 +15,7 @@ from actorrt.protocol import envelopes
 from actorrt.protocol.envelopes import CHUNK_KINDS, STREAM_WINDOW_ITEMS
 from actorrt.protocol.kinds import KINDS
 from actorrt.tasks.submitting import in_hand
+from actorrt.tasks.working.helping import Helping
 from actorrt.tasks.working.worker import TaskWorker
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.queued_link import QueuedLink
@@ -103,8 +104,9 @@ async def _withdrawn(w: World) -> None:
 async def inverse(number: int) -> float:
     task = in_hand.task.get()
     assert task is not None
-    assert isinstance(task.worker, TaskWorker)
-    workers.append(task.worker)
+    assert isinstance(task.worker, Helping)
+    assert isinstance(task.worker._worker, TaskWorker)
+    workers.append(task.worker._worker)
     await asyncio.sleep(number)
     return 1 / number
 
