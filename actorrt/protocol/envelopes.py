@@ -7,8 +7,8 @@ A *body* is the form in which arguments and results travel in an envelope:
 
 * a list: positional arguments, or the one result, as plain scalars that msgpack carries unchanged;
 * bytes: the pickled `(args, kwargs)` or result; its buffers travel beside the envelope;
-* a map `{"object": id, "token": token}`: the pickled value lies in the object store; with `is_sealed`, which a result of a
-  task may have, it is sealed there already;
+* a map `{"object": id, "token": token}`: the pickled value lies in the object store; with `is_sealed`, which the result
+  of a task may have, it is sealed there already;
 * a map `{"objects": ..., "parts": ...}`: some of the buffers lie in the object store; the pickle and the other buffers
   travel beside the envelope (see `actorrt.actors.wire.by_reference`);
 * a map `{"args": list, "refs": [[index, token], ...]}`: positional arguments, with object ids in the place of refs.
