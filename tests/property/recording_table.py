@@ -12,6 +12,7 @@ from actorrt.store.table.table import ObjectTable
 RECORDED = (
     *("declare", "locate", "set_origin", "create", "contain", "seal", "abort", "fail", "acquire", "arrive", "transit"),
     *("settle", "release", "pin", "unpin", "free", "move", "lose", "subscribe", "disconnect", "sweep", "tick"),
+    *("keep", "claim", "fetch_failed"),
 )
 
 

@@ -12,6 +12,7 @@ from actorrt.actors.refs.operation import Operation
 from actorrt.completion import Completion
 from actorrt.errors import CallTimeoutError
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -92,7 +93,17 @@ def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None
         if error is not None and not return_exceptions:
             gathered.set_error_of(item)
         elif left_count == 0:
-            gathered.set_value([item.error() or item.value() for item in items])
+            take()
+
+    def take(_: Any = None) -> None:
+        values: list[Any] = []
+        for item in items:
+            try:
+                values.append(item.error() or item.value())
+            except NotReadyError:  # its object was lost since it was done, and is made again
+                item.once_more().add_callback(take)
+                return
+        gathered.set_value(values)
 
     if not items:
         gathered.set_value([])

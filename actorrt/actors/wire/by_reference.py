@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 from actorrt.store.memory.views import place_in_store
 
 if TYPE_CHECKING:
@@ -104,7 +105,15 @@ class StoredValue:
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from self.arrive()
-        return self.value()
+        while True:
+            try:
+                return self.value()
+            except NotReadyError:
+                yield from self.once_more().arrive()
+
+    def once_more(self) -> ObjectRef[Any]:
+        """Return a new ref to an object that was lost since it arrived; see `ObjectRef.once_more`."""
+        return next(ref for ref in self._refs if ref.mapped() is None).once_more()
 
     def done(self) -> bool:
         """Whether the value can be opened, or is lost."""

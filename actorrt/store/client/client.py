@@ -21,6 +21,7 @@ from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId
 from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.events import Events
+from actorrt.store.client.keeping import Keeping
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.watching import Watcher
@@ -51,6 +52,7 @@ class StoreClient(WritingClient):
         owner: given to every carrier of this client, for refs that are not the store's; its job is the scope of
             published names.
         names: published values.
+        keeping: makes lost objects again.
         call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
         node_of: returns the node of a process that sends refs here, empty for this node; None if there are no other
             nodes.
@@ -68,7 +70,8 @@ class StoreClient(WritingClient):
         self._owner: Any = None
         self.names = PublishedNames(self._connection, self._put_or_pack, self._adopt, self._decode)
         self._watcher = Watcher(connection.post, connection.events_loop)
-        self._events = Events(connection, self._watcher, reservations, self.names)
+        self.keeping = Keeping(connection, partial(ObjectRef, self))
+        self._events = Events(connection, self._watcher, reservations, self.names, self.keeping)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -229,6 +232,11 @@ class StoreClient(WritingClient):
     def _adopt(self, object_id: ObjectId, place: list[int]) -> ObjectRef[Any]:
         """Return a ref to a sealed object that the store has held and pinned for this process."""
         return self._sealed(object_id, self._connection.view_pinned(object_id, place))
+
+    def once_more(self, ref: ObjectRef[Any]) -> ObjectRef[Any]:
+        """Return another ref to a ref's object, which is not done yet: the object has been lost since."""
+        self.acquire([(ref.id, None)])
+        return ObjectRef(self, ref.id)
 
     def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
         ref: ObjectRef[Any] = ObjectRef(self, object_id)

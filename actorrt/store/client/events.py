@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actorrt.ids import ObjectId
+from actorrt.store.client.keeping import Keeping
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.watching import Watcher
 from actorrt.store.connection.connection import StoreConnection
@@ -20,15 +21,22 @@ class Events:
         watcher: completes refs.
         reservations: take memory.
         names: published values.
+        keeping: makes lost objects again.
     """
 
     def __init__(
-        self, connection: StoreConnection, watcher: Watcher, reservations: Reservations, names: PublishedNames
+        self,
+        connection: StoreConnection,
+        watcher: Watcher,
+        reservations: Reservations,
+        names: PublishedNames,
+        keeping: Keeping,
     ) -> None:
         self._connection = connection
         self._watcher = watcher
         self._reservations = reservations
         self._names = names
+        self._keeping = keeping
 
     def on_event(self, event: list[Any], fd: int | None) -> None:
         """Called with each event, and the descriptor that came with it or None; this method owns the descriptor."""
@@ -40,6 +48,8 @@ class Events:
                 self._watcher.on_ready(object_ids)
             case [Event.FAILED, object_id, error]:
                 self._watcher.on_failed(object_id, error)
+            case [Event.REMAKE, object_id, loss]:
+                self._keeping.on_remake(ObjectId(object_id), loss)
             case [Event.ALLOCATION, object_id]:
                 self._reservations.on_allocation(object_id)
             case [Event.RETIRED, segment_ids]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId, short
+from actorrt.store.connection.connection import NotReadyError
 from actorrt.store.values.carrier import current_carrier
 
 T = TypeVar("T")
@@ -28,6 +29,9 @@ class RefClient(Protocol):
 
     def watch(self, ref: ObjectRef[Any]) -> None:
         """Have a ref completed by the store's events."""
+
+    def once_more(self, ref: ObjectRef[Any]) -> ObjectRef[Any]:
+        """Return another ref to a ref's object, which is not done yet."""
 
     def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
         """Wait for a ref in this thread."""
@@ -86,7 +90,18 @@ class ObjectRef(Completion[T]):
             self._client.look(self)
             if not self._is_done:
                 return self.result(timeout_s)
-        return self.value()
+        try:
+            return self.value()
+        except NotReadyError:
+            again: ObjectRef[T] = self.once_more()
+            return again.result(timeout_s)
+
+    def result(self, timeout_s: float | None = None) -> T:
+        try:
+            return super().result(timeout_s)
+        except NotReadyError:
+            again: ObjectRef[T] = self.once_more()
+            return again.result(timeout_s)
 
     def done(self) -> bool:
         """Whether the object is sealed, or known to be lost.
@@ -109,7 +124,11 @@ class ObjectRef(Completion[T]):
         super().add_callback(callback)
 
     def value(self) -> T:
-        """Return the value or raise the error of a ref that is done. Each call rebuilds the value, except arrays."""
+        """Return the value or raise the error of a ref that is done. Each call rebuilds the value, except arrays.
+
+        Raises:
+            NotReadyError: the object has been lost since, and can be made again; see `once_more`.
+        """
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -128,7 +147,18 @@ class ObjectRef(Completion[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         yield from self.arrive()
-        return self.value()
+        while True:
+            try:
+                return self.value()
+            except NotReadyError:
+                yield from self.once_more().arrive()
+
+    def once_more(self) -> ObjectRef[T]:
+        """Return another ref to the object of a ref that is done, if the object was lost since: it is made again now.
+
+        The other ref is done when the object is sealed again, or can't be. This ref can be read then.
+        """
+        return self._client.once_more(self)
 
     def arrive(self) -> Generator[Any, None, None]:
         """Wait until the object is sealed or lost, without reading its value."""

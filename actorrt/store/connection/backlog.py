@@ -57,6 +57,7 @@ class Backlog:
         self._unreported = unreported
         self._unreported_objects = unreported.objects
         self._kept = kept
+        self._kept_here: deque[ObjectId] = deque()
         self._arrived: deque[tuple[ObjectId, bytes]] = deque()
         self._settled: deque[bytes] = deque()
         self._is_flush_due = False
@@ -89,6 +90,13 @@ class Backlog:
         if not self._conversation.has_ended:
             self._settled.extend(tokens)
             self._flush_or_schedule()
+
+    def keep(self, object_id: ObjectId) -> None:
+        """Queue the notice that this process can make an object again."""
+        if not self._conversation.has_ended:
+            self._kept_here.append(object_id)
+            if not self._is_flush_due:
+                self._flush_soon()
 
     def _flush_or_schedule(self) -> None:
         if self._events_loop.loop is None:
@@ -191,6 +199,8 @@ class Backlog:
             self._channel.post(Op.REPORT, *report)
 
     def _release_all(self) -> None:
+        while self._kept_here:
+            self._channel.post(Op.KEEP, _batch(self._kept_here))
         while self._arrived:
             self._channel.post(Op.ARRIVE, _batch(self._arrived))
         while self._settled:

@@ -22,6 +22,7 @@ from actorrt.store.server.publishing import PublishingHandlers
 from actorrt.store.server.reads import ReadRequest, Reads
 from actorrt.store.table.instructions import (
     Adopt,
+    AskKeeper,
     Fetch,
     FreeBytes,
     Instruction,
@@ -77,6 +78,9 @@ class StoreCore:
             Op.TRANSIT: self._on_transit,
             Op.SETTLE: self._on_settle,
             Op.FREE: self._on_free,
+            Op.KEEP: self._on_keep,
+            Op.FIND: self._on_find,
+            Op.CLAIM: self._on_claim,
             Op.SUBSCRIBE: self._on_subscribe,
             Op.AWAIT_ALLOCATION: self._on_await_allocation,
             Op.TAKE_ALLOCATION: self._on_take_allocation,
@@ -196,10 +200,26 @@ class StoreCore:
         self._table.set_origin(object_id, origin)
         self._carry_out()
 
-    def _on_fail(self, _connection: int, _: int, object_id: bytes, error: Any) -> None:
+    def _on_fail(self, connection: int, _: int, object_id: bytes, error: Any) -> None:
         if not isinstance(error, bytes) or len(error) > MAX_ERROR_BYTES:
             raise ProtocolError("an error is at most 32 KiB of bytes")
-        self._table.fail(object_id_of(object_id), error)
+        if connection == EXCHANGE_REQUESTS:
+            self._table.fetch_failed(object_id_of(object_id), error)
+        else:
+            self._table.fail(object_id_of(object_id), error, connection)
+
+    # Making lost objects again
+
+    def _on_keep(self, connection: int, _: int, object_ids: list[bytes]) -> None:
+        self._connections.waiter(connection)  # hears what it is to make
+        for object_id in object_ids:
+            self._table.keep(object_id_of(object_id), connection)
+
+    def _on_find(self, connection: int, _: int, object_ids: list[bytes]) -> list[int]:
+        return [int(self._table.find(object_id_of(object_id), connection)) for object_id in object_ids]
+
+    def _on_claim(self, connection: int, _: int, object_ids: list[bytes]) -> list[bool]:
+        return [self._table.claim(object_id_of(object_id), connection) for object_id in object_ids]
 
     # Reading and holding objects
 
@@ -280,6 +300,10 @@ class StoreCore:
                 case ObjectFailed(connection, object_id, error):
                     message = [Event.FAILED, object_id, _as_data(error)]
                     self._connections.tell(connection, message)
+                case AskKeeper(connection, object_id, loss):
+                    listener = self.listener(connection)
+                    if listener is not None:  # else the process is ending
+                        self._connections.tell(listener, [Event.REMAKE, object_id, encode_plain(loss)])
                 case FreeBytes(place):
                     self.allocator.free(place)
                 case Adopt(object_id):

@@ -100,13 +100,22 @@ class Reads:
             for listener in listeners:
                 self._connections.tell(listener, [Event.READY, [object_id]])
             return
-        error = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
-        self._table.lose(object_id, error)
         for read in reads:
             self._table.unpin(object_id, read.connection)
-            self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
+        loss = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
+        self._table.lose(object_id, loss)
+        self._answer_lost(object_id, loss, reads)
         for listener in listeners:
-            self._connections.tell(listener, [Event.FAILED, object_id, encode_plain(error)])
+            self._table.subscribe(object_id, listener)
+
+    def _answer_lost(self, object_id: ObjectId, loss: ObjectLostError, reads: Sequence[ReadRequest]) -> None:
+        """Answer reads of an object whose bytes are lost: it has failed, or can be made again for who waits for it."""
+        entry = self._table.get(object_id)
+        for read in reads:
+            if entry is not None and entry.is_unmade():
+                self._connections.reply(read.connection, read.serial, Status.PENDING, None)
+            else:
+                self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(loss))
 
     def pin_beside(self, connection: int, first: ObjectEntry, object_ids: Sequence[bytes]) -> list[list[Any]]:
         """Pin small objects that are likely to be read next, if the process has their segments by then."""

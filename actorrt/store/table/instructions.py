@@ -79,6 +79,15 @@ class ObjectFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AskKeeper:
+    """Ask a process to make a lost object again; `loss` says how it was lost."""
+
+    connection: int
+    object_id: ObjectId
+    loss: ActorRtError
+
+
+@dataclass(frozen=True, slots=True)
 class FreeBytes:
     """The bytes at this place are free."""
 
@@ -110,5 +119,5 @@ class ReleaseAdopted:
     object_id: ObjectId
 
 
-TableInstruction = ObjectReady | ObjectFailed | FreeBytes | Adopt | TransitArrived | ReleaseAdopted
+TableInstruction = ObjectReady | ObjectFailed | AskKeeper | FreeBytes | Adopt | TransitArrived | ReleaseAdopted
 Instruction = Send | MakeSegment | DropSegment | Spill | Verify | Fetch | Adopt | TransitArrived | ReleaseAdopted

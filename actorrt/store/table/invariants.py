@@ -14,7 +14,7 @@ from actorrt.invariants import BrokenInvariantError
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.ref_transits import RefTransits
 
-_WITHOUT_BYTES = (State.EXPECTED, State.REMOTE, State.PENDING)
+_WITHOUT_BYTES = (State.EXPECTED, State.REMOTE, State.PENDING, State.LOST)
 
 
 def check(
@@ -70,6 +70,12 @@ def _broken_states(entry: ObjectEntry) -> Iterator[str]:
         yield "a failed object has an error"
     if entry.state is State.REMOTE and entry.origin is None:
         yield "a remote object has an origin"
+    if entry.state is State.LOST and (not entry.keepers or entry.waiters or entry.loss is None or entry.declarer):
+        yield "a lost object has a keeper and a reason, nobody has promised it, and nobody waits for it"
+    if entry.loss is not None and entry.state not in (State.LOST, State.PENDING, State.CREATED):
+        yield "only an object that is not made again yet has a loss"
+    if entry.keepers and entry.state in (State.FAILED, State.FREED):
+        yield "an object that has ended has no keepers"
     if entry.declarer is not None and not entry.is_unmade():
         yield "only an unmade object is promised"
     if entry.waiters and not entry.is_unmade():
@@ -79,7 +85,7 @@ def _broken_states(entry: ObjectEntry) -> Iterator[str]:
 
 
 def _broken_ties(entry: ObjectEntry, by_connection: Mapping[int, Collection[ObjectId]]) -> Iterator[str]:
-    tied = {*entry.holds, *entry.pins, *entry.waiters} | ({entry.declarer, entry.maker} - {None})
+    tied = {*entry.holds, *entry.pins, *entry.waiters, *entry.keepers} | ({entry.declarer, entry.maker} - {None})
     for connection in tied:
         if connection is None or entry.object_id not in by_connection.get(connection, ()):
             yield f"connection {connection} does not know that it is tied to it"

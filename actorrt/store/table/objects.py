@@ -5,9 +5,12 @@
         │               │   ◀─ its maker ended ──┘                  │ └─ moved to disk ─▶ SPILLED, as SEALED
         └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
     PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
+    SPILLED, REMOTE, PENDING, CREATED ── its bytes or its promise are lost, and it has a keeper ─▶ LOST
+    LOST ── a process waits for it: its keeper has promised it, and is asked to make it again ─▶ PENDING
+    LOST ── its last keeper ended ─▶ FAILED
 
 An object of another node that is held here without a copy is REMOTE. When it is fetched, it is created and sealed as
-any other; when its copy is evicted, it is REMOTE again.
+any other; when its copy is evicted, it is REMOTE again. Without a keeper, what is lost is FAILED.
 
 Most objects are small, and no connection waits for them: the attributes that few objects need are allocated on demand.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
@@ -37,12 +40,21 @@ class State(StrEnum):
 
     EXPECTED = "expected"
     REMOTE = "remote"
+    LOST = "lost"
     PENDING = "pending"
     CREATED = "created"
     SEALED = "sealed"
     SPILLED = "spilled"
     FAILED = "failed"
     FREED = "freed"
+
+
+class Presence(IntEnum):
+    """Whether an object is in the store, for a process that may have to make it again."""
+
+    UNKNOWN = 0  # nobody refers to it
+    HERE = 1  # it is here or will be, or has failed for good
+    LOST = 2  # it is lost, and nobody else makes it again
 
 
 @dataclass(slots=True)
@@ -55,6 +67,8 @@ class ObjectEntry:
         declarer: the connection that promised it, until it is sealed.
         origin: the other node that made it, from which copies are fetched; None if this node made it.
         error: the reason of its failure, an exception or one as data.
+        loss: why its bytes or its promise were lost; None once it is made again.
+        keepers: the connections of the processes that can make it again; the first one is asked.
         holds, pins: how many refs, and how many mapped views, each connection has.
         waiters: the connections that are told when it is sealed or fails.
         transits: messages under way that carry it.
@@ -73,6 +87,8 @@ class ObjectEntry:
     declarer: int | None = None
     origin: bytes | None = None
     error: ActorRtError | bytes | None = None
+    loss: ActorRtError | None = None
+    keepers: tuple[int, ...] = ()
     holds: dict[int, int] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
     waiters: AbstractSet[int] = _NO_CONNECTIONS
@@ -108,7 +124,11 @@ class ObjectEntry:
 
     def is_unmade(self) -> bool:
         """Whether it may still be sealed."""
-        return self.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.CREATED)
+        return self.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.CREATED, State.LOST)
+
+    def is_asked_of(self, connection: int) -> bool:
+        """Whether a connection has to make it again, and has not begun."""
+        return self.state is State.PENDING and self.loss is not None and self.declarer == connection
 
     def is_being_written(self) -> bool:
         """Whether its maker may be writing its bytes now."""
@@ -122,7 +142,7 @@ class ObjectEntry:
     def is_unrelated_to(self, connection: int) -> bool:
         """Whether nothing ties it to a connection."""
         is_tied = connection in self.holds or connection in self.pins or connection in self.waiters
-        return not is_tied and connection not in (self.maker, self.declarer)
+        return not is_tied and connection not in (self.maker, self.declarer) and connection not in self.keepers
 
 
 def take_one(counts: dict[int, int], connection: int) -> None:

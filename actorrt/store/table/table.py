@@ -8,64 +8,37 @@ deleted immediately.
 
 An object of another node is *adopted* when a process of that node sends its ref: the store that made it holds it for
 this node.
+
+A *keeper* of an object is a process that can make it again: it has submitted the task whose result the object is. An
+object whose bytes or promise are lost fails if it has no keeper. Otherwise its first keeper is asked, but only when
+a process waits for the object. If a keeper ends or gives up, the next one is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.memory.pool import Place
+from actorrt.store.table.entries import ObjectEntries
 from actorrt.store.table.freed import FreedIds
-from actorrt.store.table.idle import IdleObjects
-from actorrt.store.table.instructions import (
-    Adopt,
-    FreeBytes,
-    ObjectFailed,
-    ObjectReady,
-    ReleaseAdopted,
-    TableInstruction,
-    TransitArrived,
-)
+from actorrt.store.table.instructions import Adopt, FreeBytes, ObjectReady, TransitArrived
 from actorrt.store.table.invariants import check
-from actorrt.store.table.objects import ObjectEntry, State, Token, lost, not_found, take_one
+from actorrt.store.table.objects import ObjectEntry, Presence, State, Token, lost, not_found
 from actorrt.store.table.ref_transits import RefTransits
-from actorrt.store.table.suspects import Suspects
+from actorrt.store.wire.plain_errors import decode_plain
 
 
-class ObjectTable:
+class ObjectTable(ObjectEntries):
     """The one table of a store. It gathers instructions until `take`.
 
     Attributes:
-        idle: the objects that can be moved out of memory, to be read only.
         transits: the messages under way, to be read only.
-        suspects: the objects that the next sweep looks at; the caller begins a sweep there.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[ObjectId, ObjectEntry] = {}
-        self._by_connection: dict[int, set[ObjectId]] = {}
+        super().__init__()
         self.transits = RefTransits()
-        self.idle = IdleObjects()
         self._freed = FreedIds()
-        self.suspects = Suspects()
-        self._instructions: list[TableInstruction] = []
-
-    # Reading the table
-
-    def get(self, object_id: ObjectId) -> ObjectEntry | None:
-        """Return the entry of an object, to be read only."""
-        return self._entries.get(object_id)
-
-    def entries(self) -> Iterable[ObjectEntry]:
-        """Return every entry, to be read only."""
-        return self._entries.values()
-
-    def take(self) -> list[TableInstruction]:
-        """Return and forget the instructions, in order."""
-        instructions, self._instructions = self._instructions, []
-        return instructions
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError with the whole entry of an object that breaks a rule; for tests."""
@@ -84,7 +57,7 @@ class ObjectTable:
         self.transits.introduce(peer, node)
 
     def disconnect(self, connection: int, now: float) -> None:
-        """End everything that a connection holds, waits for, is making or has declared."""
+        """End everything that a connection holds, waits for, is making, has declared or could make again."""
         for token, object_id in self.transits.end_sender(connection, now):
             self._end_expectation(object_id, token, lost(object_id, "the process that sent it ended"))
         for object_id in self._by_connection.pop(connection, ()):
@@ -96,13 +69,15 @@ class ObjectTable:
         if entry.pins.pop(connection, None) is not None:
             self.idle.note(entry)
         entry.waiters -= {connection}
+        entry.keepers = tuple([keeper for keeper in entry.keepers if keeper != connection])
         if entry.maker == connection and entry.is_being_written():
             self._drop_unsealed(entry)
         if entry.declarer == connection:
             entry.declarer = None
             if entry.state is State.PENDING:
-                why = "the process that promised it ended before it was sealed"
-                self._fail(entry, lost(entry.object_id, why))
+                self._lose(entry, entry.loss or _promise_lost(entry))
+        if entry.state is State.LOST and not entry.keepers:
+            self._fail(entry, _keeper_lost(entry))
         self.suspects.add(entry.object_id)
 
     def _drop_unsealed(self, entry: ObjectEntry) -> None:
@@ -115,7 +90,7 @@ class ObjectTable:
         elif entry.state is State.CREATED and entry.origin is not None:
             entry.state = State.REMOTE
         elif entry.state is State.CREATED:
-            self._fail(entry, lost(entry.object_id, "its maker ended or gave up before it was sealed"))
+            self._lose(entry, lost(entry.object_id, "its maker ended or gave up before it was sealed"))
 
     # Making objects
 
@@ -125,7 +100,7 @@ class ObjectTable:
         self._hold(entry, connection)
         if entry.is_unmade():
             entry.declarer = connection
-        if entry.state is State.EXPECTED:
+        if entry.state in (State.EXPECTED, State.LOST):
             entry.state = State.PENDING
 
     def locate(self, object_id: ObjectId, connection: int, node: bytes, token: Token | None = None) -> None:
@@ -137,7 +112,8 @@ class ObjectTable:
     def _found(self, entry: ObjectEntry, node: bytes, token: Token | None) -> None:
         """Note that an object was made on another node. A promise of it here has been kept."""
         entry.is_private = False
-        if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
+        is_unmade = entry.state in (State.EXPECTED, State.REMOTE, State.PENDING)
+        if entry.origin is None and is_unmade and entry.loss is None:
             entry.origin, entry.state = node, State.REMOTE
             self._keep_promise(entry)
             self._instructions.append(Adopt(entry.object_id, node, token))
@@ -150,7 +126,18 @@ class ObjectTable:
         if entry is not None and entry.origin is not None:
             entry.origin = origin
         if origin is None and entry is not None and entry.state is State.REMOTE:
-            self._fail(entry, lost(object_id, "its node is gone"))
+            self._lose(entry, lost(object_id, "its node is gone"))
+
+    def fetch_failed(self, object_id: ObjectId, error: bytes) -> None:
+        """Called when an object of another node can't be brought here."""
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state is not State.REMOTE:
+            return
+        reason = decode_plain(error)
+        if isinstance(reason, ObjectLostError):
+            self._lose(entry, reason)
+        else:
+            self._fail(entry, error)
 
     def may_create(self, object_id: ObjectId) -> bool:
         """Whether the object is still to be made; False if it is sealed.
@@ -159,7 +146,7 @@ class ObjectTable:
             ObjectLostError: the object failed, or another connection is making it.
         """
         entry = self._entries.get(object_id)
-        if entry is None or entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
+        if entry is None or entry.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.LOST):
             return True
         if entry.is_readable:
             return False
@@ -199,7 +186,7 @@ class ObjectTable:
         if entry.state is not State.CREATED:  # it was failed or freed while it was being written
             self._drop_unsealed(entry)
             return
-        entry.state = State.SEALED
+        entry.state, entry.loss = State.SEALED, None
         self._take_maker(entry)
         self._keep_promise(entry)
         self.idle.note(entry)
@@ -213,40 +200,24 @@ class ObjectTable:
             self._drop_unsealed(entry)
             self.release(object_id, connection)
 
-    def fail(self, object_id: ObjectId, error: bytes) -> None:
-        """Fail an object; without effect if it is sealed, failed or freed."""
+    def fail(self, object_id: ObjectId, error: bytes, connection: int | None = None) -> None:
+        """Fail an object; without effect if it is sealed, failed or freed.
+
+        If a keeper says so that was to make it again, the next keeper is asked.
+        """
         entry = self._entry(object_id, State.PENDING)
-        if entry.is_unmade():
+        if not entry.is_unmade():
+            return
+        others = tuple([keeper for keeper in entry.keepers if keeper != connection])
+        if entry.loss is None or entry.declarer != connection or connection is None or not others:
             self._fail(entry, error)
+            return
+        entry.keepers = others
+        self._lose(entry, entry.loss)
 
     def _made_by(self, object_id: ObjectId, connection: int) -> ObjectEntry | None:
         entry = self._entries.get(object_id)
         return entry if entry is not None and entry.maker == connection else None
-
-    def _fail(self, entry: ObjectEntry, error: ActorRtError | bytes) -> None:
-        entry.state, entry.error = State.FAILED, error
-        self._keep_promise(entry)
-        self._instructions.extend(ObjectFailed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
-        self.suspects.add(entry.object_id)
-
-    def _take_maker(self, entry: ObjectEntry) -> None:
-        maker, entry.maker = entry.maker, None
-        if maker is not None:
-            self._forget_if_unrelated(entry, maker)
-
-    def _keep_promise(self, entry: ObjectEntry) -> None:
-        """End the promise of an object, which is made now or has failed."""
-        declarer, entry.declarer = entry.declarer, None
-        if declarer is not None:
-            self._forget_if_unrelated(entry, declarer)
-
-    def _take_waiters(self, entry: ObjectEntry) -> Sequence[int]:
-        if not entry.waiters:
-            return ()
-        waiters, entry.waiters = sorted(entry.waiters), frozenset()
-        for waiter in waiters:
-            self._forget_if_unrelated(entry, waiter)
-        return waiters
 
     # Holding objects
 
@@ -312,31 +283,6 @@ class ObjectTable:
             entry.note_transit(token, holds=holds)
             self.suspects.add(entry.object_id)
 
-    def release(self, object_id: ObjectId, connection: int) -> None:
-        """End one hold of a connection."""
-        entry = self._entries.get(object_id)
-        if entry is not None:
-            take_one(entry.holds, connection)
-            self._untie(entry, connection)
-
-    def pin(self, object_id: ObjectId, connection: int) -> Place:
-        """Pin a sealed object for a connection and return its place."""
-        entry = self._entries[object_id]
-        assert entry.is_readable, f"pinned while {entry.state}"
-        assert entry.place is not None, "a sealed object has a place"
-        self.idle.pop(object_id, None)
-        entry.pins[connection] = entry.pins.get(connection, 0) + 1
-        self._by_connection[connection].add(object_id)
-        return entry.place
-
-    def unpin(self, object_id: ObjectId, connection: int) -> None:
-        """End one pin of a connection."""
-        entry = self._entries.get(object_id)
-        if entry is not None:
-            take_one(entry.pins, connection)
-            self.idle.note(entry)
-            self._untie(entry, connection)
-
     def free(self, object_id: ObjectId) -> None:
         """Free an object for every holder; its bytes stay while a process views or writes them."""
         entry = self._entries.get(object_id)
@@ -345,6 +291,7 @@ class ObjectTable:
         self.idle.pop(object_id, None)
         if not entry.is_readable:
             self._fail(entry, not_found(object_id, "was freed before it was made"))
+        self._forget_keepers(entry)
         entry.state = State.FREED
         self._freed.add(object_id)
         self.suspects.add(entry.object_id)
@@ -362,87 +309,56 @@ class ObjectTable:
         return True
 
     def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
-        """Fail an object whose bytes on disk have changed; its readers get the error."""
+        """Called when the bytes of an object on disk have changed. Its readers have been unpinned."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.state is State.SPILLED:
-            self._fail(entry, error)
+            self._lose(entry, error)
 
-    # Waiting
+    # Making again
 
-    def subscribe(self, object_id: ObjectId, waiter: int) -> None:
-        """Tell a connection once that the object is sealed or failed: now, if it is."""
+    def keep(self, object_id: ObjectId, connection: int) -> None:
+        """Note that a process can make an object again, if it is lost while the process lives."""
         entry = self._entries.get(object_id)
-        if entry is None or entry.state is State.FREED:
-            self._instructions.append(ObjectFailed(waiter, object_id, not_found(object_id, "was freed")))
-        elif entry.is_readable:
-            self._instructions.append(ObjectReady(waiter, object_id))
-        elif entry.state is State.FAILED:
-            assert entry.error is not None
-            self._instructions.append(ObjectFailed(waiter, object_id, entry.error))
-        else:
-            entry.waiters |= {waiter}
-            self._by_connection[waiter].add(object_id)
+        if entry is None or entry.state in (State.FAILED, State.FREED):
+            return
+        self._add_keeper(entry, connection)
+
+    def find(self, object_id: ObjectId, connection: int) -> Presence:
+        """Return whether an object is here, as its keeper sees it."""
+        entry = self._entries.get(object_id)
+        if entry is None:
+            return Presence.HERE if object_id in self._freed else Presence.UNKNOWN
+        return Presence.LOST if entry.state is State.LOST or entry.is_asked_of(connection) else Presence.HERE
+
+    def claim(self, object_id: ObjectId, connection: int) -> bool:
+        """Hold an object for a keeper of it. Return whether the keeper has to make it, and has promised that now.
+
+        An object that is unknown, because nobody referred to it, is to be made.
+        """
+        if object_id not in self._entries and object_id in self._freed:
+            self.acquire(object_id, connection, None)
+            return False
+        entry = self._entries.get(object_id)
+        if entry is None:
+            entry = self._entry(object_id, State.LOST)
+            entry.loss = lost(object_id, "nobody referred to it")
+        self._hold(entry, connection)
+        if entry.state is State.LOST:
+            self._add_keeper(entry, connection)
+            entry.state, entry.declarer = State.PENDING, connection
+        return entry.is_asked_of(connection)
 
     # Deleting
-
-    def sweep(self) -> None:
-        """Delete every object that nobody refers to. Call it when every message that arrived has been handled."""
-        for object_id in self.suspects.take():
-            if (entry := self._entries.get(object_id)) is not None:
-                self._collect(entry)
 
     def tick(self, now: float) -> None:
         """End the transits whose senders ended long enough ago."""
         for token in self.transits.expired(now):
             self.settle(token)
 
-    def _untie(self, entry: ObjectEntry, connection: int) -> None:
-        self._forget_if_unrelated(entry, connection)
-        if entry.is_private:
-            self._collect(entry)
-        else:
-            self.suspects.add(entry.object_id)
 
-    def _collect(self, entry: ObjectEntry) -> None:
-        if entry.can_be_deleted():
-            self._free_bytes(entry)
-            self._remove(entry)
+def _promise_lost(entry: ObjectEntry) -> ObjectLostError:
+    return lost(entry.object_id, "the process that promised it ended before it was sealed")
 
-    def _remove(self, entry: ObjectEntry) -> None:
-        del self._entries[entry.object_id]
-        if entry.origin is not None:
-            self._instructions.append(ReleaseAdopted(entry.object_id))
-        self.idle.pop(entry.object_id, None)
-        for connection in {*entry.holds, *entry.pins, *entry.waiters}:
-            self._by_connection[connection].discard(entry.object_id)
-        self._keep_promise(entry)
 
-    def _free_bytes(self, entry: ObjectEntry) -> None:
-        """Free an object's bytes and release the objects that it contains."""
-        if entry.place is not None:
-            self._instructions.append(FreeBytes(entry.place))
-            entry.place = None
-        for object_id in entry.contained:
-            inner = self._entries.get(object_id)
-            if inner is not None:
-                inner.containers_count -= 1
-                self.suspects.add(inner.object_id)
-        entry.contained = ()
-
-    def _entry(self, object_id: ObjectId, state: State) -> ObjectEntry:
-        """Return the entry; a new one is in `state` and has no holder yet."""
-        entry = self._entries.get(object_id)
-        if entry is None:
-            entry = self._entries[object_id] = ObjectEntry(object_id, state)
-            self.suspects.add(entry.object_id)
-        return entry
-
-    def _hold(self, entry: ObjectEntry, connection: int) -> None:
-        entry.holds[connection] = entry.holds.get(connection, 0) + 1
-        self._by_connection[connection].add(entry.object_id)
-
-    def _forget_if_unrelated(self, entry: ObjectEntry, connection: int) -> None:
-        """Drop an object from a connection's list if nothing ties them any more."""
-        tied = self._by_connection.get(connection)  # None: it has just ended
-        if tied is not None and entry.is_unrelated_to(connection):
-            tied.discard(entry.object_id)
+def _keeper_lost(entry: ObjectEntry) -> ObjectLostError:
+    return ObjectLostError(f"{entry.loss}; the process that submitted its task, and could make it again, has ended")

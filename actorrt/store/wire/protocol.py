@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 8
+VERSION: Final = 9
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
@@ -59,6 +59,9 @@ class Op(IntEnum):
     # objects that were answered with WAIT → as CREATE, but never WAIT: if there is no memory, the request is withdrawn
     TAKE_ALLOCATION = 28
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
+    KEEP = 29  # objects that this process can make again; asked by a REMAKE event
+    FIND = 30  # objects → for each a Presence, as this process sees it
+    CLAIM = 31  # objects, which are held → for each whether this process is to make it, and has promised it now
     LIST = 24  # count → the largest objects: [start of the id, bytes, state, holders, line]
 
 
@@ -87,6 +90,7 @@ class Event(IntEnum):
     RETIRED = 4  # segments
     NEXT = 5  # segment, with its descriptor: the process will write it next
     RECALL = 6  # memory is short: the process ends its loan, and releases refs and views that it only caches
+    REMAKE = 8  # object, error: it is lost, and this process is to make it again
     PUBLISHED = 7  # scope, name, the answer to LATEST; or None: the process sends LATEST
 
 

@@ -8,7 +8,7 @@ from actorrt.store.memory.pool import Place
 from actorrt.store.server.connections import Connections
 from actorrt.store.server.reads import ReadRequest, Reads
 from actorrt.store.server.spilled import SpillFiles
-from actorrt.store.table.instructions import Instruction, Send, Verify
+from actorrt.store.table.instructions import AskKeeper, FreeBytes, Instruction, ObjectFailed, Send, Verify
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 from actorrt.store.wire.protocol import VERSION, Event, Role, Status
@@ -84,13 +84,32 @@ def test_an_object_whose_bytes_changed_on_disk_is_lost_to_all_its_readers() -> N
     reading.reads.announce(reading.entry(X), EVENTS_A)
     reading.said()
     reading.reads.verified(X, ON_DISK, "does not match")
-    answer, event = reading.said()
+    (answer,) = reading.said()
     assert isinstance(answer, Send)
-    assert isinstance(event, Send)
     assert answer.message[:2] == [5, Status.ERROR]
-    assert event.message[:2] == [Event.FAILED, X]
     assert b"is lost: its spill file does not match" in answer.message[2]
     assert (reading.entry(X).state, reading.entry(X).pins) == (State.FAILED, {})
+    told = [instruction for instruction in reading.table.take() if isinstance(instruction, ObjectFailed)]
+    assert told == [ObjectFailed(EVENTS_A, X, reading.entry(X).error)]
+
+
+def test_readers_of_an_object_whose_bytes_changed_wait_if_a_process_can_make_it_again() -> None:
+    reading = Reading()
+    reading.table.keep(X, A)
+    reading.spill()
+    reading.table.take()
+    reading.reads.answer(reading.entry(X), ReadRequest(B, 5, ()))
+    reading.reads.announce(reading.entry(X), EVENTS_A)
+    reading.said()
+    reading.reads.verified(X, ON_DISK, "does not match")
+    assert reading.said() == [Send(B, [5, Status.PENDING, None, []])]
+    freed, asked = reading.table.take()
+    assert freed == FreeBytes(ON_DISK)
+    assert isinstance(asked, AskKeeper)
+    assert (asked.connection, asked.object_id) == (A, X)
+    assert "its spill file does not match" in str(asked.loss)
+    assert reading.entry(X).waiters == {EVENTS_A}
+    reading.table.check_invariants()
 
 
 def test_a_reader_that_ended_meanwhile_is_not_answered() -> None:
