@@ -31,7 +31,7 @@ class Side(Recorder):
     def __init__(self, transport: CompositeTransport) -> None:
         super().__init__()
         self.transport = transport
-        self.linked: dict[NodeId, list[PeerId]] = {}
+        self.linked: dict[PeerAddress, list[PeerId]] = {}
         self.troubles: list[tuple[PeerAddress, str]] = []
         transport.on_linked = self._linked
         transport.on_trouble = self._troubled
@@ -40,8 +40,8 @@ class Side(Recorder):
     def peer(self) -> PeerId:
         return self.transport.peer
 
-    def _linked(self, node: NodeId, peers: list[PeerId]) -> None:
-        self.linked[node] = peers
+    def _linked(self, daemon: PeerAddress, peers: list[PeerId]) -> None:
+        self.linked[daemon] = peers
         self._changed.set()
 
     def _troubled(self, peer: PeerAddress, why: str) -> None:
@@ -309,15 +309,16 @@ async def test_round_trips_are_measured_between_nodes_alone(world: World) -> Non
 
 async def test_linked_peers_are_told_as_levels_of_each_node(world: World) -> None:
     a, b, c = await world.side(world.a), await world.side(world.b), await world.side(world.b)
+    of_b = world.nodes.daemon_of(world.b)
     a.link_to(b).send((0, 0))
     c.link_to(a).send((0, 0))
     a.link_to(await world.side(world.a)).send((0, "near"))
-    await a.until(lambda: set(a.linked.get(world.b, ())) == {b.peer, c.peer})
-    await b.until(lambda: b.linked == {world.a: [a.peer]})
+    await a.until(lambda: set(a.linked.get(of_b, ())) == {b.peer, c.peer})
+    await b.until(lambda: b.linked == {world.nodes.daemon_of(world.a): [a.peer]})
     a.transport.drop(b.peer)
-    await a.until(lambda: a.linked == {world.b: [c.peer]})
+    await a.until(lambda: a.linked == {of_b: [c.peer]})
     a.transport.peer_ended(c.peer, PeerUnreachableError("gone"))
-    await a.until(lambda: a.linked == {world.b: []})
+    await a.until(lambda: a.linked == {of_b: []})
 
 
 # Keys

@@ -15,7 +15,7 @@ import zmq
 
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
-from actorrt.ids import NODE_SCHEME, NodeAddress, NodeId, PeerAddress, PeerId, short
+from actorrt.ids import NODE_SCHEME, NodeAddress, PeerAddress, PeerId, short
 from actorrt.transport.composite.far_peers import FarPeers
 from actorrt.transport.composite.link import RemoteLink
 from actorrt.transport.composite.resolver import Resolved, Resolver
@@ -42,7 +42,8 @@ class RemoteTransport(ZmqTransport):
         security: the node's key pair; its accepted keys are `keys`.
         keys: the keys of the nodes that are known here.
         resolver: finds processes of other nodes.
-        on_linked: called with a node and all its peers that have links with this process, after these have changed.
+        on_linked: called with the daemon of another node, and all peers there that have links with this process, after
+            these have changed.
         on_trouble: called with a peer's logical address and the reason when the connection of a link to it broke, or
             could not be made. It is a hint, and comes again with each attempt.
         options: as for `BaseTransport`.
@@ -57,7 +58,7 @@ class RemoteTransport(ZmqTransport):
         security: Security,
         keys: NodeKeys,
         resolver: Resolver,
-        on_linked: Callable[[NodeId, list[PeerId]], None],
+        on_linked: Callable[[PeerAddress, list[PeerId]], None],
         on_trouble: Callable[[PeerAddress, str], None],
         **options: Any,
     ) -> None:
@@ -136,6 +137,7 @@ class RemoteTransport(ZmqTransport):
         address, daemon = found.value()
         node = NodeAddress.parse(link.address).node
         self._node_names[link.peer] = PeerAddress(daemon, str(NodeAddress(node, daemon))).packed()
+        self._note_peer(link.peer)
         try:
             _, key = split_address(address)
             if key is not None:
@@ -146,14 +148,16 @@ class RemoteTransport(ZmqTransport):
 
     def _open(self, peer: PeerId, address: str, lane: Lane) -> QueuedLink:
         link = super()._open(peer, address, lane)
-        self._note_peer(peer, address)
+        self._note_peer(peer)
         return link
 
     def _greeted(self, hello: Hello) -> None:
-        self._note_peer(hello.peer, hello.logical)
+        self._note_peer(hello.peer)
 
-    def _note_peer(self, peer: PeerId, address: str) -> None:
-        if address.startswith(NODE_SCHEME) and self._far_peers.linked(peer, NodeAddress.parse(address).node):
+    def _note_peer(self, peer: PeerId) -> None:
+        """Note that there is a link with the peer. That is told once its node is known, by HELLO or resolver."""
+        node = self.node_of(peer)
+        if node and self._far_peers.linked(peer, PeerAddress.from_packed(node)):
             self._tell_later()
 
     def _close_links(self, peer: PeerId) -> None:
@@ -168,8 +172,8 @@ class RemoteTransport(ZmqTransport):
 
     def _tell_linked(self) -> None:
         if self._closing is None:
-            for node, peers in self._far_peers.take_changes().items():
-                self._on_linked(node, peers)
+            for daemon, peers in self._far_peers.take_changes().items():
+                self._on_linked(daemon, peers)
 
     def _awaits(self, link: QueuedLink) -> None:
         super()._awaits(link)

@@ -16,7 +16,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from actorrt.errors import ActorRtError, PeerUnreachableError
-from actorrt.ids import NODE_SCHEME, NodeAddress, NodeId, PeerAddress, PeerId
+from actorrt.ids import NODE_SCHEME, NodeAddress, PeerAddress, PeerId
 from actorrt.machine.clock import Clock
 from actorrt.transport.composite.resolver import Resolver
 from actorrt.transport.composite.sockets import NodeSockets
@@ -46,7 +46,8 @@ class CompositeTransport:
         resolver: finds processes of other nodes.
         on_unknown_key: called with the key of a peer that connects, if it is not in `keys`, and with a function that
             takes the verdict; see `Security`. None: the key is refused.
-        on_linked: called with a node and all its peers that have links with this process, after these have changed.
+        on_linked: called with the daemon of another node, and all peers there that have links with this process, after
+            these have changed.
         on_trouble: called with a peer of another node and the reason when the connection of a link to it broke, or
             could not be made. It is a hint that the peer may be gone. The link goes on, and connects again.
     """
@@ -68,7 +69,7 @@ class CompositeTransport:
         self.keys = NodeKeys()
         self.resolver: Resolver | None = None
         self.on_unknown_key: Callable[[bytes, Verdict], None] | None = None
-        self.on_linked: Callable[[NodeId, list[PeerId]], None] = _ignore
+        self.on_linked: Callable[[PeerAddress, list[PeerId]], None] = _ignore
         self.on_trouble: Callable[[PeerAddress, str], None] = _ignore
 
     async def start(self, receiver: Receiver) -> None:

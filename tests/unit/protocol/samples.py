@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actorrt.errors import ActorDiedError, PlacementError
-from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress, PeerId
+from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import control
+from actorrt.protocol.cluster import control, peers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -222,6 +222,12 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (processes.Output(pid=7, lines=[processes.OutputLine("x", "stdout", "a line")]), None),
     (processes.TakeCensus(siblings_count=3), CENSUS),
     (processes.AskStatistics(), {"pending_calls": 0}),
+    (peers.ResolvePeer(to=AT), peers.PeerPlace(address="tcp://host:1#00", daemon=PEER)),
+    (peers.Listen(), "tcp://host:1#00"),
+    (peers.AskKeyOwner(key=bytes(32)), NodeId(b"\x0c" * 16)),
+    (peers.KeyRevoked(key=bytes(32)), None),
+    (peers.LinkedPeers(daemon=AT, peers=[PEER]), None),
+    (peers.WatchEnds(peers=[PEER]), None),
     (
         control.WriteControl(write=control.Write([control.Change("names", b"x", b"v", 1)], b"nonce", 2)),
         control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),
