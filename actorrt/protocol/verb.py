@@ -20,7 +20,7 @@ from actorrt.config import PROTOCOL_VERSION
 from actorrt.ids import PeerId
 from actorrt.protocol.annotations import form_of, record_form
 from actorrt.protocol.forms import Form, UnfitError
-from actorrt.protocol.record_type import RecordType, compile_init
+from actorrt.protocol.record_type import RecordType, compile_init, fields_of
 
 A = TypeVar("A")
 C = TypeVar("C", bound=type)
@@ -61,6 +61,10 @@ class Record(metaclass=RecordType):
         except UnfitError as error:
             raise ValueError(str(error.at(cls.called()))) from None
         return made
+
+    def replaced(self, **changes: Any) -> Self:
+        """Return a record with other values in some fields."""
+        return type(self)(**{field.name: getattr(self, field.name) for field in fields_of(type(self))} | changes)
 
     @classmethod
     def called(cls) -> str:

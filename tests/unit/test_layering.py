@@ -58,7 +58,7 @@ PACKAGES = {
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq", "composite"),
-    "cluster": ("control", "security", "peers", "joining"),
+    "cluster": ("control", "membership", "security", "peers", "joining"),
     "protocol": ("cluster",),
     "bench": ("measuring", "rows"),
     "testing": ("virtual", "shells", "world"),

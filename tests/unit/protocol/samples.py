@@ -7,13 +7,14 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import control, peers
+from actorrt.protocol.cluster import control, members, peers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
 
 ACTOR, OTHER, JOB = ActorId(b"\x07" * 16), ActorId(b"\x08" * 16), JobId(b"\x09" * 16)
 OBJECT, PEER = ObjectId(b"\x0a" * 16), PeerId(b"\x0b" * 16)
+NODE = NodeId(b"\x0c" * 16)
 ACTORS = ActorIds(ACTOR + OTHER)
 AT = PeerAddress(PEER, "memory://peer")
 REASON = ExitReason(ExitKind.ERROR, "no", "a traceback", 9, 1, [b"pickled"])
@@ -233,6 +234,14 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
         control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),
     ),
     (control.ReadControl(table="names", key=b"x"), control.Row("names", b"x", b"u", 2)),
+    (
+        members.ProbeNode(node=NODE, incarnation=PEER, view=3),
+        members.Acknowledged(
+            view=3, age_s=0.5, is_prober_alive=True, is_prober_condemned=False, condemned=[NODE], counted=[NODE]
+        ),
+    ),
+    (members.ProbeFor(node=NODE), True),
+    (members.PromiseDeath(nodes=[NODE], view=3), members.Promise(is_given=True, view=3)),
     (
         control.ReadNews(version=1, tables=["names"]),
         control.News(3, 2, 1e9, [control.Row("names", b"x", None, 2)], is_whole=False),
