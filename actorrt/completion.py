@@ -128,6 +128,13 @@ class Completion(Generic[T]):
             self.raised_at(origin)
         self.set_error(error)
 
+    def end_as(self, other: Completion[T]) -> None:
+        """Complete as another completion, which must be done."""
+        if other.error() is None:
+            self.set_value(other.value())
+        else:
+            self.set_error_of(other)
+
     def raised_at(self, origin: TracebackType) -> None:
         """Set the traceback with which the error is raised to callers. To be called before `set_error`."""
         self._origin = origin

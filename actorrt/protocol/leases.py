@@ -1,4 +1,4 @@
-"""Pure: notices about leases: workers that a node lends to the processes that submit tasks.
+"""Pure: notices about leases, which are workers that a node lends to submitters of tasks; and requests to submitters.
 
 The node never sees a task. A *class* is what a worker must offer to the tasks of one submitter; the submitter numbers
 its classes. A lease is one worker, lent to one submitter for one class. Notices about wants tell levels, not changes:
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from actorrt.errors import ActorStartError
-from actorrt.ids import PeerAddress
+from actorrt.ids import ObjectId, PeerAddress
 from actorrt.protocol.forms import AtLeast, Count
 from actorrt.protocol.verb import Request, verb
 
@@ -114,3 +114,19 @@ class RecallLease(Request[None]):
     """Assign nothing more to the lease, and return it when all is answered: others wait, or its worker is worn out."""
 
     lease: Count
+
+
+# To a process that has submitted tasks
+
+
+@verb("cancel_task", asked_by="a holder of a ref to the result of a task")
+class CancelTask(Request[bool]):
+    """Cancel the task that makes an object, which the receiver has submitted. Answer whether that made a difference.
+
+    Attributes:
+        object: the object that was promised for the result, when its ref left the receiver.
+        force: whether code that does not end by itself is ended with its process.
+    """
+
+    object: ObjectId
+    force: bool

@@ -50,6 +50,7 @@ from actorrt.actors.hosting.reports import Reports
 from actorrt.actors.hosting.serving import Serving
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.message import Caller
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.running.runners import Runners
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.origins import Origins
@@ -58,7 +59,7 @@ from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.silences import Silences
 from actorrt.actors.wire.transits import Transits
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import ActorId, JobId, PeerAddress, PeerId, short
+from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.protocol.authorities import CheckInvariants
 from actorrt.protocol.envelopes import (
@@ -75,6 +76,7 @@ from actorrt.protocol.envelopes import (
     TASK_KINDS,
     TELL,
 )
+from actorrt.protocol.leases import CancelTask
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
@@ -363,6 +365,17 @@ class ActorEndpoint:
         self.incoming.caller_lost(peer)
         if self.tasks is not None:
             self.tasks.endpoint_gone(peer, reason, in_hand)
+
+    def cancel_task(self, object_id: ObjectId, maker: PeerAddress, *, force: bool) -> Operation[bool]:
+        """Have the process that has submitted a task cancel it; see `ObjectRef.cancel`."""
+
+        async def cancel() -> bool:
+            try:
+                return await self.control.request(maker, CancelTask(object=object_id, force=force))
+            except (errors.ActorDiedError, errors.PeerUnreachableError):
+                return False  # the process has ended, and its tasks with it
+
+        return self.operate(f"cancelling the task of object {short(object_id)}", cancel)
 
     def require_store(self) -> StoreClient:
         """Return the object store's client.

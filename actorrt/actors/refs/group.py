@@ -30,14 +30,7 @@ class GroupReply(Operation[list[T]]):
         self.replies = list(replies)
         gathered = gather(*self.replies)
         self.on_cancel(gathered.cancel)
-        gathered.add_callback(self._gathered)
-
-    def _gathered(self, gathered: Operation[list[T]]) -> None:
-        error = gathered.error()
-        if error is None:
-            self.set_value(gathered.value())
-        else:
-            self.set_error_of(gathered)
+        gathered.add_callback(self.end_as)
 
     def as_completed(self, timeout_s: float | None = None) -> as_completed[Reply[T]]:
         """Iterate over the replies in the order in which they complete; see `actorrt.as_completed`."""

@@ -173,7 +173,10 @@ class Payloads:
             raise errors.ObjectLostError("the value came through an object store that this process does not have")
         if "parts" in body:
             return StoredValue(self._store, body, buffers, self._load)
-        return self._store.ref(ObjectId(body["object"]), body["token"])
+        ref: ObjectRef[Any] = self._store.ref(ObjectId(body["object"]), body["token"])
+        if "maker" in body:
+            ref.maker = body["maker"]
+        return ref
 
     def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the `(args, kwargs)` of a body that is not stored; top-level object refs are still refs."""

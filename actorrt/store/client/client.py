@@ -18,7 +18,7 @@ from weakref import ReferenceType, WeakSet
 from weakref import ref as weak
 
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
-from actorrt.ids import ID_BYTES, ObjectId, PeerId
+from actorrt.ids import ID_BYTES, ObjectId, PeerAddress, PeerId
 from actorrt.machine.surroundings import Surroundings
 from actorrt.store.client.events import Events
 from actorrt.store.client.keeping import Keeping
@@ -50,7 +50,7 @@ class StoreClient(WritingClient):
 
     Attributes:
         owner: given to every carrier of this client, for refs that are not the store's; its job is the scope of
-            published names.
+            published names, and it has tasks of other processes cancelled.
         names: published values.
         keeping: makes lost objects again.
         call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
@@ -247,6 +247,10 @@ class StoreClient(WritingClient):
         ref: ObjectRef[Any] = ObjectRef.sealed(self, object_id, memory)
         self._refs[object_id] = weak(ref)
         return ref
+
+    def cancel_task(self, object_id: ObjectId, maker: PeerAddress, *, force: bool) -> Any:
+        """Have a process cancel the task that makes an object; see `ObjectRef.cancel`."""
+        return self._owner.cancel_task(object_id, maker, force=force)
 
     def new_token(self) -> bytes:
         """Return a name for one transit."""

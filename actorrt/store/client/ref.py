@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
-from actorrt.ids import ObjectId, short
+from actorrt.ids import ObjectId, PeerAddress, short
 from actorrt.store.connection.connection import NotReadyError
 from actorrt.store.values.carrier import current_carrier
 
@@ -45,6 +45,9 @@ class RefClient(Protocol):
     def forget(self, object_id: ObjectId) -> None:
         """End the hold of a ref."""
 
+    def cancel_task(self, object_id: ObjectId, maker: PeerAddress, *, force: bool) -> Any:
+        """Have a process cancel the task that makes an object; return what ends with whether it made a difference."""
+
     def new_token(self) -> bytes:
         """Return a name for one transit."""
 
@@ -58,9 +61,14 @@ class ObjectRef(Completion[T]):
     A ref can be awaited on any loop, any number of times. It is done when the object is sealed or lost. It may travel
     in messages and inside objects; its receiver holds the object too. The object is deleted when the last ref in any
     process is dropped; views of its value keep their memory as long as they live.
+
+    Attributes:
+        id: names the object.
+        maker: the packed address of the process that has submitted the task which makes the object; None if no task
+            does. It travels with the ref.
     """
 
-    __slots__ = ("_client", "_hold", "_memory", "id")
+    __slots__ = ("_client", "_hold", "_memory", "id", "maker")
 
     _subject: ClassVar[str] = "the object"
 
@@ -70,6 +78,7 @@ class ObjectRef(Completion[T]):
         self._client = client
         self._hold = _Hold(client, object_id)
         self._memory: memoryview | bytes | None = None
+        self.maker: bytes | None = None
 
     def get(self, timeout_s: float | None = None) -> T:
         """Return the value, waiting for it in plain code.
@@ -228,12 +237,17 @@ class ObjectRef(Completion[T]):
         return CPU, 0
 
     def cancel(self, force: bool = False) -> Any:
-        """Withdraw the task whose result this is; see `TaskRef.cancel`.
+        """Withdraw the task whose result this is; see `TaskRef.cancel`. The process that submitted the task does it.
+
+        That process reads the request when its loop runs: a task that has submitted this one, and computes, reads it
+        when it waits or has ended. If it has ended, so has the task, and this makes no difference.
 
         Raises:
-            TypeError: no task of this process makes the object.
+            TypeError: no task makes the object.
         """
-        raise TypeError(f"{self!r} can't be cancelled: no task that this process has submitted makes it")
+        if self.maker is None:
+            raise TypeError(f"{self!r} can't be cancelled: no task makes it")
+        return self._client.cancel_task(self.id, PeerAddress.from_packed(self.maker), force=force)
 
     def _block(self, timeout_s: float | None) -> None:
         if self._client.is_attached:
@@ -264,11 +278,13 @@ class ObjectRef(Completion[T]):
                 "which keep its object alive until it arrives; send its value, or the ref in a message"
             )
         carrier.add(self)
-        if carrier.copies_count == 0:
-            return _rebuild, (self.id, None)
-        token = self._client.new_token()
-        carrier.add_transit(self, token)
-        return _rebuild, (self.id, token)
+        token = None
+        if carrier.copies_count:
+            token = self._client.new_token()
+            carrier.add_transit(self, token)
+        if self.maker is None:
+            return _rebuild, (self.id, token)
+        return _rebuild_of_task, (self.id, token, self.maker)
 
     def __repr__(self) -> str:
         state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"
@@ -294,4 +310,10 @@ def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
         raise RuntimeStateError(f"object ref {short(object_id)} arrived in a process without an object store")
     ref: ObjectRef[Any] = carrier.store.arrived(object_id, token, carrier)
     carrier.add(ref)
+    return ref
+
+
+def _rebuild_of_task(object_id: ObjectId, token: bytes | None, maker: bytes) -> ObjectRef[Any]:
+    ref = _rebuild(object_id, token)
+    ref.maker = maker
     return ref

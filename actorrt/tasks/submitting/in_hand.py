@@ -55,6 +55,11 @@ class TaskInHand:
             self.children = WeakSet()
         self.children.add(ref)
 
+    @property
+    def has_children(self) -> bool:
+        """Whether a task that it has submitted has not ended."""
+        return bool(self.children) and not all([ref.done() for ref in self.children or ()])
+
     def cancel_children(self) -> None:
         """Called when it is given up before its end: so are the tasks that it has submitted."""
         for ref in list(self.children or ()):

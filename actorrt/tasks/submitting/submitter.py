@@ -30,6 +30,7 @@ from actorrt.tasks.policy.task import TaskState, WorkerEnd
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
+from actorrt.tasks.submitting.promises import Promises
 from actorrt.tasks.submitting.room import Room
 from actorrt.tasks.submitting.submission import Submission
 from actorrt.tasks.submitting.task_ref import TaskRef
@@ -53,6 +54,7 @@ class Submitter:
     Attributes:
         book: the tasks that have not ended, and the leases.
         payloads: opens results.
+        promises: the objects that are promised for results, because other processes have refs to them.
     """
 
     def __init__(self, endpoint: ActorEndpoint) -> None:
@@ -73,7 +75,9 @@ class Submitter:
         control.handle(RecallLease.by(self._recalled))
         self._numbers = itertools.count(1)
         self._pump_is_due = False
-        self._arriving: set[TaskRef[Any]] = set()  # tasks that have ended, whose results are not in the store yet
+        self.promises = Promises(self, endpoint)
+        # The results of tasks that have ended, while they are not in the store: other tasks make them, or they travel.
+        self._arriving: dict[TaskRef[Any], ObjectRef[Any] | StoredValue] = {}
         self._room = Room(endpoint.threads)
 
     # From any thread
@@ -133,7 +137,15 @@ class Submitter:
     def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
         outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
-        self._threads.on_loop(lambda: outcome.set_value(self._withdrawals.cancel(ref, force=force)))
+
+        def cancel() -> None:
+            followed = self._arriving.get(ref)
+            if isinstance(followed, ObjectRef) and followed.maker is not None:
+                followed.cancel(force).add_callback(outcome.end_as)
+            else:
+                outcome.set_value(self._withdrawals.cancel(ref, force=force))
+
+        self._threads.on_loop(cancel)
         return outcome
 
     # On the loop
@@ -262,7 +274,7 @@ class Submitter:
         if "is_sealed" in body:
             ref.set_stored(stored)
             return
-        self._arriving.add(ref)
+        self._arriving[ref] = stored
         self._endpoint.scope.start(self._arrived(ref, stored), f"result of {ref.name}")
 
     async def _arrived(self, ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
@@ -273,7 +285,7 @@ class Submitter:
             ref.set_error(as_executed(error))
         else:
             ref.set_stored(stored)
-        self._arriving.discard(ref)
+        self._arriving.pop(ref, None)
 
     def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
         """Called when a FAILURE has arrived."""
@@ -289,6 +301,7 @@ class Submitter:
             error = self.payloads.open_error(RaisedError._make(data), executed)
             retry_on = task.kind.options.retry_on
             if executed == "yes" and retry_on and isinstance(error, retry_on) and self.book.rests(task):
+                self._withdrawals.retried(task)
                 task.failures_count += 1
                 delay_s = DEFAULT_BACKOFF.delay_s(task.failures_count, self._endpoint.surroundings.random())
                 self._threads.call_later(delay_s, self._rested, task)

@@ -99,12 +99,14 @@ class TaskRef(ObjectRef[T]):
 
     def in_store(self) -> ObjectRef[T]:
         """Return a ref to the same value as an object of the store, which is promised until the task has ended."""
-        if isinstance(self._stored, ObjectRef) and self._escaped is None:
-            return self._stored
+        stored = self._stored
+        if isinstance(stored, ObjectRef) and self._escaped is None:
+            stored.maker = stored.maker or self.submitter.promises.address
+            return stored
         with _escaping:
             escaped = self._escaped
             if escaped is None:
-                escaped = self._escaped = self.submitter.store().declare()
+                escaped = self._escaped = self.submitter.promises.make(self)
         self._settle()
         return escaped
 

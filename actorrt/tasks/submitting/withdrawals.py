@@ -76,13 +76,20 @@ class Withdrawals:
         error = errors.CallTimeoutError(f"task {task.ref.name}() did not end by its deadline", executed=executed)
         self._withdraw(task, error, is_late=True)
 
+    def retried(self, task: Submission) -> None:
+        """Called when an attempt has failed, and another one will follow: what it has submitted is cancelled."""
+        self._give_up(task, is_late=False)
+
     def _withdraw(self, task: Submission, error: BaseException, *, is_late: bool) -> None:
         if task.state is TaskState.ASSIGNED:
-            if task.lease is not None:
-                self._workers.withdraw(task.lease, task, is_late=is_late)
-            elif task.withdraw_here is not None:
-                task.withdraw_here(is_late)
+            self._give_up(task, is_late=is_late)
         self._end(task, error)
+
+    def _give_up(self, task: Submission, *, is_late: bool) -> None:
+        if task.lease is not None:
+            self._workers.withdraw(task.lease, task, is_late=is_late)
+        elif task.withdraw_here is not None:
+            task.withdraw_here(is_late)
 
     def _force(self, ref: TaskRef[Any]) -> bool:
         """Have the code of a task end in a while, if a worker has it. Return whether one has."""

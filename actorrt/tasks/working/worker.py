@@ -35,6 +35,7 @@ from actorrt.tasks.working.attempt import Attempt, RemoteListener
 from actorrt.tasks.working.helping import Helping
 from actorrt.tasks.working.inbox import Inbox
 from actorrt.tasks.working.loaded_function import LoadedFunction
+from actorrt.tasks.working.parents import Parents
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -81,6 +82,7 @@ class TaskWorker:
         self._blocked: set[int] = set()
         self._waits_count = 0
         self._is_worn_out = False
+        self._parents = Parents()
         self.helping = Helping(self, endpoint)
 
     @property
@@ -128,6 +130,8 @@ class TaskWorker:
         attempt = self._attempts.get((peer, sequence))
         if attempt is not None:
             self.give_up(attempt, is_late)
+        else:
+            self._parents.given_up(peer, sequence)
 
     def give_up(self, attempt: Attempt, is_late: bool) -> None:
         """Called when nobody waits for an attempt any more."""
@@ -135,7 +139,8 @@ class TaskWorker:
         if attempt.in_hand is not None:
             attempt.in_hand.cancel_children()
         if attempt.coroutine is not None:
-            attempt.coroutine.cancel()
+            if attempt in self._coroutines:  # else it has ended
+                attempt.coroutine.cancel()
         elif attempt.interrupt is not None:
             attempt.interrupt.set_value(None)
         elif not attempt.has_begun:
@@ -151,6 +156,7 @@ class TaskWorker:
         """Called when a submitter is gone: drop its attempts, and cancel its coroutines."""
         self._outlets.pop(peer, None)
         self._leases.pop(peer, None)
+        self._parents.peer_gone(peer)
         if self._endpoint.crash_notes is not None:
             self._endpoint.crash_notes.forget_submitter(peer)
         for key in [key for key in self._attempts if key[0] == peer]:
@@ -344,6 +350,10 @@ class TaskWorker:
 
     # Outcomes
 
+    def _ended(self, attempt: Attempt) -> None:
+        if self._attempts.pop((attempt.peer, attempt.sequence), None) is not None and attempt.in_hand is not None:
+            self._parents.ended(attempt.peer, attempt.sequence, attempt.in_hand)
+
     def _succeed(self, attempt: Attempt, loaded: LoadedFunction, result: Any, duration_s: float) -> None:
         loaded.cost.took(duration_s)
         try:
@@ -351,7 +361,7 @@ class TaskWorker:
         except Exception as error:  # a result that can't be copied, stored or sent is the error of its task
             self._fail(attempt, error, "yes", duration_s)
             return
-        self._attempts.pop((attempt.peer, attempt.sequence), None)
+        self._ended(attempt)
         attempt.listener.succeed(captured, duration_s)
 
     def _captured(self, attempt: Attempt, result: Any) -> Captured:
@@ -381,7 +391,10 @@ class TaskWorker:
         assert self._store is not None
         token = self._store.new_token()
         self._store.begin_transit(ref, token, 1)
-        return Captured({"object": ref.id, "token": token}, (), Transit(self._store, [token], 1, [ref]))
+        body: dict[str, Any] = {"object": ref.id, "token": token}
+        if ref.maker is not None:
+            body["maker"] = ref.maker  # the task that is followed can be cancelled, too
+        return Captured(body, (), Transit(self._store, [token], 1, [ref]))
 
     def _fail(
         self,
@@ -393,7 +406,7 @@ class TaskWorker:
     ) -> None:
         if loaded is not None:
             loaded.cost.took(duration_s)
-        self._attempts.pop((attempt.peer, attempt.sequence), None)
+        self._ended(attempt)
         known = self._functions.get(attempt.function)
         name = "a task" if known is None else f"task {known.name}()"
         where = f"{name} in process {self._endpoint.surroundings.pid}"

@@ -264,3 +264,59 @@ def compute_beside_a_child(path: str, child_path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     while True:
         pass
+
+
+@art.task
+def cancel_in_a_box(box: list[art.ObjectRef[Any]], force: bool = False) -> list[bool]:
+    """Cancel tasks of another process, in plain code."""
+    return [bool(ref.cancel(force).result()) for ref in box]
+
+
+@art.task
+async def pass_on(box: list[art.ObjectRef[Any]]) -> list[bool]:
+    return list(await cancel_in_a_box.submit(box))
+
+
+@art.task
+def follow_a_child(path: str) -> Any:
+    return note_when_cancelled.submit(path)
+
+
+@art.task(retries=1, retry_on=OSError)
+def leave_a_child(path: str) -> int:
+    """Submit a child that waits, and raise; the second attempt returns when the child was cancelled."""
+    current = art.current_task()
+    assert current is not None
+    if current.attempt == 1:
+        child = note_when_cancelled.submit(path)
+        while not Path(path).exists():
+            art.wait([child], timeout_s=0.01).result()
+        raise OSError("the first attempt fails")
+    while Path(path).read_text() != "cancelled":
+        time.sleep(0.01)  # the child is in another worker: its loop runs
+    return current.attempt
+
+
+@art.task
+def die_beside_a_child(path: str) -> int:
+    """Submit a child that waits, and end the process; the second attempt returns when the child was cancelled."""
+    current = art.current_task()
+    assert current is not None
+    if current.attempt == 1:
+        child = note_when_cancelled.submit(path)
+        while not Path(path).exists():
+            art.wait([child], timeout_s=0.01).result()
+        os.kill(os.getpid(), signal.SIGKILL)
+    while Path(path).read_text() != "cancelled":
+        time.sleep(0.01)
+    return current.attempt
+
+
+@art.task
+def return_beside_a_child(path: str, goes_on: str) -> None:
+    """Submit a child that waits, and compute until a file is there."""
+    child = note_when_cancelled.submit(path)
+    while not Path(path).exists():
+        art.wait([child], timeout_s=0.01).result()
+    while not Path(goes_on).exists():
+        pass

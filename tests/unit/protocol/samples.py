@@ -192,6 +192,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (leases.LeaseGranted(task_class=3, lease=4, worker=AT), None),
     (leases.LeasesRefused(task_class=3, error=PlacementError("no GPU")), None),
     (leases.RecallLease(lease=4), None),
+    (leases.CancelTask(object=OBJECT, force=True), True),
     (
         nodes.AttachDriver(job=JOB, address="memory://driver", pid=1, setting=SETTING),
         nodes.Attached(version="1", cpus=2, gpus=0),
