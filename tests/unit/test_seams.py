@@ -138,6 +138,9 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     # cluster
     "cluster.control.sqlite_log": ({FILES}, "the file of the control store; a simulation has a `MemoryLog`"),
     "cluster.security.state_directory": ({FILES, PROCESS}, "locks a directory, for this user's eyes only"),
+    "cluster.joining.dialling": ({SOCKETS}, "connects to the TLS port of another node"),
+    "cluster.joining.port": ({SOCKETS, TIME}, "the TLS port of a node; who converses there is decided by `Entrance`"),
+    "cluster.joining.tls_stream": ({SOCKETS}, "a TLS connection on a loop"),
     # node
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),

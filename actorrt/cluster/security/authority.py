@@ -77,14 +77,7 @@ class Authority:
         Raises:
             RefusedError: it is no card, of another cluster, not valid yet, or not any more.
         """
-        try:
-            load_certificate(certificate).verify_directly_issued_by(self._parsed)
-        except (ValueError, TypeError, InvalidSignature) as error:
-            here = short_cluster(self.fingerprint)
-            raise RefusedError(
-                Reason.ANOTHER_CLUSTER,
-                f"{of} is of another cluster than {here}: join with a token of this one (`actorrt token` makes it)",
-            ) from error
+        self.check_signature(certificate, of=of)
         card = Card.read(certificate)
         if now_s < card.not_before_s:
             raise RefusedError(
@@ -100,6 +93,21 @@ class Authority:
                 "join with a new token (`actorrt token` makes it), or set the clocks (NTP) if this is wrong",
             )
         return card
+
+    def check_signature(self, certificate: bytes, *, of: str = "the card") -> None:
+        """Check that this authority has signed a certificate, whatever the clock says.
+
+        Raises:
+            RefusedError: it has not.
+        """
+        try:
+            load_certificate(certificate).verify_directly_issued_by(self._parsed)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            here = short_cluster(self.fingerprint)
+            raise RefusedError(
+                Reason.ANOTHER_CLUSTER,
+                f"{of} is of another cluster than {here}: join with a token of this one (`actorrt token` makes it)",
+            ) from error
 
     def pem(self) -> bytes:
         """Return the certificate as PEM."""

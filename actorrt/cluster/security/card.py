@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
@@ -27,7 +27,7 @@ BACKDATED_S: Final = 600.0
 _NODE, _KEY, _ROLE = "actorrt:node:", "actorrt:curve:", "actorrt:role:"
 
 
-class Role(Enum):
+class Role(StrEnum):
     """What a node does in its cluster.
 
     FULL nodes host actors, have the authority's key, and admit others. DRIVER nodes run drivers only.

@@ -51,10 +51,11 @@ class RefusedError(AuthenticationError):
         super().__init__(text)
         self.reason = reason
 
-    def public(self) -> ActorRtError:
-        """Return the error of `actorrt.errors` for users, with the same text."""
+    def public(self, address: str = "") -> ActorRtError:
+        """Return the error of `actorrt.errors` for users, with the same text after the address of the far end."""
+        text = f"{address}: {self}" if address else str(self)
         if self.reason is Reason.VERSION:
-            return WireVersionError(str(self))
+            return WireVersionError(text)
         if self.reason is Reason.STORE_AWAY:
-            return ControlUnavailableError(str(self))
-        return AuthenticationError(str(self))
+            return ControlUnavailableError(text)
+        return AuthenticationError(text)

@@ -33,6 +33,7 @@ from actorrt.cluster.security.authority import (
 )
 from actorrt.cluster.security.card import Card, Role
 from actorrt.cluster.security.identity import Identity
+from actorrt.cluster.security.tls import Credentials
 from actorrt.errors import AuthenticationError, RuntimeStateError
 from actorrt.ids import ID_BYTES, NodeId
 from actorrt.machine.disk import Disk
@@ -114,6 +115,16 @@ class StateDirectory:
     def cluster(self) -> bytes | None:
         """The id of the cluster to which the node belongs."""
         return None if self.authority is None else self.authority.fingerprint
+
+    def credentials(self) -> Credentials:
+        """Return what the node shows to others.
+
+        Raises:
+            RuntimeStateError: it belongs to no cluster.
+        """
+        if self.authority is None or self.card is None:
+            raise RuntimeStateError(f"the node of {self.path} belongs to no cluster yet")
+        return Credentials(self.authority, self.card, self.file(CARD), self.file(CARD_KEY))
 
     def file(self, name: str) -> str:
         """Return the path of a file in the directory."""

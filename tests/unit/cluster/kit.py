@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from typing import Final
 
+from actorrt.cluster.joining import messages
+from actorrt.cluster.joining.applicant import Applicant, Joined
+from actorrt.cluster.joining.entrance import Ask, Enrol, Entrance, Finish, Joiner, ReadToken, Threshold, WriteToken
+from actorrt.cluster.joining.messages import Versions
 from actorrt.cluster.security.authority import Draw, Issuer
 from actorrt.cluster.security.card import Card, Role
 from actorrt.cluster.security.identity import Identity
@@ -81,3 +86,82 @@ class MemoryTokenRows:
     def _check(self) -> None:
         if self.is_away:
             raise ControlUnavailableError("the control store is away: a test says so")
+
+
+VERSIONS: Final = Versions(version="0.1.0", protocol_min=1, protocol=1, python="3.11")
+
+
+class Meeting:
+    """An applicant and an entrance, without sockets: the test carries the messages, and may change them.
+
+    Args:
+        threshold: what the entrance judges by.
+        applicant: the joining side.
+        rows: the rows of the tokens.
+        certificate: what the joining side shows in the handshake.
+        server_certificate: what the entrance shows; its card if None.
+        clock_s, server_clock_s: the time at each side.
+
+    Attributes:
+        sent: the messages of the applicant so far, and the answers, in turn.
+        enrolled: the nodes that were enrolled.
+    """
+
+    def __init__(
+        self,
+        threshold: Threshold,
+        applicant: Applicant,
+        rows: MemoryTokenRows,
+        certificate: bytes | None = None,
+        *,
+        server_certificate: bytes | None = None,
+        clock_s: float = NOW_S,
+        server_clock_s: float = NOW_S,
+    ) -> None:
+        self.applicant = applicant
+        self.entrance = Entrance(threshold, certificate, "10.0.0.9")
+        self.rows = rows
+        self.clock_s, self.server_clock_s = clock_s, server_clock_s
+        self._server_certificate = server_certificate or threshold.card.certificate
+        self.sent: list[bytes] = []
+        self.enrolled: list[Joiner] = []
+        self.welcome: bytes | None = None
+
+    async def join(self) -> Joined:
+        """Let both sides converse; a refusal of either side is raised."""
+        message = self.applicant.begin(self._server_certificate, self.clock_s)
+        while True:
+            answer = await self.answer(message)
+            outcome = self.applicant.received(answer, self.clock_s)
+            if isinstance(outcome, Joined):
+                return outcome
+            message = outcome
+
+    async def answer(self, message: bytes) -> bytes:
+        """Give the entrance a message, and carry out its instructions until it answers."""
+        self.sent.append(message)
+        if len(self.sent) == 1:
+            instruction = self.entrance.first(message, self.server_clock_s)
+        else:
+            instruction = self.entrance.received(message)
+        while True:
+            match instruction:
+                case Ask(answer, most_bytes):
+                    assert most_bytes == messages.PROOF_BYTES
+                    self.sent.append(answer)
+                    return answer
+                case Finish(answer):
+                    self.welcome = answer
+                    self.sent.append(answer)
+                    return answer
+                case ReadToken(token_id):
+                    instruction = self.entrance.token_read(await self.rows.read(token_id))
+                case WriteToken(token_id, row, expected):
+                    instruction = self.entrance.token_written(await self.rows.write(token_id, row, expected))
+                case Enrol(joiner):
+                    self.enrolled.append(joiner)
+                    instruction = self.entrance.enrolled(b"the view", self.server_clock_s)
+
+
+def threshold_of(by: Issuer, seed: str = "entry", *, revoked: Container[bytes] = frozenset()) -> Threshold:
+    return Threshold(by, card_of(identity("entry"), by), VERSIONS, revoked, draws(seed))
