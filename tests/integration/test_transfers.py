@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from actorrt.config import MIB
-from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
+from actorrt.errors import ObjectLostError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.machine.clock import MonotonicClock
 from actorrt.machine.surroundings import Surroundings
@@ -268,9 +268,9 @@ async def test_readers_of_a_reader_that_ends_fall_back_to_the_origin(memory: Mak
         assert not pulling.done()
 
 
-async def test_pull_of_an_object_that_no_node_has_is_not_found(memory: MakeTransport, tmp_path: Path) -> None:
+async def test_pull_of_an_object_that_no_node_has_is_lost(memory: MakeTransport, tmp_path: Path) -> None:
     async with store_nodes(2, memory, tmp_path) as (origin, reader):
-        with pytest.raises(ObjectNotFoundError):
+        with pytest.raises(ObjectLostError):
             await reader.pull(IDS.object(), origin)
 
 
@@ -340,7 +340,7 @@ async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
         await inquire(theirs, ReleaseObject(object=ref.id))
         del copy
         await asyncio.to_thread(wait_until, lambda: there.stats()["objects_count"] == 0, "the copy is deleted")
-        with pytest.raises(ObjectNotFoundError):
+        with pytest.raises(ObjectLostError, match="nothing kept it"):
             await inquire(theirs, PullObject(object=IDS.object(), origin=origin))
         daemons[0].end()
         with pytest.raises(ObjectLostError, match="can't be held at the node that made it"):

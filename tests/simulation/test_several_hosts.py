@@ -12,6 +12,8 @@ from tests.simulation.several_hosts import new_world, several_hosts
 SEEDS = (
     *range(6),
     13,  # a large result was waited for beyond the deadline of its call
+    57,  # an object was deleted 5 s after a call that had passed it on, while its new node was cut off from the old one
+    109,  # a result for a process of a node that had been given up stayed in the store
     58,  # a wait for a name was told to end, and counted as a contradiction until it had ended
 )
 

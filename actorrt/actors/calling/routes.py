@@ -125,11 +125,12 @@ class Routes:
             elif route.inbox is not None:
                 self._deliver(route.inbox, call)
         except Exception as error:  # a message ends here: whatever keeps it from being sent is its error
+            call.peer = None
             call.calls.fail(call, error)
         else:
+            if call.transit is not None and call.peer is not None:
+                self._transits.left(call.peer, call.transit, call.call_id)
             if not call.call_id:
-                if call.transit is not None and call.peer is not None:
-                    self._transits.sent(call.peer, call.transit.tokens)
                 call.set_value(None)
 
     def _deliver(self, inbox: Inbox, call: Reply[Any]) -> None:

@@ -158,7 +158,7 @@ class ActorEndpoint:
         self._stop_reporting_defects = report_defects(self.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         self.payloads = Payloads(self.store, self)
-        self.transits = Transits(self.store)
+        self.transits = Transits(self.store, self.peers.node_of)
         self.dead_letters = DeadLetters(self.clock, self.scope.after)
         self._begin_calling()
         self._begin_asking()

@@ -157,5 +157,5 @@ class RemoteCaller:
             transit.call_ended()  # nobody is left to open it
             return
         if transit is not None:
-            self._transits.sent(self.peer, transit.tokens)
+            self._transits.left(self.peer, transit)
         self._outlet.send((kind, call_id, body), buffers)

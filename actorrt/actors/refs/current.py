@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actorrt.actors.refs.reply import Reply
     from actorrt.actors.wire.interface import MethodSpec
     from actorrt.actors.wire.payload import Payloads
-    from actorrt.actors.wire.peers import Peers
+    from actorrt.actors.wire.transits import Transits
     from actorrt.ids import ActorId
     from actorrt.machine.surroundings import Surroundings
 
@@ -102,13 +102,13 @@ class BoundEndpoint(Protocol):
     def payloads(self) -> Payloads: ...
 
     @property
-    def peers(self) -> Peers: ...
-
-    @property
     def routes(self) -> SeenPlaces: ...
 
     @property
     def threads(self) -> LoopThread: ...
+
+    @property
+    def transits(self) -> Transits: ...
 
     @property
     def surroundings(self) -> Surroundings: ...

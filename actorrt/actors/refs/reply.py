@@ -10,6 +10,7 @@ from actorrt.actors.refs import current
 from actorrt.actors.refs.message_waits import begins_to_wait, waiter_of
 from actorrt.actors.wire.payload import ReplySentError
 from actorrt.completion import OPEN, Completion, Waiter
+from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
 from actorrt.protocol.envelopes import Body
 
@@ -147,8 +148,9 @@ def forget_arguments(call: Reply[Any]) -> None:
 def release(call: Reply[Any]) -> None:
     """Called when a call is over: release what the store keeps for it, and drop the arguments."""
     assert call.transit is not None
-    peers = call.ref._endpoint.peers
-    call.transit.call_ended(is_far=call.peer is not None and bool(peers.node_of(call.peer)))
+    error = call.error()
+    was_opened = error is None or not isinstance(error, ActorRtError) or getattr(error, "executed", "no") == "yes"
+    call.ref._endpoint.transits.call_ended(call.peer, call.transit, call.call_id, was_opened=was_opened)
     call.body = call.buffers = ()
 
 

@@ -265,6 +265,13 @@ class StoreClient(WritingClient):
         for start in range(0, len(departed), MAX_BATCH_COUNT):
             self._connection.post(Op.TRANSIT, departed[start : start + MAX_BATCH_COUNT])
 
+    def address(self, tokens: Sequence[bytes], node: PeerId, *, has_left: bool = True) -> None:
+        """Note that a message has left for a process of another node; or that it is not to be counted there any more.
+
+        Its transits end with that node.
+        """
+        self._backlog.address([(token, node, has_left) for token in tokens])
+
     def settle(self, tokens: Sequence[bytes]) -> None:
         """End, sooner or later, transits whose messages are lost; without effect on those that arrived."""
         self._backlog.settle(tokens)

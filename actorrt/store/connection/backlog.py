@@ -1,4 +1,4 @@
-"""The messages that the store is sent later: reports of objects, releases, and transits that have ended.
+"""The messages that the store is sent later: reports of objects, releases, and what becomes of transits.
 
 Finalizers may run at any moment, also in the middle of a request, so `queue_release` does no more than append to a
 queue. The backlog is sent with the next message, or by the loop. `Conversation.lock` guards it; methods whose name
@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from actorrt.errors import ObjectLostError
-from actorrt.ids import ObjectId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.store.connection.conversation import Conversation
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.connection.kept import Kept
@@ -59,6 +59,7 @@ class Backlog:
         self._kept = kept
         self._kept_here: deque[ObjectId] = deque()
         self._arrived: deque[tuple[ObjectId, bytes]] = deque()
+        self._addressed: deque[tuple[bytes, PeerId, bool]] = deque()
         self._settled: deque[bytes] = deque()
         self._is_flush_due = False
         self._is_late_flush_due = False
@@ -84,6 +85,12 @@ class Backlog:
         self._conversation.check()
         self._arrived.append((object_id, token))
         self._flush_or_schedule()
+
+    def address(self, addressed: Sequence[tuple[bytes, PeerId, bool]]) -> None:
+        """Queue the nodes that transits have left for; without effect after the end."""
+        if not self._conversation.has_ended:
+            self._addressed.extend(addressed)
+            self._flush_or_schedule()
 
     def settle(self, tokens: Sequence[bytes]) -> None:
         """Queue the end of transits; without effect after the end, since a store that is gone keeps nothing."""
@@ -203,6 +210,8 @@ class Backlog:
             self._channel.post(Op.KEEP, _batch(self._kept_here))
         while self._arrived:
             self._channel.post(Op.ARRIVE, _batch(self._arrived))
+        while self._addressed:
+            self._channel.post(Op.ADDRESS, _batch(self._addressed))
         while self._settled:
             self._channel.post(Op.SETTLE, _batch(self._settled))
         while self.store_releases:

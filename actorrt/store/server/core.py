@@ -76,6 +76,7 @@ class StoreCore:
             Op.ARRIVE: self._on_arrive,
             Op.RELEASE: self._on_release,
             Op.TRANSIT: self._on_transit,
+            Op.ADDRESS: self._on_address,
             Op.SETTLE: self._on_settle,
             Op.FREE: self._on_free,
             Op.KEEP: self._on_keep,
@@ -248,9 +249,9 @@ class StoreCore:
         for object_id, token in acquired:
             self._table.acquire(object_id_of(object_id), connection, token)
 
-    def _on_arrive(self, _connection: int, _: int, arrived: list[list[bytes]]) -> None:
+    def _on_arrive(self, connection: int, _: int, arrived: list[list[bytes]]) -> None:
         for object_id, token in arrived:
-            self._table.arrive(object_id_of(object_id), token)
+            self._table.arrive(object_id_of(object_id), token, connection)
 
     def _on_release(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
         for object_id in unpinned:
@@ -261,6 +262,16 @@ class StoreCore:
     def _on_transit(self, connection: int, _: int, departed: list[tuple[bytes, bytes, int]]) -> None:
         for object_id, token, copies_count in departed:
             self._table.transit(object_id_of(object_id), connection, token, count_of(copies_count))
+
+    def _on_address(self, _connection: int, _: int, addressed: list[tuple[bytes, bytes, bool]]) -> None:
+        for token, node, has_left in addressed:
+            self._table.transits.address(token, PeerId(object_id_of(node)), 1 if flag_of(has_left) else -1)
+
+    def node_gone(self, node: PeerId) -> None:
+        """Called when another node can't be reached: messages to its processes keep nothing any more."""
+        self._table.node_gone(node)
+        self._table.sweep()
+        self._carry_out()
 
     def _on_settle(self, _connection: int, _: int, tokens: list[bytes]) -> None:
         for token in tokens:

@@ -49,6 +49,8 @@ class ServedObjects(MessageHandler, Protocol):
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None: ...
 
+    def node_gone(self, node: PeerId) -> None: ...
+
 
 class _Asked(NamedTuple):
     op: Op
@@ -309,11 +311,12 @@ class Exchange:
         self._settle()
 
     def node_gone(self, node: PeerId) -> None:
-        """End every hold of another node."""
+        """End every hold of another node, and what messages to its processes keep."""
         number = self._nodes.pop(node, None)
+        self._core.node_gone(node)
         if number is not None:
             self._core.close(number, 0.0)  # the time is for its transits, of which it has none
-            self._settle()
+        self._settle()
 
     def _connection_of(self, node: PeerId) -> int:
         number = self._nodes.get(node)

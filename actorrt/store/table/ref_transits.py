@@ -3,11 +3,13 @@
 A transit holds its object from the time when the sender announces it until all copies that were sent have arrived. The
 store may hear of an arrival before the announcement, and even before it hears of the object. Then the balance of the
 transit is negative, and the transit holds nothing.
+
+Copies that have left for processes of another node end when that node can't be reached any more, as its holds do.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +44,9 @@ class RefTransits:
         self._connections: dict[PeerId, int] = {}
         self._nodes: OrderedDict[PeerId, bytes] = OrderedDict()
         self._ending: set[Token] = set()
+        self._peers: dict[int, PeerId] = {}
+        self._far: dict[PeerId, Counter[Token]] = {}
+        """For each other node the copies that left for its processes, less those that it has reported."""
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -52,7 +57,7 @@ class RefTransits:
 
     def connect(self, peer: PeerId, connection: int) -> None:
         """Note the connection of a process of this node, which may send refs."""
-        self._connections[peer] = connection
+        self._connections[peer], self._peers[connection] = connection, peer
 
     def sender_of(self, token: Token | None) -> int | None:
         """Return the connection of a transit's sender; None if it is not connected here, or there is no transit."""
@@ -68,14 +73,35 @@ class RefTransits:
         """Return the node of a transit's sender; None if it is this node."""
         return self._nodes.get(PeerId(token[:ID_BYTES])) if token is not None and self._nodes else None
 
-    def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
-        """Add copies sent, or take copies arrived; return whether the transit holds its object now."""
+    def change(self, token: Token, object_id: ObjectId, sender: int, count: int, receiver: int = 0) -> bool:
+        """Add copies sent, or take copies arrived, at the connection `receiver` if it is not 0.
+
+        Returns:
+            Whether the transit holds its object now.
+        """
         transit = self._by_token.setdefault(token, RefTransit(object_id, sender))
         transit.balance_count += count
         if transit.balance_count == 0:
-            del self._by_token[token]
-            self._ending.discard(token)
+            self._forget(token)
+        elif receiver < 0:  # another node
+            self.address(token, self._peers[receiver], count)
         return transit.balance_count > 0
+
+    def _forget(self, token: Token) -> None:
+        del self._by_token[token]
+        self._ending.discard(token)
+        for copies in self._far.values():
+            copies.pop(token, None)
+
+    def address(self, token: Token, node: PeerId, count: int) -> None:
+        """Note that copies have left for processes of another node; a negative count takes such copies back."""
+        if token in self._by_token:
+            self._far.setdefault(node, Counter())[token] += count
+
+    def lose_node(self, node: PeerId) -> list[tuple[Token, int]]:
+        """Called when another node can't be reached; return the transits with copies there, and how many."""
+        copies = self._far.pop(node, Counter())
+        return [(token, count) for token, count in copies.items() if count > 0]
 
     def end_sender(self, sender: int, now: float) -> list[tuple[Token, ObjectId]]:
         """Called when a sender ended: its messages may still arrive for a while.
@@ -84,6 +110,7 @@ class RefTransits:
             The transits that arrived, and that the sender had never announced. They are removed.
         """
         self._connections = {peer: other for peer, other in self._connections.items() if other != sender}
+        self._peers.pop(sender, None)
         unannounced = []
         for token, transit in list(self._by_token.items()):
             if transit.sender != sender:
@@ -92,7 +119,7 @@ class RefTransits:
                 transit.ends_at = now + TRANSIT_GRACE_S
                 self._ending.add(token)
             else:
-                del self._by_token[token]
+                self._forget(token)
                 unannounced.append((token, transit.object_id))
         return unannounced
 

@@ -234,14 +234,16 @@ class ObjectTable(ObjectEntries):
             entry = self._entry(object_id, State.EXPECTED)
             transit = None if token is None else self.transits.get(token)
             was_announced = transit is not None and transit.balance_count > 0
-            if object_id in self._freed or was_announced or self.transits.sender_of(token) is None:
+            if object_id in self._freed or was_announced:
                 self._fail(entry, not_found(object_id, "is not known: it was freed"))
+            elif self.transits.sender_of(token) is None:
+                self._fail(entry, lost(object_id, "nothing kept it while its ref was under way"))
         entry.is_private = False
         self._hold(entry, connection)
         if token is not None:
-            self.arrive(object_id, token)
+            self.arrive(object_id, token, connection)
 
-    def arrive(self, object_id: ObjectId, token: Token) -> None:
+    def arrive(self, object_id: ObjectId, token: Token, connection: int) -> None:
         """End one copy of a transit, which arrived at a holder."""
         if (node := self.transits.node_of(token)) is not None:
             self._found(self._entry(object_id, State.REMOTE), node, token)
@@ -253,7 +255,7 @@ class ObjectTable(ObjectEntries):
         entry = self._entries.get(object_id)
         if transit is None and entry is not None and entry.state is State.EXPECTED:
             entry.overtaken |= {token}
-        self._change_transit(token, object_id, sender, -1)
+        self._change_transit(token, object_id, sender, -1, connection)
 
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
         """Keep an object until `copies_count` copies of a message have arrived."""
@@ -275,8 +277,14 @@ class ObjectTable(ObjectEntries):
         if transit is not None and transit.balance_count > 0:
             self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
 
-    def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int) -> None:
-        holds = self.transits.change(token, object_id, sender, count)
+    def node_gone(self, node: PeerId) -> None:
+        """End the copies of transits that left for processes of another node, which can't be reached."""
+        for token, count in self.transits.lose_node(node):
+            if (transit := self.transits.get(token)) is not None:
+                self._change_transit(token, transit.object_id, transit.sender, -count)
+
+    def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int, receiver: int = 0) -> None:
+        holds = self.transits.change(token, object_id, sender, count, receiver)
         entry = self._entries.get(object_id)
         if entry is not None:
             entry.is_private = False

@@ -43,6 +43,8 @@ class Op(IntEnum):
     RELEASE = 11  # objects released, objects unpinned
     TRANSIT = 12  # [object, token, copies], ...
     SETTLE = 13  # tokens
+    # [token, node, whether it left], ...: a message left for a process of another node, or is not to be counted there
+    ADDRESS = 29
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events
     AWAIT_ALLOCATION = 16  # object that was answered with WAIT → an ALLOCATION event

@@ -380,7 +380,7 @@ class TaskWorker:
             if type(captured.body) is dict and self._is_at_hand(attempt.peer):
                 captured.body["is_sealed"] = True
         if captured.transit is not None:
-            self._endpoint.transits.sent(attempt.peer, captured.transit.tokens)
+            self._endpoint.transits.left(attempt.peer, captured.transit)
         return captured
 
     def _is_at_hand(self, submitter: PeerId) -> bool:

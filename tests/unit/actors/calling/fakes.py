@@ -214,7 +214,7 @@ class CallingSide:
         self.peers = Peers(self.transport, NODE)
         self.peers.started()
         self.payloads = Payloads(store, self)
-        self.transits = Transits(store)
+        self.transits = Transits(store, self.peers.node_of)
         self.routes = Routes(self.peers, self.control, self.clock, self.payloads, self.transits)
         self.routes.here = self.host
         self.table = CallTable(

@@ -215,9 +215,20 @@ def test_an_expected_object_is_lost_with_its_sender(table: ObjectTable) -> None:
     assert failure(table.take())[0] is ObjectLostError
 
 
-def test_an_unknown_object_of_a_sender_that_is_gone_is_not_found(table: ObjectTable) -> None:
+def test_an_unknown_object_of_a_sender_that_is_gone_is_lost(table: ObjectTable) -> None:
     table.disconnect(A, 0.0)
     table.acquire(X, B, TOKEN)
+    table.subscribe(X, EVENTS)
+    assert failure(table.take())[0] is ObjectLostError
+
+
+def test_an_object_that_was_freed_and_forgotten_is_not_found(table: ObjectTable) -> None:
+    put(table, X, A)
+    table.free(X)
+    table.release(X, A)
+    table.sweep()
+    table.take()
+    table.acquire(X, B, None)
     table.subscribe(X, EVENTS)
     assert failure(table.take())[0] is ObjectNotFoundError
 

@@ -12,6 +12,9 @@ from actorrt.store.table.objects import State
 from actorrt.store.table.table import ObjectTable
 
 A, B, EVENTS = 1, 2, 10
+FAR_NODE, FARTHER_NODE = PeerId(b"F" * 16), PeerId(b"G" * 16)
+FROM_FAR_NODE, FROM_FARTHER_NODE = -5, -6
+SENT = PeerId(b"a" * 16) + b"00000001"
 FAR, FARTHER = PeerId(b"f" * 16), PeerId(b"g" * 16)
 X = ObjectId(b"x" * 16)
 TOKEN, OTHER_TOKEN = FAR + b"00000001", FARTHER + b"00000001"
@@ -24,6 +27,8 @@ def table() -> ObjectTable:
     table.connect(A, PeerId(b"a" * 16))
     table.connect(B, PeerId(b"b" * 16))
     table.connect(EVENTS)
+    table.connect(FROM_FAR_NODE, FAR_NODE)
+    table.connect(FROM_FARTHER_NODE, FARTHER_NODE)
     table.introduce(FAR, b"far")
     table.introduce(FARTHER, b"farther")
     return table
@@ -43,7 +48,7 @@ def adopted(table: ObjectTable) -> None:
 def test_an_object_of_another_node_is_adopted_once_and_released_with_its_last_hold(table: ObjectTable):
     adopted(table)
     table.acquire(X, B, OTHER_TOKEN)
-    table.arrive(X, TOKEN)
+    table.arrive(X, TOKEN, A)
     assert table.take() == [TransitArrived(X, b"farther", OTHER_TOKEN), TransitArrived(X, b"far", TOKEN)]
     table.release(X, A)
     table.sweep()
@@ -69,7 +74,7 @@ def test_an_object_promised_here_and_made_on_another_node_outlives_the_connectio
     table.declare(X, A)
     table.acquire(X, B, None)
     table.subscribe(X, EVENTS)
-    table.arrive(X, TOKEN)
+    table.arrive(X, TOKEN, A)
     assert table.take() == [Adopt(X, b"far", TOKEN)]
     table.disconnect(A, 0.0)
     assert state(table) is State.REMOTE
@@ -86,10 +91,65 @@ def test_an_object_that_is_expected_from_a_sender_here_may_be_on_another_node(ta
 
 
 def test_an_arrival_at_a_deleted_object_is_reported_and_leaves_nothing(table: ObjectTable):
-    table.arrive(X, TOKEN)
+    table.arrive(X, TOKEN, A)
     table.sweep()
     assert table.take() == [Adopt(X, b"far", TOKEN), ReleaseAdopted(X)]
     assert state(table) is None
+
+
+def sent(table: ObjectTable, *nodes: PeerId) -> None:
+    """Make an object that only a message keeps, which leaves for these nodes."""
+    table.create(X, A, PLACE)
+    table.seal(X, A)
+    table.transit(X, A, SENT, len(nodes))
+    table.release(X, A)
+    for node in nodes:
+        table.transits.address(SENT, node, 1)
+
+
+def is_kept(table: ObjectTable) -> bool:
+    table.sweep()
+    table.check_invariants()
+    return state(table) is not None
+
+
+def test_message_that_left_for_a_node_keeps_its_object_until_that_node_is_gone(table: ObjectTable):
+    sent(table, FAR_NODE)
+    table.node_gone(FARTHER_NODE)
+    assert is_kept(table)
+    table.node_gone(FAR_NODE)
+    assert not is_kept(table)
+
+
+def test_copies_for_other_nodes_stay_when_one_is_gone(table: ObjectTable):
+    sent(table, FAR_NODE, FARTHER_NODE)
+    table.node_gone(FAR_NODE)
+    assert is_kept(table)
+    table.acquire(X, FROM_FARTHER_NODE, SENT)
+    table.release(X, FROM_FARTHER_NODE)
+    assert not is_kept(table)
+
+
+@pytest.mark.parametrize("is_addressed_late", [False, True])
+def test_copy_that_has_arrived_at_a_node_does_not_end_again_with_that_node(table: ObjectTable, is_addressed_late: bool):
+    sent(table, FARTHER_NODE, *[FAR_NODE][is_addressed_late:])
+    if is_addressed_late:
+        table.transit(X, A, SENT, 1)
+    table.arrive(X, SENT, FROM_FAR_NODE)
+    if is_addressed_late:
+        table.transits.address(SENT, FAR_NODE, 1)
+    table.node_gone(FAR_NODE)
+    assert is_kept(table)
+    table.arrive(X, SENT, FROM_FARTHER_NODE)
+    assert not is_kept(table)
+
+
+def test_copy_that_is_sent_again_elsewhere_outlives_the_first_node(table: ObjectTable):
+    sent(table, FAR_NODE)
+    table.transits.address(SENT, FAR_NODE, -1)
+    table.transits.address(SENT, FARTHER_NODE, 1)
+    table.node_gone(FAR_NODE)
+    assert is_kept(table)
 
 
 def test_a_remote_object_is_lost_with_its_node(table: ObjectTable):
