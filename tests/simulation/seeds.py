@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from actorrt.testing import World
 from actorrt.testing.world.shrinking import fewest
+from tests.hash_seeds import HASH_SEEDS, lines_of_two_processes
 from tests.simulation import several_hosts
 from tests.simulation.standard import LENGTH_S, new_world, standard
 
@@ -80,6 +82,24 @@ def outcome_of(seed: int, hosts: int = 1, only: Collection[int] | None = None, l
         error = f"{type(raised).__name__}: {raised}"
     counts = (world.steps_count(), world.faults_count())
     return Outcome(seed, hosts, world.now(), *counts, world.digest(), values_count, error)
+
+
+def differing_digests(seeds: Iterable[int], hosts: int = 1) -> list[str]:
+    """Run seeds in two processes whose hashes have other seeds; return commands that show seeds whose digests differ."""
+    first, second = lines_of_two_processes(__name__, f"print_digests({list(seeds)}, {hosts})")
+    hashes = " and ".join(f"PYTHONHASHSEED={hash_seed}" for hash_seed in HASH_SEEDS)
+    return [
+        f"scripts/simulate --seed {seed} --hosts {hosts} --trace, with {hashes}"
+        for seed, one, other in zip(seeds, first, second, strict=True)
+        if one != other
+    ]
+
+
+def print_digests(seeds: Iterable[int], hosts: int) -> None:
+    """Print the digest of each seed."""
+    logging.disable(logging.CRITICAL)
+    for seed in seeds:
+        print(outcome_of(seed, hosts).digest)
 
 
 def enough_faults(failed: Outcome, told: Callable[[str], None]) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation.seeds import differing_digests
 from tests.simulation.several_hosts import new_world, several_hosts
 
 SEEDS = (
@@ -31,3 +32,8 @@ def test_every_promise_holds_on_all_hosts_whatever_fails(seed: int) -> None:
     world = new_world(seed)
     outcomes = world.run(several_hosts, world)
     assert outcomes["value"] > 50
+
+
+@pytest.mark.timeout(300)
+def test_story_of_a_seed_is_the_same_in_another_process_with_other_hashes() -> None:
+    assert differing_digests((0, 13, 57), hosts=3) == []

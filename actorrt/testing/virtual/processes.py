@@ -10,6 +10,7 @@ process are kept until the end of the run, because Python would run their `final
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import warnings
 from collections import deque
@@ -138,6 +139,10 @@ def buried_silently() -> Iterator[None]:
 
 def _close(task: asyncio.Task[Any]) -> None:
     coroutine: Any = task.get_coro()
+    if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        for argument in inspect.getcoroutinelocals(coroutine).values():
+            if inspect.iscoroutine(argument):  # it will never be awaited
+                argument.close()
     for _ in range(MAX_AWAITS_COUNT):  # a `finally` block may await; each of its awaits is ended in turn
         try:
             coroutine.close()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +12,7 @@ import pytest
 
 import actorrt as art
 from actorrt.testing import Faults, Stuck, World
+from tests.hash_seeds import lines_of_two_processes
 
 LARGE = 5 << 20
 """Several chunks."""
@@ -82,17 +79,13 @@ def test_objects_are_read_on_every_host() -> None:
     assert "host-0/node -> host-1/node: chunk" in trace
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "77"])
-def test_one_seed_has_one_story_in_every_process(hash_seed: str) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import digest; print(digest(4))"],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        cwd=Path(__file__).parents[4],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == digest(4) != digest(5)
+def print_digest() -> None:
+    print(digest(4))
+
+
+def test_one_seed_has_one_story_in_every_process() -> None:
+    assert lines_of_two_processes(__name__, "print_digest()") == [[digest(4)], [digest(4)]]
+    assert digest(4) != digest(5)
 
 
 def during_exchange(fault: Callable[[World], None], over: Callable[[World], None], seed: int) -> World:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import actorrt as art
 from actorrt.testing import Stuck, World
+from tests.hash_seeds import lines_of_two_processes
 
 HOUR_S = 3_600.0
 
@@ -82,17 +80,12 @@ def test_one_seed_has_one_story() -> None:
     assert digest(2) == digest(2) != digest(3)
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "77"])
-def test_one_seed_has_one_story_in_every_process(hash_seed: str) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import digest; print(digest(4))"],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        cwd=Path(__file__).parents[4],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == digest(4)
+def print_digest() -> None:
+    print(digest(4))
+
+
+def test_one_seed_has_one_story_in_every_process() -> None:
+    assert lines_of_two_processes(__name__, "print_digest()") == [[digest(4)], [digest(4)]]
 
 
 def test_time_is_virtual_in_actors_too() -> None:
