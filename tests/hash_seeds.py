@@ -1,4 +1,4 @@
-"""Runs a function of a test module in other processes, in which hashes have other seeds: sets have another order there."""
+"""Runs a function of a test module in other processes with other seeds of hashes, where sets have other orders."""
 
 from __future__ import annotations
 

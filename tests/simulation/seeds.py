@@ -85,7 +85,7 @@ def outcome_of(seed: int, hosts: int = 1, only: Collection[int] | None = None, l
 
 
 def differing_digests(seeds: Iterable[int], hosts: int = 1) -> list[str]:
-    """Run seeds in two processes whose hashes have other seeds; return commands that show seeds whose digests differ."""
+    """Run seeds in two processes with other seeds of hashes; return commands that show seeds whose digests differ."""
     first, second = lines_of_two_processes(__name__, f"print_digests({list(seeds)}, {hosts})")
     hashes = " and ".join(f"PYTHONHASHSEED={hash_seed}" for hash_seed in HASH_SEEDS)
     return [

@@ -80,7 +80,7 @@ class Transfers:
         self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
         self._pulls: dict[ObjectId, Completion[None]] = {}
         self._readings: dict[ObjectId, Reading] = {}
-        self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
+        self._asked_for: dict[ObjectId, dict[int, dict[PeerId, None]]] = {}
         self._turns = asyncio.Semaphore(PULLS_COUNT)
         self._sources = Sources(transport, self._chunks, exchange)
         self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
@@ -306,7 +306,7 @@ class Transfers:
         if asked_for is None:
             self._chunks.serve(peer, object_id, offset)
             return
-        asked_for.setdefault(offset, set()).add(peer)
+        asked_for.setdefault(offset, {})[peer] = None
         reading = self._readings.get(object_id)
         if reading is not None and reading.pull.has(offset):
             self._pass_on(reading, offset)

@@ -43,7 +43,7 @@ class RefTransits:
         self._by_token: dict[Token, RefTransit] = {}
         self._connections: dict[PeerId, int] = {}
         self._nodes: OrderedDict[PeerId, bytes] = OrderedDict()
-        self._ending: set[Token] = set()
+        self._ending: dict[Token, None] = {}
         self._peers: dict[int, PeerId] = {}
         self._far: dict[PeerId, Counter[Token]] = {}
         """For each other node the copies that left for its processes, less those that it has reported."""
@@ -89,7 +89,7 @@ class RefTransits:
 
     def _forget(self, token: Token) -> None:
         del self._by_token[token]
-        self._ending.discard(token)
+        self._ending.pop(token, None)
         for copies in self._far.values():
             copies.pop(token, None)
 
@@ -117,7 +117,7 @@ class RefTransits:
                 continue
             if transit.balance_count > 0:
                 transit.ends_at = now + TRANSIT_GRACE_S
-                self._ending.add(token)
+                self._ending[token] = None
             else:
                 self._forget(token)
                 unannounced.append((token, transit.object_id))

@@ -60,7 +60,7 @@ class ObjectTable(ObjectEntries):
         """End everything that a connection holds, waits for, is making, has declared or could make again."""
         for token, object_id in self.transits.end_sender(connection, now):
             self._end_expectation(object_id, token, lost(object_id, "the process that sent it ended"))
-        for object_id in self._by_connection.pop(connection, ()):
+        for object_id in sorted(self._by_connection.pop(connection, ())):
             if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
 

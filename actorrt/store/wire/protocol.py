@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 9
+VERSION: Final = 10
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
@@ -44,7 +44,7 @@ class Op(IntEnum):
     TRANSIT = 12  # [object, token, copies], ...
     SETTLE = 13  # tokens
     # [token, node, whether it left], ...: a message left for a process of another node, or is not to be counted there
-    ADDRESS = 29
+    ADDRESS = 32
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events
     AWAIT_ALLOCATION = 16  # object that was answered with WAIT → an ALLOCATION event
