@@ -22,6 +22,7 @@ from actorrt.store.client import ref as refs
 from actorrt.store.memory import mappings
 from actorrt.store.memory.arena import align
 from actorrt.store.server.connections import EXCHANGE_REQUESTS
+from actorrt.store.table.entries import ObjectEntries
 from actorrt.store.table.objects import ObjectEntry, State, Token
 from actorrt.store.table.table import ObjectTable
 from actorrt.testing.shells.host import Host
@@ -101,9 +102,9 @@ class Reachability:
         replace(undo, pin, "__del__", ends)
 
     def _watch_store(self, undo: ExitStack) -> None:
-        remove, acquire, settle = ObjectTable._remove, ObjectTable.acquire, ObjectTable.settle
+        remove, acquire, settle = ObjectEntries._remove, ObjectTable.acquire, ObjectTable.settle
 
-        def remove_and_check(table: ObjectTable, entry: ObjectEntry) -> None:
+        def remove_and_check(table: ObjectEntries, entry: ObjectEntry) -> None:
             remove(table, entry)
             if table is self._table:
                 self._deletes(entry)
@@ -118,7 +119,7 @@ class Reachability:
                 self._settled.add(token)
             settle(table, token)
 
-        replace(undo, ObjectTable, "_remove", remove_and_check)
+        replace(undo, ObjectEntries, "_remove", remove_and_check)
         replace(undo, ObjectTable, "acquire", check_and_acquire)
         replace(undo, ObjectTable, "settle", settle_and_note)
 
