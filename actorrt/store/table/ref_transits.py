@@ -10,6 +10,7 @@ Copies that have left for processes of another node end when that node can't be 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +98,10 @@ class RefTransits:
         """Note that copies have left for processes of another node; a negative count takes such copies back."""
         if token in self._by_token:
             self._far.setdefault(node, Counter())[token] += count
+
+    def copies_for(self, node: PeerId) -> Mapping[Token, int]:
+        """Return how many copies have left for processes of another node and have not arrived, to be read only."""
+        return self._far.get(node, {})
 
     def lose_node(self, node: PeerId) -> list[tuple[Token, int]]:
         """Called when another node can't be reached; return the transits with copies there, and how many."""

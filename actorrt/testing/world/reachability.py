@@ -102,7 +102,8 @@ class Reachability:
         replace(undo, pin, "__del__", ends)
 
     def _watch_store(self, undo: ExitStack) -> None:
-        remove, acquire, settle = ObjectEntries._remove, ObjectTable.acquire, ObjectTable.settle
+        remove, acquire = ObjectEntries._remove, ObjectTable.acquire
+        settle, node_gone = ObjectTable.settle, ObjectTable.node_gone
 
         def remove_and_check(table: ObjectEntries, entry: ObjectEntry) -> None:
             remove(table, entry)
@@ -119,9 +120,15 @@ class Reachability:
                 self._settled.add(token)
             settle(table, token)
 
+        def end_with_node(table: ObjectTable, node: PeerId) -> None:
+            if table is self._table:
+                self._settled.update(table.transits.copies_for(node))
+            node_gone(table, node)
+
         replace(undo, ObjectEntries, "_remove", remove_and_check)
         replace(undo, ObjectTable, "acquire", check_and_acquire)
         replace(undo, ObjectTable, "settle", settle_and_note)
+        replace(undo, ObjectTable, "node_gone", end_with_node)
 
     def _deletes(self, entry: ObjectEntry) -> None:
         """Called when the store has deleted an object."""
