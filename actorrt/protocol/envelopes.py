@@ -45,11 +45,13 @@ RESULT: Final = 17
 FAILURE: Final = 18
 SKIPPED: Final = 19
 WITHDRAW: Final = 20
+REMAKE: Final = 21
+GIVE_BACK: Final = 22
 READ: Final = 32
 CHUNK: Final = 33
 GONE: Final = 34
 
-TASK_KINDS: Final = frozenset((TASK, FUNCTION, RESULT, FAILURE, SKIPPED, WITHDRAW))
+TASK_KINDS: Final = frozenset((TASK, FUNCTION, RESULT, FAILURE, SKIPPED, WITHDRAW, REMAKE, GIVE_BACK))
 """The kinds that submitters and workers of tasks exchange."""
 
 CHUNK_KINDS: Final = frozenset((READ, CHUNK, GONE))
@@ -143,7 +145,24 @@ class FunctionEnvelope(NamedTuple):
 
 
 class SkippedEnvelope(NamedTuple):
-    """The worker gives back an attempt that it did not begin, since it waits inside another task."""
+    """The worker gives back an attempt that it did not begin: it waits inside another task, or was asked to."""
+
+    kind: int
+    lease: Count
+    sequence: Count
+
+
+class RemakeEnvelope(NamedTuple):
+    """The attempt that comes next runs again because its result was lost. What it returns is put as this object."""
+
+    kind: int
+    lease: Count
+    sequence: Count
+    object: ObjectId
+
+
+class GiveBackEnvelope(NamedTuple):
+    """The submitter wants an attempt back whose argument was lost. If it has not begun, SKIPPED is the answer."""
 
     kind: int
     lease: Count

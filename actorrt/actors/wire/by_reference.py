@@ -115,6 +115,10 @@ class StoredValue:
         """Return a new ref to an object that was lost since it arrived; see `ObjectRef.once_more`."""
         return next(ref for ref in self._refs if ref.mapped() is None).once_more()
 
+    def is_in_view(self) -> bool:
+        """Whether this process has all bytes of the value in view."""
+        return all([ref.mapped() is not None for ref in self._refs])
+
     def done(self) -> bool:
         """Whether the value can be opened, or is lost."""
         return all([ref.done() for ref in self._refs])

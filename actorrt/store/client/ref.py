@@ -261,6 +261,10 @@ class ObjectRef(Completion[T]):
         """Return the object's bytes if this process has them in view; `bytes` if this process made the object."""
         return self._memory
 
+    def is_in_view(self) -> bool:
+        """Whether this process has the object's bytes in view."""
+        return self.mapped() is not None
+
     def keep(self, memory: memoryview | None) -> None:
         """Keep the object's bytes in view as long as this ref lives; None ends that."""
         self._memory = memory

@@ -82,6 +82,12 @@ class Book(Generic[T]):
             task.queue.add(task)
         return is_ready
 
+    def waits_again(self, task: T, lease: Lease[T], missing_count: int, now: float) -> None:
+        """Called when a task that has just been assigned is not to be sent: so many of its results are made again."""
+        lease.queue.take_back(lease, task.sequence, now)
+        task.state, task.lease, task.missing_count = TaskState.WAITING, None, missing_count
+        task.attempts_count -= 1
+
     def ended(self, task: T) -> None:
         """End a task that is not at a worker, or is given up there: what an attempt of it still says is late."""
         was_ready = task.state is TaskState.READY
@@ -150,7 +156,7 @@ class Book(Generic[T]):
         return task
 
     def skipped(self, lease: Lease[T], sequence: int, now: float) -> None:
-        """Called when a worker gives back an attempt that it did not begin, because it waits inside another task."""
+        """Called when a worker gives back an attempt that it did not begin, since it waits or an argument is lost."""
         task = lease.queue.take_back(lease, sequence, now)
         lease.is_blocked = bool(lease.in_hand)
         if task is not None and task.state is TaskState.ASSIGNED:

@@ -26,18 +26,21 @@ class Search:
         wanted: those of the objects that are to be made again.
         being_made: the objects that are being made again already.
         now: the time.
+
+    Attributes:
+        wanted: the origins of what is to be made again.
     """
 
     def __init__(
         self, origins: Origins, wanted: Iterable[Origin], being_made: Collection[ObjectId], now: float
     ) -> None:
         self._origins = origins
-        self._wanted = list(wanted)
+        self.wanted = list(wanted)
         self._being_made = being_made
         self._now = now
         self._is_here: dict[ObjectId, bool] = {}
-        self._missing: dict[int, Origin] = {origin.number: origin for origin in self._wanted}
-        self._open = deque(self._wanted)  # missing, and not all of their needs are known
+        self._missing: dict[int, Origin] = {origin.number: origin for origin in self.wanted}
+        self._open = deque(self.wanted)  # missing, and not all of their needs are known
         self._ask_count = 1
 
     # Asking
@@ -62,9 +65,12 @@ class Search:
         """Called when it is known which objects the store has."""
         self._is_here.update(zip(object_ids, are_here, strict=True))
 
-    def vanished(self, object_id: ObjectId) -> None:
-        """Called when an object turns out to be missing that was there: there is more to ask."""
+    def vanished(self, object_id: ObjectId, origin: Origin | None) -> None:
+        """Called when an object turns out to be missing that was there: it is wanted now, and there is more to ask."""
         self._is_here[object_id] = False
+        if origin is not None and origin.number not in self._missing:
+            self._missing[origin.number] = origin
+            self.wanted.append(origin)
         self._open = deque(self._missing.values())
 
     def _close(self) -> None:
@@ -112,7 +118,7 @@ class Search:
 
     def runs(self, refusals: Collection[int]) -> list[Origin]:
         """Return the origins whose tasks run again: each after those that it needs."""
-        chosen = {origin.number: origin for origin in self._wanted if origin.number not in refusals}
+        chosen = {origin.number: origin for origin in self.wanted if origin.number not in refusals}
         queue = list(chosen.values())
         while queue:
             for need in queue.pop().needs:

@@ -1,8 +1,9 @@
 """Pure: one task at its submitter, and what is known of its function.
 
     WAITING ──▶ READY ◀──▶ ASSIGNED ──▶ ENDED
-                  ▲           │
-                  └─ RESTING ◀┘
+       ▲          ▲           │
+       │          └─ RESTING ◀┤
+       └──────────────────────┘ a result that it takes is lost, before it has begun
 
 A task is WAITING while a result that it takes is not there, READY in the queue of its class, ASSIGNED while an attempt
 of it is at a worker or in the submitter's own process, and RESTING before it is tried again. Nothing here says that it

@@ -8,9 +8,11 @@ by the worker.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from actorrt.ids import ObjectId
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.ref import ObjectRef
 from actorrt.tasks.policy.task import Task, TaskKind
@@ -68,6 +70,7 @@ class Submission(Task):
         size_bytes: about how much memory the arguments take here.
         timer: of its deadline.
         withdraw_here: withdraws the attempt that runs in this process; True: its deadline has passed.
+        object_id: the object that the result is put as, if the task runs again because it was lost.
         failures_count: how many of its attempts raised an exception that is retried.
     """
 
@@ -80,6 +83,7 @@ class Submission(Task):
         "deadline",
         "failures_count",
         "inputs",
+        "object_id",
         "ref",
         "size_bytes",
         "timer",
@@ -106,6 +110,7 @@ class Submission(Task):
         self.size_bytes = PLAIN_BYTES
         self.timer: asyncio.TimerHandle | None = None
         self.withdraw_here: Callable[[bool], None] | None = None
+        self.object_id: ObjectId | None = None
         self.failures_count = 0
         self._kept: Any = None
         self._transit: Transit | None = None
@@ -156,6 +161,20 @@ class Submission(Task):
             inputs.append([at, {"object": stored.id, "token": token}, 0])
         return self.body if plain is None else plain, inputs, buffers
 
+    def why_not_again(self) -> str:
+        """Return why the task can't run again when it has ended; empty if it can."""
+        task = f"task {self.ref.name}()"
+        if not self.is_repeatable:
+            return f"{task} has retries=0, so it runs at most once"
+        if type(self.body) is dict:
+            return (
+                f"{self._largest} of {task} was given by value, and large values are not kept: "
+                "put it, keep its ref, and give the ref"
+            )
+        if self._transit is not None:
+            return f"an argument of {task} has refs inside it: give them as arguments of their own"
+        return ""
+
     def forget_arguments(self, store: StoreClient | None) -> None:
         """Called when the task has ended: release what the store keeps for it."""
         if self._transit is not None:
@@ -164,3 +183,17 @@ class Submission(Task):
             store.settle(self._tokens)
         self._transit = self._kept = None
         self.body, self.buffers, self.inputs, self._tokens = (), (), (), ()
+
+    @property
+    def _largest(self) -> str:
+        """The largest argument that was given by value, in words; to be asked while the arguments are kept."""
+        args, kwargs = self._kept
+        named = [(f"argument {at}", value) for at, value in enumerate(args)]
+        named += [(f"argument {name!r}", value) for name, value in kwargs.items()]
+        return max(named, key=lambda one: _size_bytes(one[1]), default=("an argument", None))[0]
+
+
+def _size_bytes(value: Any) -> int:
+    """Return about how many bytes a value has, by what it says itself."""
+    size = getattr(value, "nbytes", None)
+    return size if isinstance(size, int) else sys.getsizeof(value)

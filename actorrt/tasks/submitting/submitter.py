@@ -25,14 +25,15 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
-from actorrt.tasks.policy.class_queue import ClassQueue
+from actorrt.tasks.policy.class_queue import ClassQueue, Lease
 from actorrt.tasks.policy.task import TaskState, WorkerEnd
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
+from actorrt.tasks.submitting.lineage import Lineage
 from actorrt.tasks.submitting.promises import Promises
 from actorrt.tasks.submitting.room import Room
-from actorrt.tasks.submitting.submission import Submission
+from actorrt.tasks.submitting.submission import Submission, SubmissionKind
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.submitting.withdrawals import Withdrawals
 from actorrt.tasks.submitting.workers import Workers
@@ -55,6 +56,7 @@ class Submitter:
         book: the tasks that have not ended, and the leases.
         payloads: opens results.
         promises: the objects that are promised for results, because other processes have refs to them.
+        workers: those that are lent to it.
     """
 
     def __init__(self, endpoint: ActorEndpoint) -> None:
@@ -66,10 +68,11 @@ class Submitter:
         self.payloads = endpoint.payloads
         self.book: Book[Submission] = Book()
         self._functions = Functions(self, endpoint.store, endpoint)
-        self._workers = Workers(endpoint)
+        self.workers = Workers(endpoint)
+        self._lineage = Lineage(self, endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
-        self._withdrawals = Withdrawals(self.book, self._workers, control, endpoint.node, self._end_with)
+        self._withdrawals = Withdrawals(self.book, self.workers, control, endpoint.node, self._end_with)
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
@@ -231,9 +234,31 @@ class Submitter:
             self._pump_queue(queue)
 
     def _pump_queue(self, queue: ClassQueue[Submission]) -> None:
+        being_made = self._lineage.being_made
         for lease, task in queue.assign():
-            self._workers.send(lease, task)
+            if being_made and task.inputs and self._lineage.holds_up(lease, task):
+                continue
+            self.workers.send(lease, task)
         self._leasing.update(queue)
+
+    # Tasks that run again
+
+    def new_task(self, kind: SubmissionKind, ref: TaskRef[Any], depth: int) -> Submission:
+        """Return a task that runs again, with its deadline from now on, and without its arguments."""
+        timeout_s = kind.options.timeout_s
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        return Submission(next(self._numbers), kind, ref, depth, deadline, ())
+
+    def take_again(self, task: Submission) -> None:
+        """Take in a task that runs again."""
+        self._room.take_at_once(task.size_bytes)
+        self._take(task)
+
+    def waits_again(self, lease: Lease[Submission], task: Submission, missing: Sequence[TaskRef[Any]]) -> None:
+        """Let a task that was about to be sent wait for results that are made again."""
+        self.book.waits_again(task, lease, len(missing), self._clock.now())
+        for ref in missing:
+            self._await_input(task, ref)
 
     # What workers say
 
@@ -261,13 +286,16 @@ class Submitter:
 
     def take_result(self, task: Submission, body: Any, buffers: Sequence[Any]) -> None:
         """End a task with its result."""
-        ref = self._end(task)
         if type(body) is not dict:
-            ref.set_result(body, buffers)
+            self._end(task).set_result(body, buffers)
             return
+        kept = self._lineage.kept(task)
+        ref = self._end(task)
         try:
             stored = self.payloads.stored(body, buffers)
             assert stored is not None, "a map is the body of a value in the store"
+            if kept is not None and isinstance(stored, ObjectRef):
+                self._lineage.made(ref, stored, kept)
         except Exception as error:  # there is no store, or it is gone
             ref.set_error(as_executed(error))
             return
@@ -332,7 +360,7 @@ class Submitter:
             peer, reason: the process's endpoint, and how it ended.
             begun: the number of the newest attempt of this submitter that it had begun on its newest lease.
         """
-        self._workers.lost(peer)
+        self.workers.lost(peer)
         end = AttemptEnd(self._endpoint.node.address, None, reason, has_begun=True)
         how = _ENDS.get(reason.kind, WorkerEnd.CRASHED)
         for interrupted in self.book.worker_lost(peer, begun, how, end):
@@ -412,3 +440,8 @@ class Submitter:
                     self._end_with(ref.task, error)
             except Exception as defect:  # of a callback: the other tasks end nevertheless
                 self._endpoint.scope.fail(defect)
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if the tasks, or how results were made, contradict themselves."""
+        self.book.check_invariants()
+        self._lineage.check_invariants()

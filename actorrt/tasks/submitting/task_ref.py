@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.completion import OPEN, Completion
+from actorrt.ids import ObjectId
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 
 if TYPE_CHECKING:
     from actorrt.tasks.submitting.submission import Submission
@@ -33,9 +35,10 @@ class TaskRef(ObjectRef[T]):
     Attributes:
         task: its state at the submitter, until it has ended.
         dependants: the tasks of the same submitter that wait for it; None: there are none.
+        kept: keeps how the result was made, as long as this ref lives.
     """
 
-    __slots__ = ("_body", "_buffers", "_escaped", "_stored", "dependants", "name", "submitter", "task")
+    __slots__ = ("_body", "_buffers", "_escaped", "_stored", "dependants", "kept", "name", "submitter", "task")
 
     def __init__(self, submitter: Submitter, name: str) -> None:
         # The fields of ObjectRef's own store are not set: the object may never be in a store.
@@ -47,6 +50,7 @@ class TaskRef(ObjectRef[T]):
         self.name = name
         self.task: Submission | None = None  # while it has not ended
         self.dependants: list[Submission] | None = None
+        self.kept: object = None
         self._body: Body | None = None
         self._buffers: Sequence[Any] = ()
         self._stored: ObjectRef[Any] | StoredValue | None = None
@@ -83,6 +87,16 @@ class TaskRef(ObjectRef[T]):
     def travelled(self) -> tuple[Body, Sequence[Any]] | None:
         """The result as it came in a message; None if it lies in the store."""
         return None if self._body is None else (self._body, self._buffers)
+
+    @property
+    def stored_id(self) -> ObjectId | None:
+        """The object that others read the result from; None if it is in no store, or shares others' objects there."""
+        stored = self._stored if self._escaped is None else self._escaped
+        return stored.id if isinstance(stored, ObjectRef) else None
+
+    def once_more(self) -> ObjectRef[T]:
+        assert self._stored is not None, "only an object of the store can be lost"
+        return self._stored.once_more()
 
     def value(self) -> T:
         """Return the value or raise the error of a ref that is done. Each call rebuilds the value."""
@@ -130,7 +144,11 @@ class TaskRef(ObjectRef[T]):
     def result(self, timeout_s: float | None = None) -> T:
         if not self._is_done:
             self.submitter.is_waited_for(self)
-        return Completion.result(self, timeout_s)
+        try:
+            return Completion.result(self, timeout_s)
+        except NotReadyError:  # it has been lost since, and is made again
+            self.once_more().result(timeout_s)
+            return self.result(timeout_s)
 
     def done(self) -> bool:
         return self._is_done

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from actorrt.actors.wire.outlet import Outlet
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerAddress, PeerId
-from actorrt.protocol.envelopes import TASK, WITHDRAW, WithdrawEnvelope
+from actorrt.protocol.envelopes import (
+    GIVE_BACK,
+    REMAKE,
+    TASK,
+    WITHDRAW,
+    GiveBackEnvelope,
+    RemakeEnvelope,
+    WithdrawEnvelope,
+)
 from actorrt.tasks.policy.class_queue import Lease
 from actorrt.transport.interfaces import Lane, Link
 
@@ -38,6 +46,8 @@ class Workers:
         if function.key not in functions:
             functions.add(function.key)
             outlet.send(function.envelope(), function.buffers)
+        if task.object_id is not None:
+            outlet.send(RemakeEnvelope(REMAKE, lease.number, task.sequence, task.object_id))
         left_s = None if task.deadline is None else max(0.0, task.deadline - self._clock.now())
         body, inputs, buffers = task.sent(self._store)
         outlet.send(
@@ -67,6 +77,11 @@ class Workers:
 
         found = self._outlets[worker.peer] = Outlet(worker.peer, link, self._after), set()
         return found
+
+    def give_back(self, lease: Lease[Submission], sequence: int) -> None:
+        """Ask a worker for an attempt that has not begun, since an argument is lost. It answers SKIPPED then."""
+        outlet, _ = self._outlets[lease.worker.peer]
+        outlet.send(GiveBackEnvelope(GIVE_BACK, lease.number, sequence))
 
     def withdraw(self, lease: Lease[Submission], task: Submission, *, is_late: bool) -> None:
         """Tell a worker that nobody waits for a task any more, because its deadline has passed or it was cancelled."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.wire.by_reference import StoredValue
+from actorrt.actors.wire.by_reference import Arrival, StoredValue
 from actorrt.actors.wire.payload import Payloads
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 
 if TYPE_CHECKING:
     from actorrt.tasks.working.attempt import Attempt
@@ -45,11 +46,29 @@ class OpenedArguments:
 
     def missing(self) -> list[Stored]:
         """Return the values in the store that are not there yet."""
+        return [stored for stored in self._in_store() if not stored.is_there()]
+
+    def _in_store(self) -> list[Stored]:
         found = [self._stored, *(stored for _, stored, _ in self._inputs)]
-        return [stored for stored in found if stored is not None and not stored.is_there()]
+        return [stored for stored in found if stored is not None]
+
+    async def arrive(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments when all values in the store are there, also those that are lost meanwhile."""
+        for stored in self.missing():
+            await Arrival(stored)
+        while True:
+            try:
+                return self.values()
+            except NotReadyError:
+                lost = next(stored for stored in self._in_store() if not stored.is_in_view())
+                await Arrival(lost.once_more())
 
     def values(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments. Values in the store have arrived."""
+        """Return the arguments. Values in the store have arrived.
+
+        Raises:
+            NotReadyError: a value has been lost since it was there.
+        """
         if self._stored is not None:
             args, kwargs = self._stored.value()
         else:

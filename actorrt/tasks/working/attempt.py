@@ -10,7 +10,7 @@ from actorrt import errors
 from actorrt.actors.wire.outlet import Outlet
 from actorrt.actors.wire.payload import Captured
 from actorrt.completion import Completion
-from actorrt.ids import PeerId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.protocol.envelopes import FAILURE, RESULT, SKIPPED, Body, RaisedError, SkippedEnvelope
 from actorrt.tasks.policy.task import TaskState
 
@@ -105,6 +105,7 @@ class Attempt:
         coroutine: the asyncio task of an async function that runs.
         in_hand: the task as its own code sees it, once it has begun.
         interrupt: what ends the wait of a plain function, if it waits.
+        object_id: the object that the result is put as, if the task runs again because it was lost.
         values: the arguments, if they had to be waited for, and are there.
     """
 
@@ -123,6 +124,7 @@ class Attempt:
         "is_withdrawn",
         "listener",
         "number",
+        "object_id",
         "peer",
         "sequence",
         "task_id",
@@ -158,4 +160,5 @@ class Attempt:
         self.coroutine: asyncio.Task[None] | None = None
         self.in_hand: TaskInHand | None = None
         self.interrupt: Completion[None] | None = None
+        self.object_id: ObjectId | None = None
         self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = None

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.ids import PeerId
-from actorrt.protocol.envelopes import FAILURE, FUNCTION, RESULT, SKIPPED, TASK, WITHDRAW
+from actorrt.ids import ObjectId, PeerId
+from actorrt.protocol.envelopes import FAILURE, FUNCTION, GIVE_BACK, REMAKE, RESULT, SKIPPED, TASK, WITHDRAW
 from actorrt.reasons import ExitReason
 from actorrt.tasks.submitting.submitter import Submitter
 from actorrt.tasks.working.worker import TaskWorker
@@ -57,6 +57,12 @@ class EndpointTasks:
         elif kind == WITHDRAW:
             _, _, sequence, is_late = envelope
             worker.withdrawn(peer, sequence, is_late=is_late)
+        elif kind == REMAKE:
+            _, _, sequence, object_id = envelope
+            worker.remakes(peer, sequence, ObjectId(object_id))
+        elif kind == GIVE_BACK:
+            _, _, sequence = envelope
+            worker.gives_back(peer, sequence)
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Collection[int]) -> None:
         """Called when a process has ended; `in_hand` has the number of the newest attempt that it had begun."""
@@ -70,7 +76,7 @@ class EndpointTasks:
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the tasks contradict each other."""
-        self.submitter.book.check_invariants()
+        self.submitter.check_invariants()
         if self.worker is not None:
             self.worker.check_invariants()
 

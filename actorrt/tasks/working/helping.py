@@ -116,6 +116,7 @@ class Helping:
             task.attempts_count,
             task.depth,
         )
+        attempt.object_id = task.object_id
         task.withdraw_here = lambda is_late: self._worker.give_up(attempt, is_late)
         return attempt
 

@@ -13,17 +13,17 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.wire.by_reference import Arrival
 from actorrt.actors.wire.failures import error_to_data
 from actorrt.actors.wire.outlet import Outlet
 from actorrt.actors.wire.payload import Captured
 from actorrt.actors.wire.plain_values import is_plain_value
 from actorrt.actors.wire.transits import Transit
 from actorrt.completion import Completion
-from actorrt.ids import PeerId, short
+from actorrt.ids import ObjectId, PeerId, short
 from actorrt.interrupts import let_through
 from actorrt.protocol.leases import TaskBlocked, TaskUnblocked, WornOut
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 from actorrt.tasks.submitting import in_hand
@@ -77,6 +77,7 @@ class TaskWorker:
         self._functions: dict[bytes, LoadedFunction] = {}
         self._attempts: dict[tuple[PeerId, int], Attempt] = {}  # those of other processes that have not ended
         self._leases: dict[PeerId, int] = {}
+        self._remakes: dict[tuple[PeerId, int], ObjectId] = {}  # those of attempts that come next
         self._coroutines: set[Attempt] = set()
         self.plain: list[Attempt] = []
         self._blocked: set[int] = set()
@@ -114,16 +115,30 @@ class TaskWorker:
         listener = RemoteListener(self._outlet(peer), self._hand_over, lease, sequence)
         if self._waits_count or self._is_worn_out:
             listener.skip()  # what it waits for may be behind this one
+            self._remakes.pop((peer, sequence), None)
             return
         deadline = None if left_s is None else self.clock.now() + left_s
         task_id = f"{short(peer)}-{number}"
         attempt = Attempt(
             listener, peer, sequence, function, body, inputs, buffers, deadline, task_id, attempt_number, depth
         )
+        if self._remakes:
+            attempt.object_id = self._remakes.pop((peer, sequence), None)
         self._attempts[peer, sequence] = attempt
         self._leases[peer] = lease
         self.inbox.came(attempt)
         self._work_came()
+
+    def remakes(self, peer: PeerId, sequence: int, object_id: ObjectId) -> None:
+        """Called when a REMAKE has arrived: the result of an attempt that comes next is put as that object."""
+        self._remakes[peer, sequence] = object_id
+
+    def gives_back(self, peer: PeerId, sequence: int) -> None:
+        """Called when a GIVE_BACK has arrived. Give an attempt back that has not begun."""
+        attempt = self._attempts.get((peer, sequence))
+        if attempt is not None and not attempt.has_begun and not attempt.is_withdrawn:
+            attempt.is_withdrawn = True
+            self._skip(attempt)
 
     def withdrawn(self, peer: PeerId, sequence: int, *, is_late: bool) -> None:
         """Called when a WITHDRAW has arrived. Drop an attempt that has not begun, and cancel a coroutine."""
@@ -199,6 +214,9 @@ class TaskWorker:
                 self._endpoint.scope.start(self._when_there(attempt, loaded, opened), f"arguments of {loaded.name}")
                 return
             args, kwargs = opened.values()
+        except NotReadyError:
+            self._endpoint.scope.start(self._when_there(attempt, loaded, opened), f"arguments of {loaded.name}")
+            return
         except BaseException as error:  # whatever unpickling a user's value raises ends this one attempt
             let_through(error)
             self._fail(attempt, error, "no", 0.0)
@@ -208,11 +226,12 @@ class TaskWorker:
     async def _when_there(self, attempt: Attempt, loaded: LoadedFunction, opened: OpenedArguments) -> None:
         """Wait for arguments in the store, and put the attempt first in the queue."""
         try:
-            for stored in opened.missing():
-                await Arrival(stored)
-            attempt.values = opened.values()
+            attempt.values = await opened.arrive()
         except Exception as error:  # it is lost, or whatever unpickling a user's value raises
-            self._fail(attempt, error, "no", 0.0)
+            if not attempt.is_withdrawn:
+                self._fail(attempt, error, "no", 0.0)
+            return
+        if attempt.is_withdrawn:
             return
         if self._waits_count:
             self._skip(attempt)  # what the plain code waits for may be behind this one
@@ -366,10 +385,13 @@ class TaskWorker:
 
     def _captured(self, attempt: Attempt, result: Any) -> Captured:
         """Fix a result. One with refs inside goes through the store, which keeps their objects as long as it."""
-        if is_plain_value(result):
-            return Captured((result,))
         store = self._store
-        if store is not None and isinstance(result, ObjectRef):
+        if attempt.object_id is not None and store is not None and not isinstance(result, ObjectRef):
+            captured = self._in_transit(store.put(result, object_id=attempt.object_id))
+            self._note_sealed(attempt, captured)
+        elif is_plain_value(result):
+            return Captured((result,))
+        elif store is not None and isinstance(result, ObjectRef):
             followed = result.in_store() if isinstance(result, TaskRef) else result
             captured = self._in_transit(followed)
         else:
@@ -377,15 +399,16 @@ class TaskWorker:
             if captured.transit is not None and store is not None and type(captured.body) is bytes:
                 captured.transit.call_ended()
                 captured = self._in_transit(store.put(result))
-            if type(captured.body) is dict and self._is_at_hand(attempt.peer):
-                captured.body["is_sealed"] = True
+            self._note_sealed(attempt, captured)
         if captured.transit is not None:
             self._endpoint.transits.left(attempt.peer, captured.transit)
         return captured
 
-    def _is_at_hand(self, submitter: PeerId) -> bool:
-        """Whether what was put here is sealed already in the store of a submitter."""
-        return self._store is not None and not self._store.has_deferred and not self._peers.node_of(submitter)
+    def _note_sealed(self, attempt: Attempt, captured: Captured) -> None:
+        """Tell the submitter if what was put here is sealed already in its store."""
+        is_sealed = self._store is not None and not self._store.has_deferred and not self._peers.node_of(attempt.peer)
+        if is_sealed and type(captured.body) is dict:
+            captured.body["is_sealed"] = True
 
     def _in_transit(self, ref: ObjectRef[Any]) -> Captured:
         assert self._store is not None

@@ -19,6 +19,7 @@ from actorrt.tasks.working.helping import Helping
 from actorrt.tasks.working.worker import TaskWorker
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.queued_link import QueuedLink
+from tests.losing import lose
 from tests.unit.actors.calling.linked import Gated, World, ended, stage, turns, value, world
 from tests.unit.protocol.fitting import check_fits
 
@@ -128,6 +129,10 @@ async def _tasks() -> None:
     await turns()
     await running.cancel()
     await turns()
+    lost = art.task(np.ones).submit(100_000)
+    await art.wait([lost])
+    lose(lost)
+    assert (await art.task(np.sum).submit(lost)) == 100_000  # it is asked back, since its argument is made again
 
 
 async def _moved(w: World) -> None:

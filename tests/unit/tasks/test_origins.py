@@ -193,7 +193,7 @@ def test_what_vanishes_while_it_is_looked_for_is_made_again_too() -> None:
     search = results.search(4)
     assert numbers_of(search.runs({})) == [4]
     results.lose(1, 2)
-    search.vanished(object_id(2))
+    search.vanished(object_id(2), results.origins.of(object_id(2)))
     while asked := search.to_ask():
         search.answered(asked, [one in results.here for one in asked])
     assert numbers_of(search.runs(search.refusals())) == [1, 2, 4]
