@@ -141,6 +141,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "cluster.joining.dialling": ({SOCKETS}, "connects to the TLS port of another node"),
     "cluster.joining.port": ({SOCKETS, TIME}, "the TLS port of a node; who converses there is decided by `Entrance`"),
     "cluster.joining.tls_stream": ({SOCKETS}, "a TLS connection on a loop"),
+    "cluster.peers.process_transport": ({FILES}, "a file that says how the processes of a node are reached"),
     # node
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),

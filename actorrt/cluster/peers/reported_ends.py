@@ -38,7 +38,7 @@ class ReportedEnds:
 
     def watch(self, daemon: PeerAddress, peers: Sequence[PeerId]) -> list[ProcessEnd]:
         """Take the processes that a node watches; return those ends that it must hear of now."""
-        alive = {peer: None for peer in peers if self._is_alive(peer)}
+        alive = {peer: None for peer in peers if self._is_alive(peer) and peer not in self._ended}
         self._watched.pop(daemon, None)
         if alive:
             self._watched[daemon] = alive

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import uvloop
 
@@ -17,6 +19,9 @@ from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import raise_descriptor_limit
 from actorrt.node.processes.process_watch import set_process_name, set_subreaper
+
+TCP_INSIDE: Final = "ACTORRT_TCP_INSIDE"
+"""The environment variable that makes the processes of embedded nodes reach each other over `tcp`, for tests."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +31,7 @@ def parse(arguments: Sequence[str]) -> NodeSetting:
     parser = argparse.ArgumentParser(prog="python -m actorrt.node")
     for name in ("cpus", "gpus", "store-bytes", "embedded-fd"):
         parser.add_argument(f"--{name}", type=int)
-    return NodeSetting(**vars(parser.parse_args(arguments)))
+    return NodeSetting(**vars(parser.parse_args(arguments)), uses_tcp_inside=bool(os.environ.get(TCP_INSIDE)))
 
 
 def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:

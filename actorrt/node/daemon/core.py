@@ -19,7 +19,9 @@ from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control
-from actorrt.config import VERSION
+from actorrt.cluster.peers.members import Members
+from actorrt.cluster.peers.node_peers import NodePeers
+from actorrt.config import DEATH_GRACE_S, VERSION
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
@@ -57,6 +59,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
+from actorrt.transport.composite.transport import CompositeTransport
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)
@@ -76,10 +79,12 @@ class NodeCore:
         surroundings: time, identities, chance and threads.
         retention: keeps the objects that the specs of actors refer to.
         exchange: the object store's interface to other nodes; None: the node exchanges no objects.
+        members: the nodes of the cluster; None: this node belongs to none. With them, the transport is a composite one.
 
     Attributes:
         on_crash: called with a defect of the node itself.
         on_driver_gone: called with the endpoint of a driver whose connection to the store has ended.
+        peers: finds processes of other nodes, and passes ends on; None if the node belongs to no cluster.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class NodeCore:
         surroundings: Surroundings,
         retention: Retention,
         exchange: Exchange | None = None,
+        members: Members | None = None,
     ) -> None:
         self.transport = transport
         self.resources = resources
@@ -97,11 +103,13 @@ class NodeCore:
         self._surroundings = surroundings
         self._retention = retention
         self._exchange = exchange
+        self._members = members
         self._transfers: Transfers | None = None
         self._is_closing = False
         self.jobs = JobTable()
         self.on_crash: Callable[[BaseException], None] | None = None
         self.on_driver_gone: Callable[[PeerAddress], None] | None = None
+        self.peers: NodePeers | None = None
 
     async def start(self) -> None:
         """Bind the transport and begin to serve."""
@@ -130,6 +138,11 @@ class NodeCore:
         self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.all, self._factory.kill)
         self._hang_detector.start()
         self._serve()
+        if self._members is not None:
+            assert isinstance(self.transport, CompositeTransport)
+            self.peers = NodePeers(
+                self.transport, self.control, self.scope, self._members, self._processes, self._far_process_ended
+            )
         if self._exchange is not None:
             self._transfers = Transfers(
                 self.transport, self.control, self._exchange, self.scope, clock, self._surroundings.threads
@@ -313,6 +326,18 @@ class NodeCore:
         for peer_address in [*workers, *(job.driver for job in self.jobs.live())]:
             if peer_address.peer != lost:
                 self.control.notify(peer_address, notice)
+        if self.peers is not None:
+            self.peers.process_ended(lost, reason, in_hand)
+
+    def _processes(self) -> dict[PeerId, PeerAddress]:
+        """Return the workers and drivers of this node."""
+        workers = {worker.peer: worker.peer_address for worker in self.workers.all()}
+        return workers | {job.driver.peer: job.driver for job in self.jobs.live()}
+
+    def _far_process_ended(self, peer: PeerId, reason: ExitReason) -> None:
+        """Called when a process of another node has ended that this daemon has links with."""
+        grace_s = DEATH_GRACE_S + self.transport.round_trip_s(peer)
+        self.scope.after(grace_s, lambda: self._lose(peer, reason))
 
     # Actors
 

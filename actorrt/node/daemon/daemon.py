@@ -16,10 +16,13 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from actorrt import config, errors
+from actorrt.cluster.peers.process_transport import write_sockets
+from actorrt.cluster.peers.single_node import SingleNode
 from actorrt.ids import JobId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
@@ -34,6 +37,9 @@ from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.server import StoreServer
+from actorrt.transport.composite.sockets import NodeSockets
+from actorrt.transport.composite.transport import CompositeTransport
+from actorrt.transport.interfaces import Transport
 from actorrt.transport.unix.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
@@ -77,12 +83,14 @@ class Daemon:
             on_close=lambda gone, _: self._core.peer_gone(gone),
         )
         await store.start()
+        sockets = self._own_sockets(directory)
         factory = ProcessWorkers(
             self._forker,
             directory.path,
             f"{directory.path}/store",
             self._worker_ended,
             self._pass_on_output,
+            sockets=sockets,
             may_preload=setting.embedded_fd is not None,
         )
         resources = Resources(
@@ -91,16 +99,17 @@ class Daemon:
             memory_bytes()[0],
             may_exceed=setting.embedded_fd is not None,
         )
-        address = f"unix://{directory.path}/node"
-        node = PeerAddress(peer, address).packed()
-        transport = UnixTransport(peer, address, clock=self._surroundings.clock, node=node)
-        self._core = NodeCore(transport, factory, resources, self._surroundings, store.retention, store.exchange)
-        self._core.on_crash, self._core.on_driver_gone = _leave, _remove_socket
+        transport, address = self._own_transport(peer, directory, sockets)
+        members = None if sockets is None else SingleNode()
+        self._core = NodeCore(
+            transport, factory, resources, self._surroundings, store.retention, store.exchange, members
+        )
+        self._core.on_crash, self._core.on_driver_gone = _leave, partial(_remove_socket, sockets)
         await self._core.start()
         factory.node = self._core.peer_address
         descriptor = NodeDescriptor(
             peer=peer.hex(),
-            address=transport.address,
+            address=address,
             store=f"{directory.path}/store",
             url=f"unix://{directory.path}",
             pid=self._surroundings.pid,
@@ -114,6 +123,29 @@ class Daemon:
         finally:
             await self._core.close()
             await store.close()
+
+    def _own_sockets(self, directory: NodeDirectory) -> NodeSockets | None:
+        """Return how the node's processes are reached, which they read in a file; None if Unix sockets are enough."""
+        if not self._setting.uses_tcp_inside:
+            return None
+        path = str(directory.path)
+        sockets = NodeSockets(node=self._surroundings.ids.node(), directory=path, keys=path, uses_tcp_inside=True)
+        from actorrt.transport.zeromq.security import load_keys  # other nodes do without ZeroMQ
+
+        load_keys(directory.path)  # made now, before processes of the node need them
+        write_sockets(sockets)
+        return sockets
+
+    def _own_transport(
+        self, peer: PeerId, directory: NodeDirectory, sockets: NodeSockets | None
+    ) -> tuple[Transport, str]:
+        """Return the daemon's transport, and the address of its Unix socket."""
+        clock = self._surroundings.clock
+        if sockets is None:
+            address = f"unix://{directory.path}/node"
+            return UnixTransport(peer, address, clock=clock, node=PeerAddress(peer, address).packed()), address
+        daemon = PeerAddress(peer, sockets.address_of(peer))
+        return CompositeTransport(peer, sockets, daemon, clock=clock), sockets.unix_address_of(peer)
 
     def _begin(
         self,
@@ -168,9 +200,10 @@ class Daemon:
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
 
 
-def _remove_socket(driver: PeerAddress) -> None:
+def _remove_socket(sockets: NodeSockets | None, driver: PeerAddress) -> None:
     """Remove what a killed driver leaves."""
-    Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)
+    path = driver.address.removeprefix("unix://") if sockets is None else sockets.path_of(driver.peer)
+    Path(path).unlink(missing_ok=True)
 
 
 def _leave(error: BaseException) -> None:

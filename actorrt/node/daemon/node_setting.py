@@ -13,9 +13,11 @@ class NodeSetting:
         cpus, gpus: the number of CPUs and GPUs that actors can reserve.
         store_bytes: the bound on the object store's memory.
         embedded_fd: the daemon's end of the channel to its driver; None for a standalone node.
+        uses_tcp_inside: whether processes of the node reach each other as those of different nodes do, for tests.
     """
 
     cpus: int | None = None
     gpus: int | None = None
     store_bytes: int | None = None
     embedded_fd: int | None = None
+    uses_tcp_inside: bool = False

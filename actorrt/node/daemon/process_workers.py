@@ -10,13 +10,14 @@ from pathlib import Path
 from actorrt import errors
 from actorrt.actors.cells import crash_notes
 from actorrt.actors.cells.crash_notes import Notes
-from actorrt.ids import IdSource, JobId, PeerAddress
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.forker import ProcessFactory
 from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
 from actorrt.protocol.processes import OutputLine, WorkerSetting
 from actorrt.reasons import ExitKind, ExitReason
+from actorrt.transport.composite.sockets import NodeSockets
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +29,11 @@ class ProcessWorkers:
 
     Args:
         processes: forks and watches processes.
-        directory: the directory of the sockets of workers.
+        directory: the directory of the sockets of workers. The socket of a worker has the name of its peer, in hex.
         store_path: the socket of the object store.
         on_exit: called when a worker's process is gone and its output is read to the end.
         on_output: called with a job, a process id, and lines that the process printed.
+        sockets: the sockets of the node if it belongs to a cluster; its workers have logical addresses then.
         may_preload: whether the zygote imports modules when a job asks for it. False if several jobs share the zygote,
             because they may mean different modules by one name.
     """
@@ -44,6 +46,7 @@ class ProcessWorkers:
         on_exit: Callable[[Worker, ExitReason], None],
         on_output: Callable[[JobId, int, Sequence[OutputLine]], None],
         *,
+        sockets: NodeSockets | None = None,
         may_preload: bool = False,
     ) -> None:
         self._processes = processes
@@ -51,13 +54,22 @@ class ProcessWorkers:
         self._store_path = store_path
         self._on_exit = on_exit
         self._on_output = on_output
+        self._sockets = sockets
         self._may_preload = may_preload
         self.node: PeerAddress | None = None
 
     def new_peer_address(self, ids: IdSource) -> PeerAddress:
         """Return the endpoint of a new worker."""
         peer = ids.peer()
-        return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
+        if self._sockets is not None:
+            return PeerAddress(peer, self._sockets.address_of(peer))
+        return PeerAddress(peer, f"unix://{self._socket_of(peer)}")
+
+    def _socket_of(self, peer: PeerId) -> str:
+        return f"{self._directory}/{peer.hex()}"
+
+    def _notes_path(self, worker: Worker) -> str:
+        return self._socket_of(worker.peer) + CRASH_NOTES_SUFFIX
 
     def preload(self, modules: Sequence[str], job: Job, *, apart: bool = False) -> None:
         """Have modules imported before workers are forked; see `WorkerFactory.preload`."""
@@ -96,7 +108,7 @@ class ProcessWorkers:
         return WorkerSetting(
             peer=worker.peer,
             address=worker.peer_address.address,
-            crash_notes=_notes_path(worker),
+            crash_notes=self._notes_path(worker),
             node=self.node,
             store=self._store_path,
             job=worker.job.job_id,
@@ -116,19 +128,14 @@ class ProcessWorkers:
 
     def notes(self, worker: Worker) -> Notes:
         """Return what a worker notes of what it has in hand."""
-        return crash_notes.look(_notes_path(worker))
+        return crash_notes.look(self._notes_path(worker))
 
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
-        socket = worker.peer_address.address.removeprefix("unix://")
-        Path(socket).unlink(missing_ok=True)
-        worker.in_hand, worker.begun_count = crash_notes.take(_notes_path(worker))
+        Path(self._socket_of(worker.peer)).unlink(missing_ok=True)
+        worker.in_hand, worker.begun_count = crash_notes.take(self._notes_path(worker))
         self._on_exit(worker, reason_of_end(worker, how, last_lines))
-
-
-def _notes_path(worker: Worker) -> str:
-    return worker.peer_address.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX
 
 
 def reason_of_end(worker: Worker, how: ProcessExit, last_lines: Sequence[str]) -> ExitReason:

@@ -95,8 +95,8 @@ class DaemonConnection:
 
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
         from actorrt.actors.endpoint.endpoint import ActorEndpoint
+        from actorrt.cluster.peers.process_transport import attach_to_cluster, process_transport, read_sockets
         from actorrt.store.client.client import StoreClient
-        from actorrt.transport.unix.transport import UnixTransport
 
         self.url = node.url
         loop = asyncio.get_running_loop()
@@ -104,14 +104,14 @@ class DaemonConnection:
         peer = ids.peer()
         self._store = StoreClient.connect(node.store, peer, self._surroundings)
         self._store.attach(loop, self._store_lost)
-        peer_address = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
+        daemon, directory = PeerId(bytes.fromhex(node.peer)), Path(node.store).parent
+        sockets = read_sockets(directory)
+        if sockets is None:
+            peer_address, address = PeerAddress(daemon, node.address), f"unix://{directory}/{short(peer)}"
+        else:
+            peer_address, address = PeerAddress(daemon, sockets.address_of(daemon)), sockets.address_of(peer)
         self._endpoint = self.endpoint = ActorEndpoint(
-            UnixTransport(
-                peer,
-                f"unix://{Path(node.store).parent}/{short(peer)}",
-                clock=self._surroundings.clock,
-                node=peer_address.packed(),
-            ),
+            process_transport(peer, address, directory, peer_address, self._surroundings.clock),
             store=self._store,
             surroundings=self._surroundings,
             node=peer_address,
@@ -120,6 +120,7 @@ class DaemonConnection:
         )
         self._store.owner, self._store.node_of = self.endpoint, self.endpoint.transport.node_of
         await self.endpoint.start()
+        attach_to_cluster(self.endpoint.transport, self.endpoint.control, peer_address)
         self._scope = Scope("driver", self.endpoint.scope.fail)
         self._watch(loop, node)
 

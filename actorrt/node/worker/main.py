@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from threading import get_ident
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from actorrt import forks
 from actorrt.actors.cells.crash_notes import open_notes
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
+from actorrt.cluster.peers.process_transport import attach_to_cluster, process_transport
 from actorrt.completion import BlockingRule, Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.machine.surroundings import Surroundings
@@ -28,7 +30,6 @@ from actorrt.store.client.client import StoreClient
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.working.endpoint_tasks import tasks_of
 from actorrt.tasks.working.turns import ProcessTurns
-from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: Pro
     store = StoreClient.connect(setting.store, setting.peer, surroundings, on_gone=_end_without_store)
     store.attach(loop)
     endpoint = ActorEndpoint(
-        UnixTransport(setting.peer, setting.address, clock=surroundings.clock, node=setting.node.packed()),
+        process_transport(setting.peer, setting.address, Path(setting.store).parent, setting.node, surroundings.clock),
         store=store,
         surroundings=surroundings,
         node=setting.node,
@@ -107,6 +108,7 @@ async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: Pro
     store.owner, store.node_of = endpoint, endpoint.transport.node_of
     endpoint.on_crash = _end_at_once
     await endpoint.start()
+    attach_to_cluster(endpoint.transport, endpoint.control, setting.node)
     if turns is not None:
         turns.begin(tasks_of(endpoint).serve(turns.work_came, turns.hand_over), endpoint)
     returning = _EndOfForkedChild(loop)
