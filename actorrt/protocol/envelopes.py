@@ -47,11 +47,12 @@ SKIPPED: Final = 19
 WITHDRAW: Final = 20
 REMAKE: Final = 21
 GIVE_BACK: Final = 22
+FORGET: Final = 23
 READ: Final = 32
 CHUNK: Final = 33
 GONE: Final = 34
 
-TASK_KINDS: Final = frozenset((TASK, FUNCTION, RESULT, FAILURE, SKIPPED, WITHDRAW, REMAKE, GIVE_BACK))
+TASK_KINDS: Final = frozenset((TASK, FUNCTION, RESULT, FAILURE, SKIPPED, WITHDRAW, REMAKE, GIVE_BACK, FORGET))
 """The kinds that submitters and workers of tasks exchange."""
 
 CHUNK_KINDS: Final = frozenset((READ, CHUNK, GONE))
@@ -176,6 +177,13 @@ class WithdrawEnvelope(NamedTuple):
     lease: Count
     sequence: Count
     is_late: bool
+
+
+class ForgetEnvelope(NamedTuple):
+    """No further tasks of a function come from this submitter, unless it sends the function anew before them."""
+
+    kind: int
+    function: bytes
 
 
 # Requests of the runtime

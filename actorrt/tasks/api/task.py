@@ -35,8 +35,13 @@ class RemoteFunction(Generic[P, T]):
         self.task_options = options
         self._signature = _signature(function)
         self._least_count, self._most_count = _counts(self._signature)
-        self.origin: RemoteFunction[P, T] = self  # pickled once, whatever the options of its tasks
+        self._origin: RemoteFunction[P, T] | None = None  # None if it is its own: it refers to itself in no cycle
         self.kind: Callable[[], SubmissionKind | None] = _no_kind
+
+    @property
+    def origin(self) -> RemoteFunction[P, T]:
+        """What is pickled, once, whatever the options of its tasks."""
+        return self._origin or self
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.function(*args, **kwargs)
@@ -83,8 +88,8 @@ class RemoteFunction(Generic[P, T]):
             raise TypeError(f"{self.name}{self._signature}: {error}") from None
 
     def __reduce__(self) -> Any:
-        if self.origin is not self:
-            return _with_options, (self.origin, self.task_options)
+        if self._origin is not None:
+            return _with_options, (self._origin, self.task_options)
         if _is_importable(self):
             return self.name
         return RemoteFunction, (self.function, self.task_options)
@@ -96,7 +101,7 @@ class RemoteFunction(Generic[P, T]):
 def _with_options(origin: RemoteFunction[P, T], options: TaskOptions) -> RemoteFunction[P, T]:
     """Return a function with other options."""
     other = RemoteFunction(origin.function, options)
-    other.origin = origin
+    other._origin = origin
     return other
 
 

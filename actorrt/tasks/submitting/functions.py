@@ -54,11 +54,31 @@ class PickledFunction:
         max_calls: how many tasks of it a process runs before it is replaced; None: any number.
         cost: how long its tasks take.
         refs: what it refers to in the store; kept as long as the function.
+        loaded: the function as a worker in this process runs it, opaque here; None until it does.
     """
 
-    __slots__ = ("_store", "_tokens", "buffers", "cost", "data", "key", "max_calls", "name", "refs")
+    __slots__ = (
+        "_on_end",
+        "_store",
+        "_tokens",
+        "buffers",
+        "cost",
+        "data",
+        "key",
+        "loaded",
+        "max_calls",
+        "name",
+        "refs",
+    )
 
-    def __init__(self, function: TaskFunction, store: StoreClient | None, owner: object, max_calls: int | None) -> None:
+    def __init__(
+        self,
+        function: TaskFunction,
+        store: StoreClient | None,
+        owner: object,
+        max_calls: int | None,
+        on_end: Callable[[bytes], None],
+    ) -> None:
         carrier = Carrier(store, copies_count=COPIES_COUNT, owner=owner)
         self.data, buffers = pickling.dumps(function, carrier, root=f"task {function.name}")
         self.buffers = [bytes(buffer) for buffer in buffers]
@@ -74,10 +94,15 @@ class PickledFunction:
         self.refs = carrier.refs
         self._store = store
         self._tokens = carrier.tokens
+        self.loaded: Any = None
+        self._on_end = on_end
 
     def __del__(self) -> None:
-        if getattr(self, "_tokens", ()) and self._store is not None:
+        if not hasattr(self, "_on_end"):
+            return  # it could not be pickled
+        if self._tokens and self._store is not None:
             self._store.settle(self._tokens)
+        self._on_end(self.key)
 
     def envelope(self) -> FunctionEnvelope:
         """Return the envelope that takes the function to a worker; `buffers` travel beside it."""
@@ -90,9 +115,13 @@ class Functions:
     Args:
         submitter: the submitter.
         store, owner: what refs inside functions are bound to.
+        on_end: called with the key of a function of which no task can be sent any more, at any moment in any thread.
     """
 
-    def __init__(self, submitter: Submitter, store: StoreClient | None, owner: object) -> None:
+    def __init__(
+        self, submitter: Submitter, store: StoreClient | None, owner: object, on_end: Callable[[bytes], None]
+    ) -> None:
+        self._on_end = on_end
         self._submitter = submitter
         self._store = store
         self._owner = owner
@@ -117,5 +146,5 @@ class Functions:
         by_calls = self._pickled.setdefault(function, {})
         pickled = by_calls.get(max_calls)
         if pickled is None:
-            pickled = by_calls[max_calls] = PickledFunction(function, self._store, self._owner, max_calls)
+            pickled = by_calls[max_calls] = PickledFunction(function, self._store, self._owner, max_calls, self._on_end)
         return pickled

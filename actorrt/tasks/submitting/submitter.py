@@ -67,8 +67,8 @@ class Submitter:
         self._store = endpoint.store
         self.payloads = endpoint.payloads
         self.book: Book[Submission] = Book()
-        self._functions = Functions(self, endpoint.store, endpoint)
         self.workers = Workers(endpoint)
+        self._functions = Functions(self, endpoint.store, endpoint, self.workers.function_ended)
         self._lineage = Lineage(self, endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)

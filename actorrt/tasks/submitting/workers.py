@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actorrt.actors.wire.outlet import Outlet
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.protocol.envelopes import (
+    FORGET,
     GIVE_BACK,
     REMAKE,
     TASK,
     WITHDRAW,
+    ForgetEnvelope,
     GiveBackEnvelope,
     RemakeEnvelope,
     WithdrawEnvelope,
@@ -36,6 +40,8 @@ class Workers:
         self._clock = endpoint.clock
         self._store = endpoint.store
         self._after = endpoint.scope.after
+        self._loop = endpoint.loop
+        self._ended_functions: deque[bytes] = deque()
         self._outlets: dict[PeerId, tuple[Outlet, set[bytes]]] = {}  # with the functions that were sent over it
 
     def send(self, lease: Lease[Submission], task: Submission) -> None:
@@ -87,6 +93,22 @@ class Workers:
         """Tell a worker that nobody waits for a task any more, because its deadline has passed or it was cancelled."""
         outlet, _ = self._outlets[lease.worker.peer]
         outlet.send(WithdrawEnvelope(WITHDRAW, lease.number, task.sequence, is_late))
+
+    def function_ended(self, key: bytes) -> None:
+        """Called by a finalizer, at any moment in any thread, when no task of a function can be sent any more."""
+        self._ended_functions.append(key)
+        if len(self._ended_functions) == 1:  # else the loop has been told, and takes all
+            with suppress(RuntimeError):  # the loop is closed: the workers end
+                self._loop.call_soon_threadsafe(self._forget_functions)
+
+    def _forget_functions(self) -> None:
+        """Tell the workers that have them."""
+        while self._ended_functions:
+            key = self._ended_functions.popleft()
+            for outlet, functions in self._outlets.values():
+                if key in functions:
+                    functions.discard(key)
+                    outlet.send(ForgetEnvelope(FORGET, key))
 
     def lost(self, peer: PeerId) -> None:
         """Called when a worker is gone."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actorrt.tasks.submitting.in_hand import TaskInHand
     from actorrt.tasks.submitting.submission import Submission
     from actorrt.tasks.submitting.submitter import Submitter
+    from actorrt.tasks.working.functions import LoadedFunction
 
 
 class Listener(Protocol):
@@ -93,7 +94,7 @@ class Attempt:
         listener: hears how it ended.
         peer: its submitter.
         sequence: the submitter's number of the attempt.
-        function: the hash of the function.
+        function: the function; it stays loaded as long as the attempt needs it.
         body, inputs, buffers: the arguments, as in a TASK envelope.
         deadline: when it must have ended.
         task_id, number, depth: which attempt of which task it is.
@@ -136,7 +137,7 @@ class Attempt:
         listener: Listener,
         peer: PeerId,
         sequence: int,
-        function: bytes,
+        function: LoadedFunction,
         body: Body,
         inputs: Sequence[Sequence[Any]],
         buffers: Sequence[Any],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
 from actorrt.ids import ObjectId, PeerId
-from actorrt.protocol.envelopes import FAILURE, FUNCTION, GIVE_BACK, REMAKE, RESULT, SKIPPED, TASK, WITHDRAW
+from actorrt.protocol.envelopes import FAILURE, FORGET, FUNCTION, GIVE_BACK, REMAKE, RESULT, SKIPPED, TASK, WITHDRAW
 from actorrt.reasons import ExitReason
 from actorrt.tasks.submitting.submitter import Submitter
 from actorrt.tasks.working.worker import TaskWorker
@@ -53,7 +53,9 @@ class EndpointTasks:
             worker.came(peer, envelope, buffers)
         elif kind == FUNCTION:
             _, key, name, body, max_calls = envelope
-            worker.function(key, name, body, buffers, max_calls)
+            worker.functions.came(peer, key, name, body, buffers, max_calls)
+        elif kind == FORGET:
+            worker.functions.forget(peer, envelope[1])
         elif kind == WITHDRAW:
             _, _, sequence, is_late = envelope
             worker.withdrawn(peer, sequence, is_late=is_late)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorrt.completion import Completion
 from actorrt.ids import short
 from actorrt.tasks.policy.task import TaskState
-from actorrt.tasks.submitting.functions import PickledFunction
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.attempt import Attempt, OwnListener
-from actorrt.tasks.working.loaded_function import LoadedFunction
+from actorrt.tasks.working.functions import LoadedFunctions
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -31,14 +30,14 @@ class HelpedWorker(Protocol):
 
     Attributes:
         plain: the attempts whose plain functions run, the innermost last.
+        functions: the functions that are loaded.
     """
 
     plain: list[Attempt]
+    functions: LoadedFunctions
 
     @property
     def waits_in_plain_code(self) -> bool: ...
-
-    def loaded(self, function: PickledFunction) -> LoadedFunction: ...
 
     def begin(self, attempt: Attempt) -> None: ...
 
@@ -98,16 +97,15 @@ class Helping:
                 return
 
     def _is_plain(self, task: Submission) -> bool:
-        return task.state is not TaskState.ENDED and not self._worker.loaded(task.kind.function).is_async
+        return task.state is not TaskState.ENDED and not self._worker.functions.here(task.kind.function).is_async
 
     def _own_attempt(self, submitter: Submitter, task: Submission) -> Attempt:
-        self._worker.loaded(task.kind.function)
         body, inputs, buffers = task.sent(self._store)
         attempt = Attempt(
             OwnListener(submitter, task),
             self._peer,
             0,
-            task.kind.function.key,
+            self._worker.functions.here(task.kind.function),
             body,
             inputs,
             buffers,

@@ -24,17 +24,14 @@ from actorrt.interrupts import let_through
 from actorrt.protocol.leases import TaskBlocked, TaskUnblocked, WornOut
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.connection import NotReadyError
-from actorrt.store.values import pickling
-from actorrt.store.values.carrier import Carrier
 from actorrt.tasks.submitting import in_hand
-from actorrt.tasks.submitting.functions import PickledFunction
 from actorrt.tasks.submitting.in_hand import TaskInHand
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.arguments import OpenedArguments
 from actorrt.tasks.working.attempt import Attempt, RemoteListener
+from actorrt.tasks.working.functions import LoadedFunction, LoadedFunctions
 from actorrt.tasks.working.helping import Helping
 from actorrt.tasks.working.inbox import Inbox
-from actorrt.tasks.working.loaded_function import LoadedFunction
 from actorrt.tasks.working.parents import Parents
 
 if TYPE_CHECKING:
@@ -54,6 +51,7 @@ class TaskWorker:
 
     Attributes:
         inbox: the attempts that have not begun.
+        functions: the functions that are loaded.
         plain: those whose plain functions run, each in the place of a wait of the one before.
         helping: runs what they wait for.
         clock: the time.
@@ -74,7 +72,7 @@ class TaskWorker:
         self._hand_over = hand_over
         self.inbox: Inbox[Attempt] = Inbox()
         self._outlets: dict[PeerId, Outlet] = {}
-        self._functions: dict[bytes, LoadedFunction] = {}
+        self.functions = LoadedFunctions(endpoint.store, endpoint)
         self._attempts: dict[tuple[PeerId, int], Attempt] = {}  # those of other processes that have not ended
         self._leases: dict[PeerId, int] = {}
         self._remakes: dict[tuple[PeerId, int], ObjectId] = {}  # those of attempts that come next
@@ -98,17 +96,6 @@ class TaskWorker:
 
     # What submitters say
 
-    def function(self, key: bytes, name: str, body: Any, buffers: Sequence[Any], max_calls: int | None) -> None:
-        """Called when a FUNCTION has arrived. Several submitters may send the same one."""
-        known = self._functions.get(key)
-        if known is not None and known.function is not None:
-            return
-
-        def load() -> Any:
-            return pickling.loads(body, buffers, Carrier(self._store, copies_count=0, owner=self._endpoint))
-
-        self._functions[key] = LoadedFunction(name, load, max_calls)
-
     def came(self, peer: PeerId, envelope: Sequence[Any], buffers: Sequence[Any]) -> None:
         """Called when a TASK has arrived."""
         _, lease, sequence, function, body, inputs, left_s, number, attempt_number, depth = envelope
@@ -119,8 +106,9 @@ class TaskWorker:
             return
         deadline = None if left_s is None else self.clock.now() + left_s
         task_id = f"{short(peer)}-{number}"
+        loaded = self.functions.sent(peer, function)
         attempt = Attempt(
-            listener, peer, sequence, function, body, inputs, buffers, deadline, task_id, attempt_number, depth
+            listener, peer, sequence, loaded, body, inputs, buffers, deadline, task_id, attempt_number, depth
         )
         if self._remakes:
             attempt.object_id = self._remakes.pop((peer, sequence), None)
@@ -172,6 +160,7 @@ class TaskWorker:
         self._outlets.pop(peer, None)
         self._leases.pop(peer, None)
         self._parents.peer_gone(peer)
+        self.functions.peer_gone(peer)
         if self._endpoint.crash_notes is not None:
             self._endpoint.crash_notes.forget_submitter(peer)
         for key in [key for key in self._attempts if key[0] == peer]:
@@ -194,12 +183,11 @@ class TaskWorker:
     def mean_s_of_next(self) -> float | None:
         """Return how long the next attempt takes by the mean of its function; None if that is not known."""
         attempt = self.inbox.peek()
-        loaded = None if attempt is None else self._functions.get(attempt.function)
-        return None if loaded is None else loaded.cost.mean_s
+        return None if attempt is None else attempt.function.cost.mean_s
 
     def begin(self, attempt: Attempt) -> None:
         """Begin an attempt: a plain function runs to its end."""
-        loaded = self._functions[attempt.function]
+        loaded = attempt.function
         if loaded.function is None:
             assert loaded.error is not None
             self._fail(attempt, loaded.error, "no", 0.0)
@@ -322,11 +310,6 @@ class TaskWorker:
 
     # Waiting inside tasks
 
-    def loaded(self, function: PickledFunction) -> LoadedFunction:
-        if function.key not in self._functions:
-            self.function(function.key, function.name, function.data, function.buffers, function.max_calls)
-        return self._functions[function.key]
-
     def wait_begins(self) -> Completion[None] | None:
         """Called when plain code begins to wait: what is queued here goes elsewhere, since the wait may need it.
 
@@ -430,9 +413,7 @@ class TaskWorker:
         if loaded is not None:
             loaded.cost.took(duration_s)
         self._ended(attempt)
-        known = self._functions.get(attempt.function)
-        name = "a task" if known is None else f"task {known.name}()"
-        where = f"{name} in process {self._endpoint.surroundings.pid}"
+        where = f"task {attempt.function.name}() in process {self._endpoint.surroundings.pid}"
         attempt.listener.fail(error_to_data(error, where), executed, duration_s)
 
     def check_invariants(self) -> None:

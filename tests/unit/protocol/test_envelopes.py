@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -128,6 +129,8 @@ async def _tasks() -> None:
     running = inverse.submit(10)
     await turns()
     await running.cancel()
+    assert await art.task(lambda number: -number).submit(1) == -1
+    gc.collect()  # nobody can submit that function any more
     await turns()
     lost = art.task(np.ones).submit(100_000)
     await art.wait([lost])
