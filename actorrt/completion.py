@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Container, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from numbers import Real
 from threading import get_ident
 from types import TracebackType
@@ -222,10 +222,6 @@ class Completion(Generic[T]):
 
     def _has_waiters(self) -> bool:
         return any(isinstance(callback, Waiter) for callback in list(self._callbacks))
-
-    def is_awaited_through(self, futures: Container[asyncio.Future[Any]]) -> bool:
-        """Whether a coroutine that awaits this is suspended on one of these futures."""
-        return any(isinstance(callback, Waiter) and callback.future in futures for callback in self._callbacks)
 
     def _is_awaited_among(self, completions: Iterable[Any]) -> bool:
         """Called when a coroutine begins to wait for all of these. Return whether a subclass has taken care of them."""

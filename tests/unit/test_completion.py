@@ -12,7 +12,7 @@ import pytest
 
 import actorrt.completion
 from actorrt import forks
-from actorrt.completion import OPEN, Completion, Waiter, set_blocking_rule
+from actorrt.completion import OPEN, Completion, set_blocking_rule
 from actorrt.errors import CallTimeoutError, RuntimeStateError
 
 
@@ -320,22 +320,6 @@ def test_error_without_an_origin_is_handed_on_without_one() -> None:
     second: Completion[int] = Completion()
     second.set_error_of(failed(LookupError("gone")))
     assert (str(second.error()), second.origin()) == ("gone", None)
-
-
-async def test_is_awaited_through_finds_the_waiters_future() -> None:
-    completion: Completion[int] = Completion()
-
-    async def wait() -> int:
-        return await completion
-
-    waiting = asyncio.ensure_future(wait())  # a test's own task
-    await asyncio.sleep(0)
-    [waiter] = [callback for callback in completion._callbacks if isinstance(callback, Waiter)]
-    assert completion.is_awaited_through({waiter.future})
-    assert not completion.is_awaited_through(set())
-    completion.set_value(1)
-    assert await waiting == 1
-    assert not completion.is_awaited_through({waiter.future})
 
 
 async def test_cancelled_awaiter_of_a_done_completion_abandons_nothing() -> None:

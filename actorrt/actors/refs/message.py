@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from weakref import ReferenceType
 
 from actorrt.actors.wire.plain_values import Constants
 from actorrt.errors import CallError, Executed
@@ -83,7 +82,6 @@ class Message:
         "runner",
         "size_bytes",
         "timer",
-        "waits",
         "withdrawal",
     )
 
@@ -110,7 +108,6 @@ class Message:
         self.cell: Any = None  # the cell that it was delivered to
         self.runner: TaskWaiter | None = None  # drives it, if it is a coroutine
         self.timer: Any = None  # of its deadline, while it waits for something
-        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks await; see `message_waits`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
 

@@ -1,23 +1,21 @@
-"""What the messages in hand wait for: replies, and what is gathered from them. It shows where calls wait in a cycle.
+"""What coroutines in hand wait for. It is read from their frames, so that a wait itself costs nothing more.
 
-A coroutine of an actor waits in the task of its runner, which knows what it waits for. A task that the coroutine starts
-notes what it waits for in the message that it works for.
+A coroutine of an actor waits in the task of its runner, or holds the runner, which knows what it waits for then. What a
+task waits for is found at the end of the chain of coroutines that it drives, and through the tasks that it awaits.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Final
-from weakref import ref
+from types import CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.completion import Completion, Waiter
+from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.message import Message
-    from actorrt.actors.refs.reply import Reply
-
-_REMEMBERED_WAITS: Final = 256
 
 
 class TaskWaiter(Waiter):
@@ -37,6 +35,18 @@ class TaskWaiter(Waiter):
     waits_for: Completion[Any] | None
 
 
+class Wait(NamedTuple):
+    """A wait of a coroutine in a task.
+
+    Attributes:
+        completion: what it waits for.
+        future: the future that its task is suspended on.
+    """
+
+    completion: Completion[Any]
+    future: asyncio.Future[Any]
+
+
 def waiter_of(message: Message, completion: Completion[Any]) -> TaskWaiter | None:
     """Return the runner of a message that begins to wait for a completion; None in a task that the message started."""
     runner = message.runner
@@ -46,49 +56,56 @@ def waiter_of(message: Message, completion: Completion[Any]) -> TaskWaiter | Non
     return runner
 
 
-def begins_to_wait(message: Message, what: Completion[Any]) -> None:
-    """Called when a task that works for the message, and is not its runner's, begins to await `what`."""
-    waits = message.waits
-    if waits is None:
-        message.waits = [ref(what)]
-    elif not _is_pending(waits[-1]()):
-        waits[-1] = ref(what)
-    else:
-        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom
-            waits[:] = [known for known in waits if _is_pending(known())]
-        waits.append(ref(what))
-
-
-def waited_for(message: Message) -> Iterator[Reply[Any]]:
-    """Yield the replies that a message in hand waits for, each of which it needs to continue."""
+def waited_for(message: Message) -> Iterator[Completion[Any]]:
+    """Yield the replies and refs that a message in hand waits for, each of which it needs to continue."""
     runner = message.runner
-    futures = set(_suspended_on(None if runner is None else runner.task))
-    awaited = [known() for known in message.waits or ()]
-    if runner is not None and runner.held is not None:
-        awaited.append(runner.waits_for)
-    for what in awaited:
-        if what is not None and what.is_awaited_through(futures):
-            yield from _pending_replies(what)
-
-
-def _suspended_on(task: asyncio.Task[Any] | None) -> Iterator[asyncio.Future[Any]]:
-    """Yield the futures that a task is suspended on, itself and through the tasks that it waits for."""
-    inner = getattr(task, "_fut_waiter", None)
-    if inner is None:
+    if runner is None:
         return
-    yield inner
-    for child in getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else []):
-        yield from _suspended_on(child)
-
-
-def _is_pending(what: Any) -> bool:
-    return what is not None and not what.done()
-
-
-def _pending_replies(what: Any) -> Iterator[Reply[Any]]:
-    if not _is_pending(what):
+    if runner.held is not None:
+        if runner.waits_for is not None:
+            yield from pending_parts(runner.waits_for)
         return
-    if getattr(what, "call_id", 0):
+    for wait in waits_of(runner.task):
+        yield from pending_parts(wait.completion)
+
+
+def waits_of(task: asyncio.Task[Any] | None) -> Iterator[Wait]:
+    """Yield the waits of a task, its own and those of tasks that it awaits. It needs each of them to continue."""
+    future = getattr(task, "_fut_waiter", None)
+    if task is None or future is None:
+        return
+    completion = _awaited_by(task.get_coro())
+    if completion is not None:
+        yield Wait(completion, future)
+        return
+    for inner in getattr(future, "_children", [future]):
+        if isinstance(inner, asyncio.Task):
+            yield from waits_of(inner)
+
+
+def pending_parts(what: Any) -> Iterator[Completion[Any]]:
+    """Yield the replies and refs that a completion ends with, as far as they have not ended."""
+    if not isinstance(what, Completion) or what._is_done:
+        return
+    if isinstance(what, ObjectRef) or getattr(what, "call_id", 0):
         yield what
     for part in getattr(what, "parts", ()):
-        yield from _pending_replies(part)
+        yield from pending_parts(part)
+
+
+def _awaited_by(driven: Any) -> Completion[Any] | None:
+    """Return the completion that a coroutine awaits, whatever coroutines lie between; None if it is something else."""
+    while True:
+        if isinstance(driven, CoroutineType):
+            driven = driven.cr_await
+        elif isinstance(driven, GeneratorType) and driven.gi_frame is not None:
+            frame, inner = driven.gi_frame, driven.gi_yieldfrom
+            if frame.f_code is _AWAIT:
+                found: Completion[Any] = frame.f_locals["self"]
+                return found
+            driven = frame.f_locals.get("coroutine") if inner is None else inner  # see `runner.resumed`
+        else:
+            return None
+
+
+_AWAIT = Completion.__await__.__code__

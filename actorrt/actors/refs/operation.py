@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from actorrt.actors.refs import current
-from actorrt.actors.refs.message_waits import begins_to_wait, waiter_of
+from actorrt.actors.refs.message_waits import waiter_of
 from actorrt.completion import Completion, Waiter
 
 T = TypeVar("T")
@@ -31,12 +31,7 @@ class Operation(Completion[T]):
         if message is None:
             any(part._is_awaited_among(self.parts) for part in self.parts if isinstance(part, Completion))
             return super()._waiter()
-        runner = waiter_of(message, self)
-        if runner is not None:
-            return runner
-        if self.parts:
-            begins_to_wait(message, self)
-        return super()._waiter()
+        return waiter_of(message, self) or super()._waiter()
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorrt.actors.refs import current
-from actorrt.actors.refs.message_waits import begins_to_wait, waiter_of
+from actorrt.actors.refs.message_waits import waiter_of
 from actorrt.actors.wire.payload import ReplySentError
 from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.errors import ActorRtError
@@ -118,13 +118,8 @@ class Reply(Completion[T]):
 
     def _waiter(self) -> Waiter:
         message = current.message.get()
-        if message is None:
-            return super()._waiter()
-        runner = waiter_of(message, self)
-        if runner is not None:
-            return runner
-        begins_to_wait(message, self)
-        return super()._waiter()
+        runner = None if message is None else waiter_of(message, self)
+        return runner or super()._waiter()
 
     def _abandoned(self) -> None:
         self.cancel()

@@ -142,6 +142,8 @@ class Runner(TaskWaiter):
 def resumed(coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[Any, Any, Any]:
     """Drive a coroutine in a task, from the point where it waits for `waited_for`.
 
+    `message_waits` finds the coroutine here by the name of the argument.
+
     Returns:
         The result of the coroutine; or its runner, if it waits for a completion, which needs no task.
     """

@@ -9,9 +9,9 @@ import pytest
 
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Message
-from actorrt.actors.refs.message_waits import TaskWaiter, begins_to_wait, waited_for
+from actorrt.actors.refs.message_waits import TaskWaiter, waited_for, waits_of
 from actorrt.actors.refs.waiting import gather
-from actorrt.completion import Completion
+from actorrt.actors.running.runner import resumed
 from tests.unit.actors.calling.fakes import CallingSide
 
 
@@ -107,13 +107,30 @@ async def test_reply_that_a_held_coroutine_waits_for(side: CallingSide, message:
     held.held.close()
 
 
-async def test_waits_that_are_over_are_forgotten(message: Message) -> None:
-    kept: list[Completion[int]] = []
-    for _ in range(600):
-        completion: Completion[int] = Completion()
-        kept.append(completion)
-        begins_to_wait(message, completion)
-        if len(kept) % 2:
-            completion.set_value(1)
-    assert message.waits is not None
-    assert 300 <= len(message.waits) < 600
+async def test_reply_that_a_coroutine_awaits_which_a_runner_drives(side: CallingSide, message: Message) -> None:
+    reply = side.ask(side.ref())
+    coroutine = _awaited(reply)
+    task = await waiting(resumed(coroutine, coroutine.send(None)))
+    runs_in(message, task)
+    assert [*waited_for(message)] == [reply]
+    end(side, reply)
+    await task
+
+
+async def test_replies_of_a_gather_of_asyncio(side: CallingSide, message: Message) -> None:
+    replies = [side.ask(side.ref()) for _ in range(2)]
+    task = await waiting(asyncio.gather(replies[0], _awaited(replies[1])))
+    await asyncio.sleep(0)
+    runs_in(message, task)
+    assert [*waited_for(message)] == replies
+    assert [wait.completion for wait in waits_of(task)] == replies
+    end(side, *replies)
+    await task
+
+
+async def test_task_that_waits_for_something_else_waits_for_no_completion() -> None:
+    event = asyncio.Event()
+    task = await waiting(event.wait())
+    assert [*waits_of(task)] == []
+    event.set()
+    await task
