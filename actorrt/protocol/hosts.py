@@ -229,32 +229,3 @@ class ExplainCall(Request[CallState]):
 
     actor: ActorId
     call: Count
-
-
-class BlockedCall(Record):
-    """The call at which a cycle of waits closes.
-
-    Attributes:
-        peer, call: the caller, and the number that it gave to the call.
-        path: the methods from the actor in question to the call.
-    """
-
-    peer: PeerId
-    call: Count
-    path: list[str]
-
-
-@verb("behind", asked_by="a host that looks for cycles of calls")
-class FindCycle(Request[BlockedCall | None]):
-    """Follow the waits of a call of the asker. The answer is the call queued at `start` that all of them lead to.
-
-    Attributes:
-        actor, call: the actor that the call was sent to, and the number of the call.
-        start: the actor at which the search began.
-        seen: the actors that the search has passed.
-    """
-
-    actor: ActorId
-    call: Count
-    start: ActorId
-    seen: list[ActorId]

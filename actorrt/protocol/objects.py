@@ -77,6 +77,19 @@ class ObjectRead(Request[None]):
     object: ObjectId
 
 
+class ObjectPromise(Record):
+    """The process that has promised an object; None if none has, or the object is there."""
+
+    process: PeerAddress | None
+
+
+@verb("who_promised", asked_by="a host that looks for cycles of waits, and another node")
+class FindPromise(Request[ObjectPromise]):
+    """Say which process has promised an object."""
+
+    object: ObjectId
+
+
 @verb("pull_object", asked_by="benchmarks and tests")
 class PullObject(Request[None]):
     """Bring an object here from `origin`, and hold it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
+from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count
 from actorrt.protocol.nodes import ActorRow
 from actorrt.protocol.verb import Record, Request, verb
@@ -143,3 +143,62 @@ class TakeCensus(Request[ProcessCensus]):
 @verb("statistics", asked_by="a driver")
 class AskStatistics(Request[dict[str, Any]]):
     """Tell the lengths of all queues, and the numbers of messages that were dropped; see `Runtime.statistics`."""
+
+
+# Searches for cycles of waits: of calls, tasks and objects that wait for each other. A search begins at an actor with
+# queued calls, whose id is its `start`, or at a wait of a task, which gets a longer name. It is handed on from process
+# to process. `seen` has what it has passed, so that it ends in cycles that do not lead back to its start.
+
+
+class WaitCycle(Record):
+    """A cycle of waits.
+
+    Attributes:
+        peer, call: the caller, and the number that it gave to the call that is queued at the actor where the search
+            began. For a search that began at a task: the process of the task, and 0.
+        path: the methods and tasks from the start, or from the process that was asked, back to the start.
+        first: of the waits of tasks on the path where searches begin too, the one whose name comes first.
+    """
+
+    peer: PeerId
+    call: Count
+    path: list[str]
+    first: bytes = b""
+
+
+@verb("behind", asked_by="a host that looks for cycles of waits")
+class FindCycle(Request[WaitCycle | None]):
+    """Follow the waits of a call of the asker. The answer is the cycle that all of them lead to.
+
+    Attributes:
+        actor, call: the actor that the call was sent to, and the number of the call.
+        start, seen: the name of the search, and what it has passed.
+    """
+
+    actor: ActorId
+    call: Count
+    start: bytes
+    seen: list[bytes]
+
+
+@verb("behind_task", asked_by="the submitter of a task")
+class FindCycleOfTask(Request[WaitCycle | None]):
+    """Follow the waits of an attempt that runs here: the answer is as for `FindCycle`.
+
+    Attributes:
+        sequence: the asker's number of the attempt.
+        start, seen: the name of the search, and what it has passed.
+    """
+
+    sequence: Count
+    start: bytes
+    seen: list[bytes]
+
+
+@verb("behind_object", asked_by="a host that looks for cycles of waits")
+class FindCycleOfObject(Request[WaitCycle | None]):
+    """Follow the waits of what makes an object that this process has promised; the answer is as for `FindCycle`."""
+
+    object: ObjectId
+    start: bytes
+    seen: list[bytes]

@@ -12,7 +12,8 @@ from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.plain_values import Constants, is_plain
 from actorrt.actors.wire.transits import Transit
-from actorrt.ids import IdSource
+from actorrt.completion import Completion
+from actorrt.ids import IdSource, ObjectId
 from actorrt.machine.clock import Clock
 from actorrt.protocol.envelopes import Body
 from actorrt.store.client.client import StoreClient
@@ -29,16 +30,24 @@ class Captures:
         clock: the time, for deadlines.
         store: has the results that stay in the store; None if this process has no store.
         ids: names such results.
+        makers: is told which call makes which of them.
     """
 
     def __init__(
-        self, owner: CallOwner, payloads: Payloads, clock: Clock, store: StoreClient | None, ids: IdSource
+        self,
+        owner: CallOwner,
+        payloads: Payloads,
+        clock: Clock,
+        store: StoreClient | None,
+        ids: IdSource,
+        makers: dict[ObjectId, Completion[Any]],
     ) -> None:
         self._owner = owner
         self._payloads = payloads
         self._clock = clock
         self._store = store
         self._ids = ids
+        self._makers = makers
 
     def call(
         self,
@@ -133,7 +142,10 @@ class Captures:
         ref = store.declare(self._ids.object())
         reply.options = {**(reply.options or {}), "into": ref.id}
 
+        self._makers[ref.id] = reply
+
         def ended(_: Any) -> None:
+            del self._makers[ref.id]
             error = reply.error()
             if error is not None:
                 store.fail(ref.id, error)

@@ -58,6 +58,7 @@ from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.silences import Silences
 from actorrt.actors.wire.transits import Transits
+from actorrt.completion import Completion
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
@@ -119,6 +120,8 @@ class ActorEndpoint:
     Attributes:
         is_closed: whether it refuses everything: it was shut down, has lost its node, or is a forked child's copy.
         tasks: the tasks; None until the first is submitted here, or this worker begins to run tasks.
+        makers: the calls whose results stay in the store, by the objects that were promised for them.
+        probes: follows waits from here to other endpoints.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class ActorEndpoint:
         self.on_crash: Callable[[BaseException], None] | None = None
         self.is_closed = False
         self.tasks: TaskPart | None = None
+        self.makers: dict[ObjectId, Completion[Any]] = {}
         self.peers = Peers(transport, node)
         self.silences = Silences(node.peer)
         self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
@@ -179,7 +183,7 @@ class ActorEndpoint:
         self.pending = pending = CallTable(threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add)
         self.arrivals = Arrivals(pending, routes, self.payloads, self.scope, self.clock)
         self.streams = Streams(pending, routes, self.payloads, threads, clock)
-        captures = Captures(pending, self.payloads, clock, self.store, self.surroundings.ids)
+        captures = Captures(pending, self.payloads, clock, self.store, self.surroundings.ids, self.makers)
         self.calls = Calls(captures, pending, routes, self.streams, threads, clock)
         self.losses = Losses(pending, routes, peers, control, self.transits, self.loop)
         self.slow_calls = SlowCalls(pending, self.streams, routes, control, peers, self.scope)
@@ -216,7 +220,9 @@ class ActorEndpoint:
         def caller_of(peer: PeerId) -> Caller | None:
             return local_caller if peer == own_peer else incoming.caller(peer)
 
-        probes = Probes(own_peer, population.cell, caller_of, routes.sighting, control)
+        self.probes = probes = Probes(
+            own_peer, self.node, population.cell, caller_of, routes.sighting, self.makers, control
+        )
         cell_host = CellHost(
             endpoint=self,
             loop=self.loop,

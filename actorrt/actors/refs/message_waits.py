@@ -87,7 +87,7 @@ def pending_parts(what: Any) -> Iterator[Completion[Any]]:
     """Yield the replies and refs that a completion ends with, as far as they have not ended."""
     if not isinstance(what, Completion) or what._is_done:
         return
-    if isinstance(what, ObjectRef) or getattr(what, "call_id", 0):
+    if isinstance(what, ObjectRef) or getattr(what, "call_id", None):
         yield what
     for part in getattr(what, "parts", ()):
         yield from pending_parts(part)

@@ -30,6 +30,7 @@ from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
 from actorrt.node.leases.leases import Leases
+from actorrt.node.objects.promises import serve_promises
 from actorrt.node.objects.transfers import Transfers
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.job_table import JobTable
@@ -154,6 +155,7 @@ class NodeCore:
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
         self.leases.serve()
+        serve_promises(self._retention, self.transport.address_of, self.control)
         self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))
         self.control.handle(AttachDriver.by(self.attach_driver))
         self.control.handle(AttachWorker.by(self._attach_worker))

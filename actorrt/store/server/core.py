@@ -328,6 +328,15 @@ class StoreCore:
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
                 self._connections.tell(connection, [Event.READY, batch, pinned] if pinned else [Event.READY, batch])
 
+    def promise(self, object_id: ObjectId) -> tuple[PeerId | None, bytes | None]:
+        """Return the process that has promised an object and not kept that, and the other node that made the object."""
+        entry = self._table.get(object_id)
+        if entry is None:
+            return None, None
+        declarer = entry.declarer
+        known = None if declarer is None or declarer not in self._connections else self._connections[declarer]
+        return None if known is None else known.peer, entry.origin
+
     def get(self, object_id: ObjectId) -> ObjectEntry | None:
         """Return the entry of an object, to be read only."""
         return self._table.get(object_id)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from actorrt.ids import ID_BYTES, ObjectId
+from actorrt.ids import ID_BYTES, ObjectId, PeerId
 from actorrt.store.server.connections import NODE_HOLDS
 from actorrt.store.wire.protocol import VERSION, Op, Role
 
@@ -21,6 +21,8 @@ class MessageHandler(Protocol):
     def open(self, connection: int, label: str) -> None: ...
 
     def handle(self, connection: int, message: list[Any]) -> None: ...
+
+    def promise(self, object_id: ObjectId) -> tuple[PeerId | None, bytes | None]: ...
 
     def check_invariants(self) -> None: ...
 
@@ -59,6 +61,11 @@ class Retention:
         with self._lock:
             self._core.handle(NODE_HOLDS, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()
+
+    def promise(self, object_id: ObjectId) -> tuple[PeerId | None, bytes | None]:
+        """Return the process that has promised an object and not kept that, and the other node that made the object."""
+        with self._lock:
+            return self._core.promise(object_id)
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the store contradicts itself; for tests."""

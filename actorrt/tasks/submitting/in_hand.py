@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 if TYPE_CHECKING:
+    from actorrt.protocol.processes import WaitCycle
     from actorrt.tasks.submitting.task_ref import TaskRef
 
 
@@ -19,6 +20,16 @@ class Helper(Protocol):
 
     def run_beside(self, refs: Iterator[TaskRef[Any]]) -> None:
         """Called when a coroutine of the task in hand begins to wait: run these tasks next, if that is possible."""
+
+
+class CycleSearch(Protocol):
+    """Finds tasks that wait for themselves."""
+
+    def suspect(self, waiting: TaskRef[Any]) -> None:
+        """Called when a task has returned a ref, which is followed."""
+
+    async def behind_task(self, ref: TaskRef[Any], start: bytes, seen: set[bytes]) -> WaitCycle | None:
+        """Follow the wait for the result of a task."""
 
 
 class TaskInHand:

@@ -38,6 +38,10 @@ class Promises:
         self._refs[promised.id] = ref
         return promised
 
+    def ref(self, object_id: ObjectId) -> TaskRef[Any] | None:
+        """Return the ref of the task that makes a promised object; None if nobody has it any more."""
+        return self._refs.get(object_id)
+
     async def _cancel(self, _: PeerId, asked: CancelTask) -> bool:
         """Called when another holder cancels a task. One that has ended, and whose ref is gone, is not known."""
         ref = self._refs.get(asked.object)

@@ -57,6 +57,8 @@ class Submitter:
         payloads: opens results.
         promises: the objects that are promised for results, because other processes have refs to them.
         workers: those that are lent to it.
+        cycles: finds tasks that wait for themselves.
+        arriving: the results of tasks that have ended, while they are not there: other tasks make them, or they travel.
     """
 
     def __init__(self, endpoint: ActorEndpoint) -> None:
@@ -79,8 +81,8 @@ class Submitter:
         self._numbers = itertools.count(1)
         self._pump_is_due = False
         self.promises = Promises(self, endpoint)
-        # The results of tasks that have ended, while they are not in the store: other tasks make them, or they travel.
-        self._arriving: dict[TaskRef[Any], ObjectRef[Any] | StoredValue] = {}
+        self.cycles: in_hand.CycleSearch
+        self.arriving: dict[TaskRef[Any], ObjectRef[Any] | StoredValue] = {}
         self._room = Room(endpoint.threads)
 
     # From any thread
@@ -142,7 +144,7 @@ class Submitter:
         outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
 
         def cancel() -> None:
-            followed = self._arriving.get(ref)
+            followed = self.arriving.get(ref)
             if isinstance(followed, ObjectRef) and followed.maker is not None:
                 followed.cancel(force).add_callback(outcome.end_as)
             else:
@@ -302,7 +304,8 @@ class Submitter:
         if "is_sealed" in body:
             ref.set_stored(stored)
             return
-        self._arriving[ref] = stored
+        self.arriving[ref] = stored
+        self.cycles.suspect(ref)
         self._endpoint.scope.start(self._arrived(ref, stored), f"result of {ref.name}")
 
     async def _arrived(self, ref: TaskRef[Any], stored: ObjectRef[Any] | StoredValue) -> None:
@@ -313,7 +316,7 @@ class Submitter:
             ref.set_error(as_executed(error))
         else:
             ref.set_stored(stored)
-        self._arriving.pop(ref, None)
+        self.arriving.pop(ref, None)
 
     def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
         """Called when a FAILURE has arrived."""
@@ -432,7 +435,7 @@ class Submitter:
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every task with `error`."""
-        for ref in [*(task.ref for task in self.book.tasks()), *self._arriving]:
+        for ref in [*(task.ref for task in self.book.tasks()), *self.arriving]:
             try:
                 if ref.task is None:
                     ref.set_error(error)

@@ -68,23 +68,23 @@ class RemoteListener:
 class OwnListener:
     """The submitter of an attempt in this process, which runs what a task here waits for."""
 
-    __slots__ = ("_submitter", "_task")
+    __slots__ = ("_submitter", "task")
 
     def __init__(self, submitter: Submitter, task: Submission) -> None:
         self._submitter = submitter
-        self._task = task
+        self.task = task
 
     def succeed(self, captured: Captured, duration_s: float) -> None:
-        self._task.kind.cost.took(duration_s)
-        if self._task.state is not TaskState.ENDED:  # else it was cancelled meanwhile
-            self._submitter.take_result(self._task, captured.body, captured.buffers)
+        self.task.kind.cost.took(duration_s)
+        if self.task.state is not TaskState.ENDED:  # else it was cancelled meanwhile
+            self._submitter.take_result(self.task, captured.body, captured.buffers)
 
     def fail(self, error: RaisedError, executed: errors.Executed, duration_s: float) -> None:
-        if self._task.state is not TaskState.ENDED:
-            self._submitter.take_failure(self._task, error, executed)
+        if self.task.state is not TaskState.ENDED:
+            self._submitter.take_failure(self.task, error, executed)
 
     def skip(self) -> None:
-        self._submitter.gives_back(self._task)
+        self._submitter.gives_back(self.task)
 
 
 class Attempt:

@@ -10,6 +10,7 @@ from actorrt.ids import ObjectId, PeerId
 from actorrt.protocol.envelopes import FAILURE, FORGET, FUNCTION, GIVE_BACK, REMAKE, RESULT, SKIPPED, TASK, WITHDRAW
 from actorrt.reasons import ExitReason
 from actorrt.tasks.submitting.submitter import Submitter
+from actorrt.tasks.working.cycles import TaskCycles
 from actorrt.tasks.working.worker import TaskWorker
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class EndpointTasks:
     def __init__(self, endpoint: ActorEndpoint) -> None:
         self._endpoint = endpoint
         self.submitter = Submitter(endpoint)
+        self._cycles = self.submitter.cycles = TaskCycles(endpoint, self.submitter)
         self.worker: TaskWorker | None = None
 
     def serve(self, work_came: Callable[[], None], hand_over: Callable[[Callable[[], Any]], Any]) -> TaskWorker:
         """Begin to run tasks; see `TaskWorker`."""
-        self.worker = TaskWorker(self._endpoint, work_came, hand_over)
+        self.worker = self._cycles.worker = TaskWorker(self._endpoint, work_came, hand_over, self._cycles.suspect)
         return self.worker
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Any]) -> None:
@@ -79,6 +81,7 @@ class EndpointTasks:
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the tasks contradict each other."""
         self.submitter.check_invariants()
+        self._cycles.check_invariants()
         if self.worker is not None:
             self.worker.check_invariants()
 

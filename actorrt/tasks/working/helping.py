@@ -52,10 +52,13 @@ class Helping:
     Args:
         worker: the worker.
         endpoint: its endpoint.
+
+    Attributes:
+        worker: the worker.
     """
 
     def __init__(self, worker: HelpedWorker, endpoint: ActorEndpoint) -> None:
-        self._worker = worker
+        self.worker = worker
         self._peer = endpoint.peers.own_peer
         self._store = endpoint.store
 
@@ -66,10 +69,10 @@ class Helping:
             Whether a task has run.
         """
         has_run = False
-        if not self._worker.plain or ref.task is None:
+        if not self.worker.plain or ref.task is None:
             return has_run
         submitter, wanted = ref.submitter, [ref.task]
-        while wanted and len(self._worker.plain) < MAX_NESTED_COUNT:
+        while wanted and len(self.worker.plain) < MAX_NESTED_COUNT:
             task = wanted[-1]
             if task.state is TaskState.WAITING:
                 missing = _own_missing(submitter, task)
@@ -79,7 +82,7 @@ class Helping:
                 continue
             wanted.pop()
             if self._is_plain(task) and submitter.book.takes_in_place(task):
-                self._worker.begin(self._own_attempt(submitter, task))
+                self.worker.begin(self._own_attempt(submitter, task))
                 has_run = True
         return has_run
 
@@ -88,16 +91,16 @@ class Helping:
 
         When it has ended, the next one that nobody has taken meanwhile follows.
         """
-        if self._worker.waits_in_plain_code:
+        if self.worker.waits_in_plain_code:
             return  # it would begin only when the plain code has waited, and that may wait for this
         for ref in refs:
             if ref.task is not None and ref.submitter.book.takes_in_place(ref.task):
-                self._worker.begin_soon(self._own_attempt(ref.submitter, ref.task))
+                self.worker.begin_soon(self._own_attempt(ref.submitter, ref.task))
                 ref.add_callback(lambda _: self.run_beside(refs))
                 return
 
     def _is_plain(self, task: Submission) -> bool:
-        return task.state is not TaskState.ENDED and not self._worker.functions.here(task.kind.function).is_async
+        return task.state is not TaskState.ENDED and not self.worker.functions.here(task.kind.function).is_async
 
     def _own_attempt(self, submitter: Submitter, task: Submission) -> Attempt:
         body, inputs, buffers = task.sent(self._store)
@@ -105,7 +108,7 @@ class Helping:
             OwnListener(submitter, task),
             self._peer,
             0,
-            self._worker.functions.here(task.kind.function),
+            self.worker.functions.here(task.kind.function),
             body,
             inputs,
             buffers,
@@ -115,7 +118,7 @@ class Helping:
             task.depth,
         )
         attempt.object_id = task.object_id
-        task.withdraw_here = lambda is_late: self._worker.give_up(attempt, is_late)
+        task.withdraw_here = lambda is_late: self.worker.give_up(attempt, is_late)
         return attempt
 
 

@@ -116,7 +116,7 @@ class ProcessTurns:
                 self._turn()  # meanwhile other workers may have been lent for the next ones
         if completion.done():
             return
-        interrupt = worker.wait_begins()
+        interrupt = worker.wait_begins(completion if timeout_s is None else None)
         try:
             self._wait(worker, completion, interrupt, timeout_s)
         finally:

@@ -48,12 +48,15 @@ class TaskWorker:
         endpoint: the endpoint.
         work_came: called when an attempt is to be run.
         hand_over: runs a function on the loop, where a task may have ended outside of it.
+        waits_long: called with an attempt that may have waited for a while.
 
     Attributes:
         inbox: the attempts that have not begun.
         functions: the functions that are loaded.
+        attempts: the attempts of other processes that have not ended, by process and number.
         plain: those whose plain functions run, each in the place of a wait of the one before.
         helping: runs what they wait for.
+        awaited: what plain code waits for now; None if it does not wait, or not without limit.
         clock: the time.
     """
 
@@ -62,6 +65,7 @@ class TaskWorker:
         endpoint: ActorEndpoint,
         work_came: Callable[[], None],
         hand_over: Callable[[Callable[[], Any]], Any],
+        waits_long: Callable[[Attempt], None],
     ) -> None:
         self._endpoint = endpoint
         self.clock = endpoint.clock
@@ -70,10 +74,11 @@ class TaskWorker:
         self._store = endpoint.store
         self._work_came = work_came
         self._hand_over = hand_over
+        self._waits_long = waits_long
         self.inbox: Inbox[Attempt] = Inbox()
         self._outlets: dict[PeerId, Outlet] = {}
         self.functions = LoadedFunctions(endpoint.store, endpoint)
-        self._attempts: dict[tuple[PeerId, int], Attempt] = {}  # those of other processes that have not ended
+        self.attempts: dict[tuple[PeerId, int], Attempt] = {}
         self._leases: dict[PeerId, int] = {}
         self._remakes: dict[tuple[PeerId, int], ObjectId] = {}  # those of attempts that come next
         self._coroutines: set[Attempt] = set()
@@ -82,6 +87,7 @@ class TaskWorker:
         self._waits_count = 0
         self._is_worn_out = False
         self._parents = Parents()
+        self.awaited: Completion[Any] | None = None
         self.helping = Helping(self, endpoint)
 
     @property
@@ -112,7 +118,7 @@ class TaskWorker:
         )
         if self._remakes:
             attempt.object_id = self._remakes.pop((peer, sequence), None)
-        self._attempts[peer, sequence] = attempt
+        self.attempts[peer, sequence] = attempt
         self._leases[peer] = lease
         self.inbox.came(attempt)
         self._work_came()
@@ -123,14 +129,14 @@ class TaskWorker:
 
     def gives_back(self, peer: PeerId, sequence: int) -> None:
         """Called when a GIVE_BACK has arrived. Give an attempt back that has not begun."""
-        attempt = self._attempts.get((peer, sequence))
+        attempt = self.attempts.get((peer, sequence))
         if attempt is not None and not attempt.has_begun and not attempt.is_withdrawn:
             attempt.is_withdrawn = True
             self._skip(attempt)
 
     def withdrawn(self, peer: PeerId, sequence: int, *, is_late: bool) -> None:
         """Called when a WITHDRAW has arrived. Drop an attempt that has not begun, and cancel a coroutine."""
-        attempt = self._attempts.get((peer, sequence))
+        attempt = self.attempts.get((peer, sequence))
         if attempt is not None:
             self.give_up(attempt, is_late)
         else:
@@ -163,9 +169,9 @@ class TaskWorker:
         self.functions.peer_gone(peer)
         if self._endpoint.crash_notes is not None:
             self._endpoint.crash_notes.forget_submitter(peer)
-        for key in [key for key in self._attempts if key[0] == peer]:
+        for key in [key for key in self.attempts if key[0] == peer]:
             self.withdrawn(*key, is_late=False)
-            self._attempts.pop(key, None)
+            self.attempts.pop(key, None)
 
     # Running
 
@@ -258,7 +264,7 @@ class TaskWorker:
     def _skip(self, attempt: Attempt) -> None:
         """Give back an attempt that has not begun."""
         attempt.listener.skip()
-        self._attempts.pop((attempt.peer, attempt.sequence), None)
+        self.attempts.pop((attempt.peer, attempt.sequence), None)
 
     def _run_plain(
         self,
@@ -310,13 +316,17 @@ class TaskWorker:
 
     # Waiting inside tasks
 
-    def wait_begins(self) -> Completion[None] | None:
+    def wait_begins(self, awaited: Completion[Any] | None) -> Completion[None] | None:
         """Called when plain code begins to wait: what is queued here goes elsewhere, since the wait may need it.
 
+        Args:
+            awaited: what it waits for; None if it waits for a limited time.
+
         Returns:
-            What ends when the task in hand is withdrawn; None if no task is in hand.
+            What ends when the wait is broken off; None if no task is in hand.
         """
         self._waits_count += 1
+        self.awaited = awaited
         self._give_back_queued()
         if not self.plain:
             return None
@@ -328,21 +338,35 @@ class TaskWorker:
 
         Raises:
             CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
+            DeadlockError: it waited for itself.
         """
         self._waits_count -= 1
+        self.awaited = None
         if not self.plain:
             return
         attempt = self.plain[-1]
-        attempt.interrupt = None
+        interrupt, attempt.interrupt = attempt.interrupt, None
         if attempt.is_withdrawn:
             kind = errors.CallTimeoutError if attempt.is_late else errors.CallCancelledError
             raise kind("the task that waits here was withdrawn", executed="maybe")
+        if interrupt is not None:
+            error = interrupt.error()
+            if error is not None:
+                raise error
 
     def waits(self) -> None:
-        """Called when the tasks in hand have waited for a while: tell the node, which lends their CPUs on."""
+        """Called when the tasks in hand may have waited for a while: tell the node, which lends their CPUs on."""
+        if not self._coroutines and not self._waits_count:
+            return  # they have ended meanwhile
         for lease in set(self._leases.values()) - self._blocked:
             self._blocked.add(lease)
             self._endpoint.control.notify(self._endpoint.node, TaskBlocked(lease=lease))
+        for attempt in [*self.plain[-1:], *self._coroutines]:
+            self._waits_long(attempt)
+
+    def running(self) -> list[Attempt]:
+        """Return the attempts whose functions run here."""
+        return [*self.plain, *self._coroutines]
 
     def goes_on(self) -> None:
         """Called when a task in hand no longer waits."""
@@ -353,7 +377,7 @@ class TaskWorker:
     # Outcomes
 
     def _ended(self, attempt: Attempt) -> None:
-        if self._attempts.pop((attempt.peer, attempt.sequence), None) is not None and attempt.in_hand is not None:
+        if self.attempts.pop((attempt.peer, attempt.sequence), None) is not None and attempt.in_hand is not None:
             self._parents.ended(attempt.peer, attempt.sequence, attempt.in_hand)
 
     def _succeed(self, attempt: Attempt, loaded: LoadedFunction, result: Any, duration_s: float) -> None:

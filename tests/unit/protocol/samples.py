@@ -101,7 +101,7 @@ TREE = nodes.ActorTree(
 )
 CENSUS = processes.ProcessCensus(actors=[ROW], left_out={OTHER: 2}, queued={ACTOR: 3}, child_ids={ACTOR: "a"})
 DOWN = authorities.DownReport(reason=REASON, incarnation=2, is_final=True, peer_address=AT)
-BLOCKED = hosts.BlockedCall(peer=PEER, call=4, path=["a.b()"])
+CYCLE = processes.WaitCycle(peer=PEER, call=4, path=["a.b()"], first=b"first")
 SOURCE = objects.ObjectSource(length_bytes=10, contained=[OBJECT], source=AT)
 FAILURE = hosts.ChildFailure(
     child=OTHER, error=ActorDiedError("gone", reason=REASON), cause=PEER, is_administrative=True
@@ -170,7 +170,10 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (hosts.Linked(actor=ACTOR, to=b"ref"), None),
     (hosts.Unlinked(actor=ACTOR, other=OTHER), None),
     (hosts.ExplainCall(actor=ACTOR, call=4), hosts.CallState(state="queued", seconds=0.5, ahead=2, in_hand="b()")),
-    (hosts.FindCycle(actor=ACTOR, call=4, start=OTHER, seen=[ACTOR]), BLOCKED),
+    (processes.FindCycle(actor=ACTOR, call=4, start=OTHER, seen=[ACTOR]), CYCLE),
+    (processes.FindCycleOfTask(sequence=4, start=b"start", seen=[OBJECT]), CYCLE),
+    (processes.FindCycleOfObject(object=OBJECT, start=b"start", seen=[OBJECT]), None),
+    (objects.FindPromise(object=OBJECT), objects.ObjectPromise(process=AT)),
     (
         leases.WantLeases(
             task_class=3,

@@ -107,8 +107,8 @@ async def inverse(number: int) -> float:
     task = in_hand.task.get()
     assert task is not None
     assert isinstance(task.worker, Helping)
-    assert isinstance(task.worker._worker, TaskWorker)
-    workers.append(task.worker._worker)
+    assert isinstance(task.worker.worker, TaskWorker)
+    workers.append(task.worker.worker)
     await asyncio.sleep(number)
     return 1 / number
 
@@ -120,7 +120,7 @@ async def _tasks() -> None:
     with pytest.raises(ZeroDivisionError):
         await inverse.submit(0)
     worker = workers[0]
-    worker.wait_begins()  # as plain code does
+    worker.wait_begins(None)  # as plain code does
     given_back = inverse.submit(10)
     await turns()
     worker.wait_ends()

@@ -227,7 +227,7 @@ class CallingSide:
         )
         self.arrivals = Arrivals(self.table, self.routes, self.payloads, self.scope, self.clock)
         self.streams = Streams(self.table, self.routes, self.payloads, self.threads, self.clock)
-        captures = Captures(self.table, self.payloads, self.clock, store, IdSource())
+        captures = Captures(self.table, self.payloads, self.clock, store, IdSource(), {})
         self.calls = Calls(captures, self.table, self.routes, self.streams, self.threads, self.clock)
         self.ends: Any = None
 

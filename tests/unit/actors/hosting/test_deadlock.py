@@ -14,7 +14,7 @@ from actorrt.errors import PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.machine.clock import ManualClock
 from actorrt.protocol.authorities import Sighting
-from actorrt.protocol.hosts import BlockedCall, FindCycle
+from actorrt.protocol.processes import FindCycle, WaitCycle
 from actorrt.scopes import Scope
 from tests.unit.records import crashed
 
@@ -75,11 +75,11 @@ class Stage:
         self.seen = {}
         self.asked, self.answer = [], Completion()
         self.refused = []
-        self.probes = Probes(HERE, self.cells.get, self.callers.get, self.seen.get, self)
+        self.probes = Probes(HERE, THERE, self.cells.get, self.callers.get, self.seen.get, {}, self)
         self.deadlocks = Deadlocks(self.probes, self, self.clock, self.timers)
 
     def handle(self, handler):
-        self.serve = handler
+        """Requests of others are not what these tests are about."""
 
     def request(self, to, request):
         self.asked.append((to, request))
@@ -116,7 +116,7 @@ def cycle(stage):
 async def test_call_that_waits_for_itself_is_found_with_its_way_round(stage):
     a, _ = cycle(stage)
     found = await stage.probes.behind(a, a.actor_id, {a.actor_id})
-    assert found == BlockedCall(peer=HERE, call=3, path=["a.first()", "b.second()", "a.third()"])
+    assert found == WaitCycle(peer=HERE, call=3, path=["a.first()", "b.second()", "a.third()"])
 
 
 async def test_chain_that_may_still_end_is_no_cycle(stage):
@@ -150,7 +150,7 @@ async def test_call_to_another_endpoint_is_followed_there(stage):
     a, far = stage.cell("a"), Cell("far")
     a.running = [Message(stage.me, 1, "first", stage.reply(far, 2, THERE.peer))]
     stage.seen[far.actor_id] = Sighting(THERE, 1)
-    stage.answer.set_value(BlockedCall(peer=THERE.peer, call=3, path=["far.second()", "a.third()"]))
+    stage.answer.set_value(WaitCycle(peer=THERE.peer, call=3, path=["far.second()", "a.third()"]))
     found = await stage.probes.behind(a, a.actor_id, {a.actor_id})
     assert found.path == ["a.first()", "far.second()", "a.third()"]
     asked = FindCycle(actor=far.actor_id, call=2, start=a.actor_id, seen=[a.actor_id])
