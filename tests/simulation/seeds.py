@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from actorrt.testing import World
 from actorrt.testing.world.shrinking import fewest
-from tests.hash_seeds import HASH_SEEDS, lines_of_two_processes
+from tests.other_processes import HASH_SEEDS, lines_with_hash_seeds
 from tests.simulation import several_hosts
 from tests.simulation.standard import LENGTH_S, new_world, standard
 
@@ -86,7 +86,7 @@ def outcome_of(seed: int, hosts: int = 1, only: Collection[int] | None = None, l
 
 def differing_digests(seeds: Iterable[int], hosts: int = 1) -> list[str]:
     """Run seeds in two processes with other seeds of hashes; return commands that show seeds whose digests differ."""
-    first, second = lines_of_two_processes(__name__, f"print_digests({list(seeds)}, {hosts})")
+    first, second = lines_with_hash_seeds(__name__, f"print_digests({list(seeds)}, {hosts})")
     hashes = " and ".join(f"PYTHONHASHSEED={hash_seed}" for hash_seed in HASH_SEEDS)
     return [
         f"scripts/simulate --seed {seed} --hosts {hosts} --trace, with {hashes}"

@@ -7,7 +7,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final, NamedTuple
 from weakref import ref
 
@@ -19,7 +19,8 @@ from tests.simulation.parts import All, Chain, Failure, Keeper, Part, Team, Watc
 
 logger = logging.getLogger(__name__)
 
-FAULTS: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failure=0.02, disk_full=0.05, kill=0.3)
+_OF_PROCESSES: Final = Faults(drop=0.2, delay_s=0.05, cut=0.1, freeze=0.1, spawn_failure=0.02, kill=0.3, hang=0.03)
+FAULTS: Final = replace(_OF_PROCESSES, disk_full=0.05, disk_error=0.05)
 DRAWN_LAST: Final = ("disk_error",)
 """Kinds of faults that came later: a seed keeps the rates of the others."""
 PROMPT_SHARE: Final = 0.3
@@ -49,7 +50,7 @@ class Actors(NamedTuple):
 async def standard(world: World, length_s: float = LENGTH_S) -> Counter[str]:
     """Live through the story; return how the acts have ended."""
     notes, outcomes = begin_notes(), Counter[str]()
-    notes.is_prompt = not (world.faults.cut or world.faults.freeze)
+    notes.is_prompt = not (world.faults.cut or world.faults.freeze or world.faults.hang)
     notes.is_spared = notes.is_prompt and not world.faults.kill
     notes.world = ref(world)
     actors = await spawn_actors()
@@ -156,7 +157,7 @@ def faults_of(seed: int, of_all: Faults = FAULTS) -> Faults:
     names = [field.name for field in fields(Faults)]
     rates = {name: drawn(name) for name in names if name not in DRAWN_LAST}
     if generator.random() < PROMPT_SHARE:  # every process answers soon: then promises hold that silence suspends
-        rates["cut"] = rates["freeze"] = 0.0
+        rates["cut"] = rates["freeze"] = rates["hang"] = 0.0
         if generator.random() < SPARED_SHARE:
             rates["kill"] = 0.0
     rates.update({name: drawn(name) for name in DRAWN_LAST})

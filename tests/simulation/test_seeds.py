@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.other_processes import lines_in_a_copy
 from tests.simulation.seeds import differing_digests, outcome_of
 
 SEEDS_COUNT: Final = 250
@@ -39,3 +41,9 @@ def test_every_promise_holds_whatever_fails(first: int) -> None:
 def test_story_of_a_seed_is_the_same_in_another_process_with_other_hashes() -> None:
     seeds = range(0, SEEDS_COUNT, RUN_TWICE_EVERY)
     assert differing_digests(seeds) == []
+
+
+@pytest.mark.timeout(300)
+def test_story_of_a_seed_is_the_same_in_another_folder(tmp_path: Path) -> None:
+    digests = lines_in_a_copy("tests.simulation.seeds", "print_digests([1], 1)", tmp_path / "a folder with a long name")
+    assert digests == [outcome_of(1).digest]

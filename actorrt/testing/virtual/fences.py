@@ -29,6 +29,7 @@ import numpy.random
 from cloudpickle import cloudpickle
 
 from actorrt.store.values.pickling import no_classes_sent
+from actorrt.testing.virtual import paths
 from actorrt.testing.virtual.loop import START_S, VirtualLoop
 from actorrt.testing.virtual.processes import buried_silently
 from actorrt.testing.virtual.refusal import refused
@@ -66,6 +67,7 @@ def fenced(loop: VirtualLoop, seed: int) -> Iterator[None]:
         _replace_time(fences.replace, loop)
         fences.replace(os, "getpid", lambda: loop.present.number)
         _refuse_unseeded(fences.replace)
+        paths.shorten(fences.replace)
         yield
 
 

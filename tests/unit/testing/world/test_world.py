@@ -13,7 +13,7 @@ import pytest
 
 import actorrt as art
 from actorrt.testing import Stuck, World
-from tests.hash_seeds import lines_of_two_processes
+from tests.other_processes import lines_with_hash_seeds
 
 HOUR_S = 3_600.0
 
@@ -85,7 +85,7 @@ def print_digest() -> None:
 
 
 def test_one_seed_has_one_story_in_every_process() -> None:
-    assert lines_of_two_processes(__name__, "print_digest()") == [[digest(4)], [digest(4)]]
+    assert lines_with_hash_seeds(__name__, "print_digest()") == [[digest(4)], [digest(4)]]
 
 
 def test_time_is_virtual_in_actors_too() -> None:
