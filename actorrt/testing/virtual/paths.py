@@ -10,10 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import actorrt
-
 _FILE: Final = re.compile(r'(?<=^  File ")[^"]*')
-_OWN_ROOT: Final = str(Path(actorrt.__file__).parents[1])
+_OWN_ROOT: Final = str(Path(__file__).parents[3])
 
 
 def shorten(replace: Callable[[Any, str, Callable[..., Any]], None]) -> None:
