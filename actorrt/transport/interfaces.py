@@ -223,7 +223,7 @@ class Transport(Protocol):
     def round_trip_s(self, peer: PeerId) -> float:
         """Return how long a message to the peer and its answer take, in seconds; 0 for peers of the own node.
 
-        It is measured on the links to peers of other nodes, and is generous: acknowledgements are sent late. Times of
+        It is measured on the links to peers of other nodes: the smallest of the last times, at most 2 s. Times of
         grace, in which the last messages of a peer or its verdict may still arrive, are longer by it.
         """
 

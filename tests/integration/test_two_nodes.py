@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,10 +17,13 @@ import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.daemon.boot import TCP_INSIDE
 from actorrt.node.daemon.node_directory import NodeDescriptor, find_nodes
 from actorrt.protocol.nodes import LookUp
 from actorrt.store.client.client import StoreClient
 from tests.running import Node, wait_until
+
+pytestmark = pytest.mark.skipif(TCP_INSIDE in os.environ, reason="these nodes have Unix sockets alone")
 
 LARGE = 3 << 20
 

@@ -70,6 +70,7 @@ async def test_wait_for_no_items_with_the_default_count_returns_at_once(runtime)
 
 async def test_gather_times_out_and_its_items_continue(runtime):
     gate, counter = await Gate.options(max_concurrency=2).spawn(), await Counter.spawn()
+    await counter.value()  # its process is connected
     waiting = gate.wait()
     with pytest.raises(art.CallTimeoutError, match=r"1 of 2 items did not end within 0\.05 s: <Reply of Gate.*wait"):
         await art.gather(counter.add(), waiting, timeout_s=0.05)
@@ -260,6 +261,7 @@ def test_several_loops_can_await_one_reply_at_once(node_session):
 
 def test_cancelled_awaiter_on_another_loop_cancels_the_call(node_session):
     gate = Gate.options(max_concurrency=2).spawn().result(10)
+    gate.counts().result(10)  # its process is connected
 
     async def main():
         async with asyncio.timeout(0.05):

@@ -67,7 +67,7 @@ LIVES: Final = (
         "skip the grace of a dead process",
         "A monitor does not wait for what a dead process had sent.",
         "actors.calling.monitors:Monitors._last_words",
-        "await asyncio.sleep(DEATH_GRACE_S)",
+        "await asyncio.sleep(DEATH_GRACE_S + self._peers.round_trip_s(peer_address.peer))",
         "pass",
     ),
     Mutation(

@@ -189,7 +189,8 @@ class CallTable:
             return
         self._routes.recall(call, is_late=True)
         if not call.done():
-            call.timer = self._threads.call_later(DEADLINE_VERDICT_S, self._time_out, call, "maybe")
+            patience_s = DEADLINE_VERDICT_S + self._routes.round_trip_s(call.peer)
+            call.timer = self._threads.call_later(patience_s, self._time_out, call, "maybe")
 
     def _time_out(self, call: Reply[Any], executed: errors.Executed) -> None:
         call.timer = None

@@ -104,7 +104,8 @@ class EndOrders:
         own_peer = self._peers.own_peer
         fences = [self._control.request(host, Fence(), Lane.USER) for host in hosts if host.peer != own_peer]
         with suppress(TimeoutError):  # a process that is too busy to answer has the messages in its socket
-            async with asyncio.timeout(FENCE_TIMEOUT_S):
+            farthest_s = max([self._peers.round_trip_s(host.peer) for host in hosts], default=0.0)
+            async with asyncio.timeout(FENCE_TIMEOUT_S + farthest_s):
                 await gather(*fences, return_exceptions=True)
 
 

@@ -85,14 +85,15 @@ class Monitors:
             return
         try:
             if not self._peers.is_lost(peer_address.peer):
-                async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+                async with asyncio.timeout(LAST_WORDS_TIMEOUT_S + self._peers.round_trip_s(peer_address.peer)):
                     await self._control.request(peer_address, Flush(address=self._peers.own.address))
                 return
         except TimeoutError:
             return
         except errors.ActorRtError as error:
             logger.debug("%s ended before it could be heard out: %s", short(peer_address.peer), error)
-        await asyncio.sleep(DEATH_GRACE_S)  # the last that it sent may still be in our socket
+        # The last that it sent may still be in our socket, or on its way from another node.
+        await asyncio.sleep(DEATH_GRACE_S + self._peers.round_trip_s(peer_address.peer))
 
     async def _flush(self, peer: PeerId, asked: Flush) -> None:
         """Called when a peer asks for all that was sent to it, including what waits here until its actors have room."""

@@ -273,6 +273,10 @@ class Routes:
             envelope = CancelEnvelope(CANCEL, call.ref._actor_id, call.call_id, is_late)
             self._control.deliver(seen.peer_address, envelope)
 
+    def round_trip_s(self, peer: PeerId) -> float:
+        """Return how long messages to the peer and back take, if it is on another node; see `Transport`."""
+        return self._peers.round_trip_s(peer)
+
     def grant_items(self, call: Reply[Any], count: int) -> None:
         """Tell the callee of a stream that `count` more items may come."""
         if call.done() or call.peer is None:

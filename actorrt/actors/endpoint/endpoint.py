@@ -354,7 +354,8 @@ class ActorEndpoint:
         peer, reason = down.peer, down.reason
         self.peers.lost(peer, reason)
         in_hand = {call_id for caller, call_id in down.in_hand if caller == self.peers.own_peer}
-        self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
+        grace_s = config.DEATH_GRACE_S + self.transport.round_trip_s(peer)
+        self.scope.after(grace_s, lambda: self.endpoint_gone(peer, reason, in_hand))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Collection[int] = ()) -> None:
         """Called when a process has ended, and its last messages have arrived: settle everything that it was part of.

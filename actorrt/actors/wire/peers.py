@@ -21,6 +21,7 @@ class Peers:
         own: where others reach it; there once the transport has started.
         link: as of the transport: opens the link to a peer and an address.
         node_of: as of the transport: which other node a peer is on, empty for this one.
+        round_trip_s: as of the transport: how much longer times of grace are for a peer of another node.
     """
 
     own: PeerAddress
@@ -30,7 +31,7 @@ class Peers:
         self.node = node
         self._lost = BoundedDict[PeerId, ExitReason]()
         self.own_peer = transport.peer
-        self.link, self.node_of = transport.link, transport.node_of
+        self.link, self.node_of, self.round_trip_s = transport.link, transport.node_of, transport.round_trip_s
 
     def started(self) -> None:
         """Called when the transport has started: the address of this endpoint is final."""

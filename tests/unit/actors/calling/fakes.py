@@ -65,6 +65,7 @@ class FakeTransport:
         self.links: dict[PeerId, FakeLink] = {}
         self.heard: dict[PeerId, str] = {}
         self.far: set[PeerId] = set()
+        self.round_trips_s: dict[PeerId, float] = {}
         self.refusal: Exception | None = None
 
     def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> FakeLink:
@@ -74,6 +75,9 @@ class FakeTransport:
 
     def address_of(self, peer: PeerId) -> str | None:
         return self.heard.get(peer)
+
+    def round_trip_s(self, peer: PeerId) -> float:
+        return self.round_trips_s.get(peer, 0.0)
 
     def node_of(self, peer: PeerId) -> bytes:
         return b"elsewhere" if peer in self.far else b""

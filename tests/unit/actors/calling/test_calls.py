@@ -122,6 +122,16 @@ def test_deadline_withdraws_the_call_and_waits_a_moment_for_the_receivers_verdic
     assert str(reply.error()) == "noted.note() did not end by its deadline"
 
 
+def test_verdict_of_a_receiver_on_another_node_may_take_a_round_trip_longer(side: CallingSide) -> None:
+    side.transport.round_trips_s[THERE.peer] = 0.5
+    reply = side.ask(side.ref(), options=CallOptions(timeout_s=2.0))
+    side.loop.advance(2.0)
+    side.loop.advance(0.5)
+    assert not reply.done()
+    side.loop.advance(DEADLINE_VERDICT_S)
+    assert error_of(reply) == (errors.CallTimeoutError, "maybe")
+
+
 def test_deadline_that_the_receiver_answers_ends_as_it_says(side: CallingSide) -> None:
     reply = side.ask(side.ref(), options=CallOptions(timeout_s=2.0))
     side.loop.advance(2.0)
