@@ -9,12 +9,12 @@ lease ends when it is returned, and with the process of its worker or of its sub
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 from actorrt.errors import ActorStartError
-from actorrt.ids import ObjectId, PeerAddress
+from actorrt.ids import ObjectId, PeerAddress, PeerId
 from actorrt.protocol.forms import AtLeast, Count
-from actorrt.protocol.verb import Request, verb
+from actorrt.protocol.verb import Record, Request, verb
 
 Amount: TypeAlias = Annotated[float, AtLeast(0)]
 
@@ -130,3 +130,63 @@ class CancelTask(Request[bool]):
 
     object: ObjectId
     force: bool
+
+
+class TaskClassRow(NamedTuple):
+    """The tasks of one class of a submitter that have not ended.
+
+    Attributes:
+        task_class: the submitter's number of the class.
+        needs: what a worker of the class offers, in words.
+        waiting: how many wait for results that they take.
+        queued: how many wait for a worker.
+        resting: how many rest before another attempt.
+        sent: how many were sent to workers, which run them or have them next.
+        here: how many run in the submitter's own process, in the place of waits.
+        leases: how many workers are lent to the submitter for the class.
+        waits_for: what its queued tasks wait for, as the node sees it; an empty text if nothing is known.
+    """
+
+    task_class: Count
+    needs: str
+    waiting: Count
+    queued: Count
+    resting: Count
+    sent: Count
+    here: Count
+    leases: Count
+    waits_for: str
+
+
+class TaskRow(NamedTuple):
+    """A task that has not ended.
+
+    Attributes:
+        number: the submitter's number of the task.
+        name: of its function.
+        state: waiting, queued, resting, sent or here; see `TaskClassRow`.
+        attempts: how many attempts were begun or sent.
+        waits_for: what it waits for, in words.
+        worker: the endpoint that it was sent to.
+    """
+
+    number: Count
+    name: str
+    state: str
+    attempts: Count
+    waits_for: str
+    worker: PeerId | None
+
+
+class TaskListing(Record):
+    """The tasks of a process that have not ended: all by their classes, and the oldest ones."""
+
+    classes: list[TaskClassRow]
+    tasks: list[TaskRow]
+
+
+@verb("list_tasks", asked_by="a node")
+class ListTasks(Request[TaskListing]):
+    """List the classes of the receiver's tasks, and the `count` oldest tasks."""
+
+    count: Count

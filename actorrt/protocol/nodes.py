@@ -10,6 +10,7 @@ from typing import NamedTuple
 from actorrt.ids import ActorId, JobId, PeerId
 from actorrt.protocol.authorities import ActorCard
 from actorrt.protocol.forms import Count, Seconds
+from actorrt.protocol.leases import TaskClassRow, TaskRow
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Record, Request, verb
 
@@ -299,11 +300,17 @@ class ActorRow(Record):
 
 
 class JobRow(Record):
-    """A job, the address of its driver, and the number of its workers for tasks by what they do; see `WorkerStatus`."""
+    """A job, and the address of its driver.
+
+    Attributes:
+        task_workers: the number of its workers for tasks by what they do; see `WorkerStatus`.
+        tasks: the number of its tasks that have not ended, by their states; see `TaskRow`.
+    """
 
     job: JobId
     driver: str
     task_workers: dict[str, Count]
+    tasks: dict[str, Count]
 
 
 class ActorTree(Record):
@@ -335,3 +342,37 @@ class AskTree(Request[ActorTree]):
     """
 
     siblings_count: Count
+
+
+class SubmitterRow(Record):
+    """A process that has submitted tasks which have not ended.
+
+    Attributes:
+        process, pid: its name for people, and its process id.
+        has_answered: whether it has told of its tasks. A worker does not while plain code computes there.
+        classes, tasks: as in `TaskListing`.
+    """
+
+    job: JobId
+    process: str
+    pid: Count | None
+    has_answered: bool
+    classes: list[TaskClassRow]
+    tasks: list[TaskRow]
+
+
+class NodeTasks(Record):
+    """The tasks of a node, by the processes that have submitted them."""
+
+    submitters: list[SubmitterRow]
+
+
+@verb("tasks", asked_by="a command")
+class AskTasks(Request[NodeTasks]):
+    """List the tasks that have not ended, by submitters and classes, and the `count` oldest ones of each submitter.
+
+    Raises:
+        ValueError: `count` is out of range.
+    """
+
+    count: Count

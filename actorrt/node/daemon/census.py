@@ -106,7 +106,8 @@ def _put_together(
     used_bytes = {row.actor: resident_bytes(row.pid) for row in rows if row.is_own and row.pid}
     return ActorTree(
         jobs=[
-            JobRow(job=job.job_id, driver=job.driver.address, task_workers=dict(at_work[job.job_id])) for job in jobs
+            JobRow(job=job.job_id, driver=job.driver.address, task_workers=dict(at_work[job.job_id]), tasks={})
+            for job in jobs
         ],
         actors=rows,
         left_out=left_out,

@@ -29,6 +29,7 @@ from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
+from actorrt.node.daemon.task_listing import ListsTasks, add_tasks
 from actorrt.node.leases.leases import Leases
 from actorrt.node.objects.promises import serve_promises
 from actorrt.node.objects.transfers import Transfers
@@ -44,6 +45,7 @@ from actorrt.protocol.envelopes import CHUNK_KINDS, NOTICE, REQUEST
 from actorrt.protocol.nodes import (
     ActorTree,
     AskStatus,
+    AskTasks,
     AskTree,
     AttachDriver,
     Attached,
@@ -52,6 +54,7 @@ from actorrt.protocol.nodes import (
     ExplainSilence,
     Goodbye,
     LookUp,
+    NodeTasks,
     Orphaned,
     Preload,
 )
@@ -168,6 +171,7 @@ class NodeCore:
         self.control.handle(Orphaned.by(self._orphaned))
         self.control.handle(AskStatus.by(lambda _, asked: self.status.page(asked.after, asked.count)))
         self.control.handle(AskTree.by(self._tree))
+        self.control.handle(AskTasks.by(self._tasks))
         self.control.handle(CheckInvariants.by(self._check_invariants))
 
     def check_invariants(self) -> None:
@@ -373,4 +377,14 @@ class NodeCore:
 
     async def _tree(self, _: PeerId, asked: AskTree) -> ActorTree:
         workers, jobs = self.workers.all(), self.jobs.all()
-        return await take_census(self.registry, workers, jobs, self.control, asked.siblings_count, self.leases.state_of)
+        lent = self.leases.state_of
+        tree = await take_census(self.registry, workers, jobs, self.control, asked.siblings_count, lent)
+        add_tasks(tree.jobs, await self._lists_tasks().submitters(0))
+        return tree
+
+    async def _tasks(self, _: PeerId, asked: AskTasks) -> NodeTasks:
+        return NodeTasks(submitters=await self._lists_tasks().submitters(asked.count))
+
+    def _lists_tasks(self) -> ListsTasks:
+        leases = self.leases
+        return ListsTasks(self.workers.all(), self.jobs.all(), self.control, leases.submitters(), leases.lacks())

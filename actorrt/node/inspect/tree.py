@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from actorrt.config import MIB
@@ -130,9 +130,14 @@ class _Tree:
 
 
 def _of_tasks(job: JobRow) -> str:
-    """Return the numbers of a job's workers for tasks, in words."""
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(job.task_workers.items()))
-    return f" (workers for tasks: {counts})" if counts else ""
+    """Return the numbers of a job's workers for tasks, and of its tasks, in words."""
+    numbers = {"workers for tasks": job.task_workers, "tasks": job.tasks}
+    told = "; ".join(f"{name}: {_counted(counts)}" for name, counts in numbers.items() if counts)
+    return f" ({told})" if told else ""
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def _alone(text: str) -> Sequence[str]:

@@ -241,11 +241,6 @@ class Decision:
                 yield Warn(self._report(want))
 
     def _report(self, want: Want) -> str:
-        lacking = self._ledger.room().lacking(want.amounts)
-        holders = ", ".join(
-            f"{self._ledger.by_actors.get(name, 0):g} of {self._ledger.total[name]:g} {name} reserved by actors"
-            for name in lacking
-        )
         waits = f"tasks of job {short(want.holder.job)} have waited for {self._now - want.since:.0f} s"
         needs = ", ".join(f"{amount:g} {name}" for name, amount in want.need.amounts)
-        return f"{waits} for a worker with {needs}: {holders}, and the rest by other tasks"
+        return f"{waits} for a worker with {needs}: {self._ledger.lacks(want)}"

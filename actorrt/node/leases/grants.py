@@ -59,6 +59,18 @@ class Grants:
                 sums[name] = round(sums.get(name, 0.0) + amount, 9)
         return sums
 
+    def submitters(self) -> set[PeerId]:
+        """Return the processes that want leases, or hold some."""
+        return {holder.submitter for holder in self._ledger.wants}
+
+    def lacks(self, now: float) -> dict[tuple[PeerId, int], str]:
+        """Return what wants wait for that lack leases, in words, by submitter and class."""
+        unmet = (want for want in self._ledger.wants.values() if want.missing_count > 0)
+        return {(want.holder.submitter, want.holder.task_class): self._lacks(want, now) for want in unmet}
+
+    def _lacks(self, want: Want, now: float) -> str:
+        return f"{self._ledger.lacks(want) or 'a worker that starts'}, for {now - want.since:.0f} s"
+
     # Submitters
 
     def wanted(self, holder: Holder, need: Need, count: int, depth: int, now: float) -> Sequence[GrantOrder]:

@@ -96,6 +96,14 @@ class Leases:
         number = self._numbers.get(worker.peer)
         return None if number is None else self._grants.state_of(number)
 
+    def submitters(self) -> set[PeerId]:
+        """Return the processes that have submitted tasks which have not ended, as far as they need workers."""
+        return self._grants.submitters()
+
+    def lacks(self) -> dict[tuple[PeerId, int], str]:
+        """Return what submitters wait for that lack leases, in words, by submitter and number of the class."""
+        return self._grants.lacks(self._clock.now())
+
     def leased(self, name: str) -> float:
         """Return how much of a resource is lent to tasks now."""
         return self._grants.leased().get(name, 0.0)

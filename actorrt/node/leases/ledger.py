@@ -101,6 +101,14 @@ class Ledger:
                 room.take({GPUS: worker.gpus})
         return room
 
+    def lacks(self, want: Want) -> str:
+        """Return of what a want finds too little, and who has it, in words; an empty text if it lacks only a worker."""
+        lacking = self.room().lacking(want.amounts)
+        holders = ", ".join(
+            f"{self.by_actors.get(name, 0):g} of {self.total[name]:g} {name} reserved by actors" for name in lacking
+        )
+        return f"{holders}, and the rest by other tasks" if holders else ""
+
     def shares(self) -> Shares:
         """Return what each holder has."""
         shares = Shares(self.total, self._turns)

@@ -31,6 +31,7 @@ from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import Functions
 from actorrt.tasks.submitting.leasing import Leasing
 from actorrt.tasks.submitting.lineage import Lineage
+from actorrt.tasks.submitting.listing import Listing
 from actorrt.tasks.submitting.promises import Promises
 from actorrt.tasks.submitting.room import Room
 from actorrt.tasks.submitting.submission import Submission, SubmissionKind
@@ -74,7 +75,8 @@ class Submitter:
         self._lineage = Lineage(self, endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
-        self._withdrawals = Withdrawals(self.book, self.workers, control, endpoint.node, self._end_with)
+        self._withdrawals = Withdrawals(self.book, self.workers, control, endpoint.node, self)
+        Listing(self.book, self._leasing, control)
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
@@ -142,15 +144,7 @@ class Submitter:
     def cancel(self, ref: TaskRef[Any], *, force: bool) -> Operation[bool]:
         """Withdraw a task; see `TaskRef.cancel`."""
         outcome: Operation[bool] = Operation(f"cancelling task {ref.name}()")
-
-        def cancel() -> None:
-            followed = self.arriving.get(ref)
-            if isinstance(followed, ObjectRef) and followed.maker is not None:
-                followed.cancel(force).add_callback(outcome.end_as)
-            else:
-                outcome.set_value(self._withdrawals.cancel(ref, force=force))
-
-        self._threads.on_loop(cancel)
+        self._threads.on_loop(partial(self._withdrawals.cancel, ref, outcome, force=force))
         return outcome
 
     # On the loop
@@ -212,7 +206,7 @@ class Submitter:
         name = task.ref.name
         source = f"the result of task {value.name}()" if isinstance(value, TaskRef) else "an object"
         error = noted(as_executed(error, "no"), f"task {name}() did not run: {source}, which it takes, failed")
-        self._end_with(task, error)
+        self.end_with(task, error)
 
     def _is_ready(self, queue: ClassQueue[Submission]) -> None:
         """Called when a task is ready: send it at once if a worker is free, otherwise with all others of this tick.
@@ -337,7 +331,7 @@ class Submitter:
                 delay_s = DEFAULT_BACKOFF.delay_s(task.failures_count, self._endpoint.surroundings.random())
                 self._threads.call_later(delay_s, self._rested, task)
                 return
-        self._end_with(task, error)
+        self.end_with(task, error)
 
     def _rested(self, task: Submission) -> None:
         self.book.rested(task)
@@ -376,7 +370,7 @@ class Submitter:
         message = f"task {task.ref.name}() ended with its worker: {last.reason}"
         if count > 1:
             message = f"{message}; so did {count - 1} earlier attempts"
-        self._end_with(task, errors.TaskDiedError(message, attempts=task.deaths))
+        self.end_with(task, errors.TaskDiedError(message, attempts=task.deaths))
 
     # What the node says
 
@@ -399,7 +393,7 @@ class Submitter:
         for task in list(self.book.classes[refused.task_class].ready()):
             if task.state is TaskState.READY:  # else a callback of one that was refused before has ended it
                 error = noted(copied(refused.error), f"task {task.ref.name}() did not run")
-                self._end_with(task, as_executed(error, "no"))
+                self.end_with(task, as_executed(error, "no"))
 
     # Ends
 
@@ -410,7 +404,8 @@ class Submitter:
         ref.task = None
         return ref
 
-    def _end_with(self, task: Submission, error: BaseException) -> None:
+    def end_with(self, task: Submission, error: BaseException) -> None:
+        """End a task with an error."""
         self._end(task).set_error(error)
 
     def _forget(self, task: Submission) -> None:
@@ -440,7 +435,7 @@ class Submitter:
                 if ref.task is None:
                     ref.set_error(error)
                 elif ref.task.state is not TaskState.ENDED:  # it may have ended with a task that it waited for
-                    self._end_with(ref.task, error)
+                    self.end_with(ref.task, error)
             except Exception as defect:  # of a callback: the other tasks end nevertheless
                 self._endpoint.scope.fail(defect)
 

@@ -7,16 +7,18 @@ a grace in which the code may end by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorrt import errors
 from actorrt.ids import PeerAddress
 from actorrt.protocol.leases import EndWorker
+from actorrt.store.client.ref import ObjectRef
 from actorrt.tasks.policy.class_queue import Lease
 from actorrt.tasks.policy.task import TaskState
 
 if TYPE_CHECKING:
+    from actorrt.actors.refs.operation import Operation
+    from actorrt.actors.wire.by_reference import StoredValue
     from actorrt.actors.wire.control import Control
     from actorrt.tasks.policy.book import Book
     from actorrt.tasks.submitting.submission import Submission
@@ -27,6 +29,19 @@ FORCE_AFTER_S: Final = 0.5
 """How long code may go on after its task was cancelled by force, before its worker is killed."""
 
 
+class EndsTasks(Protocol):
+    """The part of a submitter that ends tasks.
+
+    Attributes:
+        arriving: the results of tasks that have ended, which other tasks make.
+    """
+
+    arriving: dict[TaskRef[Any], ObjectRef[Any] | StoredValue]
+
+    def end_with(self, task: Submission, error: BaseException) -> None:
+        """End a task with an error."""
+
+
 class Withdrawals:
     """Withdraws the tasks of one submitter.
 
@@ -35,7 +50,7 @@ class Withdrawals:
         workers: the workers that have them.
         control: carries orders to the node.
         node: the node, which kills workers.
-        end: ends a task with an error.
+        submitter: ends tasks.
     """
 
     def __init__(
@@ -44,20 +59,25 @@ class Withdrawals:
         workers: Workers,
         control: Control,
         node: PeerAddress,
-        end: Callable[[Submission, BaseException], None],
+        submitter: EndsTasks,
     ) -> None:
         self._book = book
         self._workers = workers
         self._control = control
         self._node = node
-        self._end = end
+        self._submitter = submitter
         self._forced: set[int] = set()
 
-    def cancel(self, ref: TaskRef[Any], *, force: bool) -> bool:
-        """Cancel a task. Return whether that makes a difference.
+    def cancel(self, ref: TaskRef[Any], outcome: Operation[bool], *, force: bool) -> None:
+        """Cancel a task, or the task that makes its result. Complete `outcome` with whether that makes a difference."""
+        followed = self._submitter.arriving.get(ref)
+        if isinstance(followed, ObjectRef) and followed.maker is not None:
+            followed.cancel(force).add_callback(outcome.end_as)
+        else:
+            outcome.set_value(self._cancel(ref, force=force))
 
-        By force, it may although the task has ended for those who wait: its code may still run.
-        """
+    def _cancel(self, ref: TaskRef[Any], *, force: bool) -> bool:
+        """By force, it may make a difference although the task has ended for those who wait: its code may still run."""
         task = ref.task
         if task is not None and task.state is not TaskState.ENDED:
             executed: errors.Executed = "no" if not task.attempts_count else "maybe"
@@ -83,7 +103,7 @@ class Withdrawals:
     def _withdraw(self, task: Submission, error: BaseException, *, is_late: bool) -> None:
         if task.state is TaskState.ASSIGNED:
             self._give_up(task, is_late=is_late)
-        self._end(task, error)
+        self._submitter.end_with(task, error)
 
     def _give_up(self, task: Submission, *, is_late: bool) -> None:
         if task.lease is not None:

@@ -17,6 +17,8 @@ OBJECT, PEER = ObjectId(b"\x0a" * 16), PeerId(b"\x0b" * 16)
 NODE = NodeId(b"\x0c" * 16)
 ACTORS = ActorIds(ACTOR + OTHER)
 AT = PeerAddress(PEER, "memory://peer")
+TASK_CLASS = leases.TaskClassRow(1, "1 cpus", 1, 2, 3, 4, 5, 6, "a worker")
+TASK = leases.TaskRow(9, "f", "sent", 1, "its worker", PEER)
 REASON = ExitReason(ExitKind.ERROR, "no", "a traceback", 9, 1, [b"pickled"])
 SEEN = authorities.Sighting(AT, 3)
 CARD = authorities.ActorCard(actor=ACTOR, card=b"card", name="x", seen=SEEN)
@@ -92,7 +94,7 @@ PAGE = nodes.StatusPage(
     leased_gpus=0.0,
 )
 TREE = nodes.ActorTree(
-    jobs=[nodes.JobRow(job=JOB, driver="memory://driver", task_workers={"leased": 2})],
+    jobs=[nodes.JobRow(job=JOB, driver="memory://driver", task_workers={"leased": 2}, tasks={"sent": 3})],
     actors=[ROW],
     left_out={b"": 1, OTHER: 2},
     queued={ACTOR: 3},
@@ -195,6 +197,17 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (leases.LeaseGranted(task_class=3, lease=4, worker=AT), None),
     (leases.LeasesRefused(task_class=3, error=PlacementError("no GPU")), None),
     (leases.RecallLease(lease=4), None),
+    (leases.ListTasks(count=3), leases.TaskListing(classes=[TASK_CLASS], tasks=[TASK])),
+    (
+        nodes.AskTasks(count=3),
+        nodes.NodeTasks(
+            submitters=[
+                nodes.SubmitterRow(
+                    job=JOB, process="driver", pid=7, has_answered=True, classes=[TASK_CLASS], tasks=[TASK]
+                )
+            ]
+        ),
+    ),
     (leases.CancelTask(object=OBJECT, force=True), True),
     (
         nodes.AttachDriver(job=JOB, address="memory://driver", pid=1, setting=SETTING),

@@ -47,10 +47,13 @@ def actor(
 
 
 def lines(
-    *actors: Actor, left_out: dict[bytes, int] | None = None, task_workers: dict[str, int] | None = None
+    *actors: Actor,
+    left_out: dict[bytes, int] | None = None,
+    task_workers: dict[str, int] | None = None,
+    tasks: dict[str, int] | None = None,
 ) -> list[str]:
     tree = ActorTree(
-        jobs=[JobRow(job=JOB, driver="unix://x", task_workers=task_workers or {})],
+        jobs=[JobRow(job=JOB, driver="unix://x", task_workers=task_workers or {}, tasks=tasks or {})],
         actors=[each.row for each in actors],
         left_out=left_out or {},
         queued={each.row.actor: each.queued for each in actors if each.queued is not None},
@@ -121,3 +124,8 @@ def test_tree_may_be_deeper_than_python_recurses() -> None:
 def test_job_row_counts_its_workers_for_tasks() -> None:
     (_, _, job) = lines(task_workers={"leased": 2, "free": 1})
     assert job.strip() == "job 01010101 (workers for tasks: 1 free, 2 leased)"
+
+
+def test_job_row_counts_its_tasks() -> None:
+    (_, _, job) = lines(task_workers={"leased": 1}, tasks={"sent": 2, "queued": 3})
+    assert job.strip() == "job 01010101 (workers for tasks: 1 leased; tasks: 3 queued, 2 sent)"
