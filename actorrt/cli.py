@@ -18,10 +18,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from actorrt import errors
 from actorrt.config import VERSION
+
+if TYPE_CHECKING:
+    from actorrt.node.clustering.cluster_setting import ClusterSetting
+
+T = TypeVar("T")
 
 STOP_TIMEOUT_S: Final = 15.0
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
@@ -83,6 +88,23 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
         help="bound on shared memory, such as 2GiB (default: 30%% of the machine's memory, at most what is free)",
     )
     parser.add_argument("--verbose", action="store_true", help="log debug messages too")
+    cluster = parser.add_argument_group("many machines", "one of these makes the node part of a cluster")
+    cluster.add_argument(
+        "--listen",
+        type=_host_and_port,
+        metavar="HOST[:PORT]",
+        help="an address of this machine that other nodes reach (with --join: the one that reaches them)",
+    )
+    cluster.add_argument("--join", metavar="TOKEN", help="join the cluster that `actorrt token` gave the token for")
+    cluster.add_argument("--state-dir", metavar="DIR", help="keys and control store (default: ~/.local/state/actorrt)")
+    cluster.add_argument("--advertise", metavar="HOST[:PORT]", help="the address that others use, if it is another one")
+    cluster.add_argument("--ports", type=_port_range, metavar="LOW-HIGH", help="ports of the node's processes")
+    cluster.add_argument(
+        "--label", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="a label that placement compares"
+    )
+    cluster.add_argument(
+        "--resource", type=_amount, action="append", default=[], metavar="NAME=AMOUNT", help="a custom resource"
+    )
 
 
 def _node(arguments: argparse.Namespace) -> int:
@@ -92,8 +114,30 @@ def _node(arguments: argparse.Namespace) -> int:
     from actorrt.node.daemon.boot import main  # imported after the check: it needs modules that only Linux has
     from actorrt.node.daemon.node_setting import NodeSetting
 
-    setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
+    setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes, cluster=_cluster_setting(arguments))
     return main(setting, log_level=logging.DEBUG if arguments.verbose else logging.INFO)
+
+
+def _cluster_setting(arguments: argparse.Namespace) -> ClusterSetting | None:
+    """Return the part of the options that is about a cluster; None if there is none of it."""
+    if arguments.listen is None and arguments.join is None and arguments.state_dir is None:
+        given = [name for name in ("advertise", "ports", "label", "resource") if getattr(arguments, name)]
+        if given:
+            raise ValueError(f"--{given[0]} is for a node of a cluster: give --listen HOST or --join TOKEN with it")
+        return None
+    from actorrt.node.clustering.cluster_setting import ClusterSetting
+
+    host, port = arguments.listen or ("", 0)
+    return ClusterSetting(
+        state_directory=arguments.state_dir or "",
+        host=host,
+        port=port,
+        advertised=arguments.advertise or "",
+        ports=arguments.ports,
+        token=arguments.join,
+        labels=dict(arguments.label),
+        resources=dict(arguments.resource),
+    )
 
 
 # down
@@ -174,6 +218,42 @@ _UNITS: Final = {
 }
 
 
+def _host_and_port(text: str) -> tuple[str, int]:
+    from actorrt.node.clustering.cluster_setting import host_and_port
+
+    return _or_argument_error(host_and_port, text)
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    from actorrt.node.clustering.cluster_setting import port_range
+
+    return _or_argument_error(port_range, text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from actorrt.node.clustering.cluster_setting import pair
+
+    return _or_argument_error(pair, text)
+
+
+def _amount(text: str) -> tuple[str, float]:
+    name, value = _pair(text)
+    try:
+        amount = float(value)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: give NAME=AMOUNT with a number above 0")
+    return name, amount
+
+
+def _or_argument_error(read: Callable[[str], T], text: str) -> T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _size(text: str) -> int:
     number = text.upper().strip()
     unit = 1
@@ -196,6 +276,8 @@ COMMANDS: Final = {
     "tree": _elsewhere("show a node's supervision tree", "actorrt.node.inspect.tree"),
     "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),
+    "token": _elsewhere("make a token by which other machines join the cluster", "actorrt.node.inspect.token"),
+    "nodes": _elsewhere("list the nodes of the cluster", "actorrt.node.inspect.nodes"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
     "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.cli.train"),
     "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),

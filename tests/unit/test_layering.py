@@ -56,7 +56,7 @@ PACKAGES = {
         *("supervisors",),
     ),
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
-    "node": ("processes", "objects", "worker", "placement", "leases", "daemon", "driver", "inspect"),
+    "node": ("processes", "objects", "worker", "placement", "leases", "clustering", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq", "composite"),
     "cluster": ("control", "membership", "security", "peers", "joining"),
     "protocol": ("cluster",),

@@ -143,6 +143,8 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "cluster.joining.tls_stream": ({SOCKETS}, "a TLS connection on a loop"),
     "cluster.peers.process_transport": ({FILES}, "a file that says how the processes of a node are reached"),
     # node
+    "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
+    "node.clustering.own_host": ({SOCKETS}, "asks the machine for the address of a route"),
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),
     "node.processes.forker": ({TIME, PROCESS}, "has zygotes fork workers"),

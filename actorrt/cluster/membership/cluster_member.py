@@ -30,7 +30,15 @@ from actorrt.errors import ActorRtError, ControlUnavailableError, RuntimeStateEr
 from actorrt.ids import IdSource, NodeAddress, NodeId, PeerAddress, short
 from actorrt.machine.clock import Clock
 from actorrt.protocol.cluster.control import MEMBERS, Change, News, Row, Write
-from actorrt.protocol.cluster.members import Member, MemberStatus, ProbeFor, ProbeNode, Promise, PromiseDeath
+from actorrt.protocol.cluster.members import (
+    Acknowledged,
+    Member,
+    MemberStatus,
+    ProbeFor,
+    ProbeNode,
+    Promise,
+    PromiseDeath,
+)
 from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
@@ -52,6 +60,7 @@ class ClusterMember:
         ids: the source of nonces.
 
     Attributes:
+        on_probed: called with each probe of another node, which may be an incarnation that is in no view yet.
         on_viewed: called after each read of the members that brought something new.
         on_ended: called with each member that has been written dead, or has left.
         on_phase: called when the node is frozen, goes on, or gives up, with the reason to give up.
@@ -70,6 +79,7 @@ class ClusterMember:
         self._version = 0
         self._is_reading = False
         self._read_began = float("-inf")
+        self.on_probed: Callable[[ProbeNode], None] = lambda probe: None
         self.on_viewed: Callable[[], None] = _nothing
         self.on_ended: Callable[[Member], None] = lambda member: None
         self.on_phase: Callable[[Phase, str], None] = lambda phase, why: None
@@ -90,8 +100,8 @@ class ClusterMember:
             if outcome.is_committed:
                 break
         self._membership = Membership(own.node, own.incarnation, sent)
-        await self._read()
-        self._control.handle(ProbeNode.by(lambda _, asked: self._membership.probed(asked, self._clock.now())))
+        await self.read()
+        self._control.handle(ProbeNode.by(lambda _, asked: self._probed(asked)))
         self._control.handle(ProbeFor.by(lambda _, asked: self._probe_for(asked)))
         self._control.handle(PromiseDeath.by(lambda _, asked: self._promise(asked)))
         self._tick()
@@ -187,6 +197,10 @@ class ClusterMember:
             return None
         return PeerAddress(member.incarnation, str(NodeAddress(node, member.incarnation)))
 
+    def _probed(self, asked: ProbeNode) -> Acknowledged:
+        self.on_probed(asked)
+        return self._membership.probed(asked, self._clock.now())
+
     def _probe(self, node: NodeId) -> None:
         to, sent = self._daemon(node), self._clock.now()
         if to is None:
@@ -233,7 +247,7 @@ class ClusterMember:
     async def _promise(self, asked: PromiseDeath) -> Promise:
         given = self._membership.asked_promise(asked.nodes, asked.view, self._clock.now())
         if given is None:
-            await self._read()
+            await self.read()
             given = self._membership.asked_promise(asked.nodes, asked.view, self._clock.now())
         return given or Promise(is_given=False, view=self._membership.view.version)
 
@@ -244,14 +258,19 @@ class ClusterMember:
             return
         self._is_reading, self._read_began = True, now
         try:
-            await self._read()
+            await self.read()
         except ActorRtError:
             logger.debug("the control store does not answer", exc_info=True)
         finally:
             if self._read_began == now:
                 self._is_reading = False
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Read the members now.
+
+        Raises:
+            ControlUnavailableError: the control store does not answer.
+        """
         sent = self._clock.now()
         news = await self._store.since(self._version, [MEMBERS])
         self._version = max(self._version, news.version)

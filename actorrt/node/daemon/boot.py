@@ -15,6 +15,7 @@ from typing import Final
 
 import uvloop
 
+from actorrt.errors import ActorRtError
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import raise_descriptor_limit
@@ -44,7 +45,7 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
     raise_descriptor_limit()
     try:
         uvloop.run(_run(setting))
-    except OSError as error:
+    except (ActorRtError, OSError) as error:
         logger.error("the node can't start: %s", error)
         return 1
     return 0

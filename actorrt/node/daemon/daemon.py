@@ -18,9 +18,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actorrt import config, errors
+from actorrt.cluster.peers.members import Members
 from actorrt.cluster.peers.process_transport import write_sockets
 from actorrt.cluster.peers.single_node import SingleNode
 from actorrt.ids import JobId, PeerAddress, PeerId, short
@@ -41,6 +42,9 @@ from actorrt.transport.composite.sockets import NodeSockets
 from actorrt.transport.composite.transport import CompositeTransport
 from actorrt.transport.interfaces import Transport
 from actorrt.transport.unix.transport import UnixTransport
+
+if TYPE_CHECKING:
+    from actorrt.node.clustering.cluster_node import ClusterNode
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +87,10 @@ class Daemon:
             on_close=lambda gone, _: self._core.peer_gone(gone),
         )
         await store.start()
-        sockets = self._own_sockets(directory)
+        cluster = self._own_cluster(directory)
+        sockets = self._own_sockets(directory) if cluster is None else cluster.sockets
+        if sockets is not None:
+            write_sockets(sockets)
         factory = ProcessWorkers(
             self._forker,
             directory.path,
@@ -100,29 +107,64 @@ class Daemon:
             may_exceed=setting.embedded_fd is not None,
         )
         transport, address = self._own_transport(peer, directory, sockets)
-        members = None if sockets is None else SingleNode()
+        members: Members = SingleNode() if cluster is None else cluster.members
         self._core = NodeCore(
-            transport, factory, resources, self._surroundings, store.retention, store.exchange, members
+            transport,
+            factory,
+            resources,
+            self._surroundings,
+            store.retention,
+            store.exchange,
+            None if sockets is None else members,
         )
         self._core.on_crash, self._core.on_driver_gone = _leave, partial(_remove_socket, sockets)
         await self._core.start()
         factory.node = self._core.peer_address
-        descriptor = NodeDescriptor(
+        descriptor = self._descriptor(peer, address, directory)
+        try:
+            if cluster is not None:
+                await self._enter(cluster, transport, resources)
+            self._begin(loop, directory, descriptor, resources, capacity)
+            await self._stop.wait()
+            logger.info("stopping")
+        finally:
+            if cluster is not None:
+                await cluster.close()
+            await self._core.close()
+            await store.close()
+
+    def _descriptor(self, peer: PeerId, address: str, directory: NodeDirectory) -> NodeDescriptor:
+        is_embedded = self._setting.embedded_fd is not None
+        return NodeDescriptor(
             peer=peer.hex(),
             address=address,
             store=f"{directory.path}/store",
             url=f"unix://{directory.path}",
             pid=self._surroundings.pid,
-            is_embedded=setting.embedded_fd is not None,
-            owner_pid=0 if setting.embedded_fd is None else os.getppid(),
+            is_embedded=is_embedded,
+            owner_pid=os.getppid() if is_embedded else 0,
         )
-        self._begin(loop, directory, descriptor, resources, capacity)
-        try:
-            await self._stop.wait()
-            logger.info("stopping")
-        finally:
-            await self._core.close()
-            await store.close()
+
+    def _own_cluster(self, directory: NodeDirectory) -> ClusterNode | None:
+        """Return the node's part in its cluster; None if it is to be part of none."""
+        if self._setting.cluster is None:
+            return None
+        from actorrt.node.clustering.cluster_node import ClusterNode  # other nodes do without keys and ZeroMQ
+
+        return ClusterNode(self._setting.cluster, str(directory.path), self._surroundings)
+
+    async def _enter(self, cluster: ClusterNode, transport: Transport, resources: Resources) -> None:
+        """Take part in the cluster from now on."""
+        core = self._core
+        assert core.peers is not None
+        assert isinstance(transport, CompositeTransport)
+        amounts = {"cpus": float(resources.cpu_count), "gpus": float(resources.gpu_count)}
+        cluster.on_given_up = self._given_up
+        await cluster.start(core.control, core.scope, transport, core.peers, amounts)
+
+    def _given_up(self, why: str) -> None:
+        logger.error("the node stops, with all that runs on it: %s", why)
+        self._stop.set()
 
     def _own_sockets(self, directory: NodeDirectory) -> NodeSockets | None:
         """Return how the node's processes are reached, which they read in a file; None if Unix sockets are enough."""
@@ -133,7 +175,6 @@ class Daemon:
         from actorrt.transport.zeromq.security import load_keys  # other nodes do without ZeroMQ
 
         load_keys(directory.path)  # made now, before processes of the node need them
-        write_sockets(sockets)
         return sockets
 
     def _own_transport(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actorrt.node.clustering.cluster_setting import ClusterSetting
+
 
 @dataclass(frozen=True)
 class NodeSetting:
@@ -13,6 +15,7 @@ class NodeSetting:
         cpus, gpus: the number of CPUs and GPUs that actors can reserve.
         store_bytes: the bound on the object store's memory.
         embedded_fd: the daemon's end of the channel to its driver; None for a standalone node.
+        cluster: the options of its cluster; None: the node is part of none.
         uses_tcp_inside: whether processes of the node reach each other as those of different nodes do, for tests.
     """
 
@@ -20,4 +23,5 @@ class NodeSetting:
     gpus: int | None = None
     store_bytes: int | None = None
     embedded_fd: int | None = None
+    cluster: ClusterSetting | None = None
     uses_tcp_inside: bool = False

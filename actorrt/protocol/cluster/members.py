@@ -112,3 +112,25 @@ class PromiseDeath(Request[Promise]):
 
     nodes: list[NodeId]
     view: Count
+
+
+@verb("mint_token", asked_by="a command")
+class MintToken(Request[str]):
+    """Make a token by which other nodes can join; return its text.
+
+    Attributes:
+        minutes: how long it is valid.
+        uses: how many nodes may join by it; None for any number.
+
+    Raises:
+        ValueError: a number is out of range.
+        ControlUnavailableError: the control store does not answer.
+    """
+
+    minutes: float
+    uses: Count | None
+
+
+@verb("ask_members", asked_by="a command, a driver")
+class AskMembers(Request[list[Member]]):
+    """Return the members of the cluster as the node knows them, ended ones too."""

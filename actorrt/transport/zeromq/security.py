@@ -76,6 +76,11 @@ def load_keys(directory: Path) -> CurveKeys:
     return _read(path)
 
 
+def save_keys(directory: Path, keys: CurveKeys) -> None:
+    """Keep a key pair for `load_keys`, in a directory of mode 0700 that has none."""
+    _write(directory / _KEYS_FILE, keys)
+
+
 def _write(path: Path, keys: CurveKeys) -> None:
     """Write the file atomically. If another process has written it meanwhile, keep that file."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # with mode 0600

@@ -22,6 +22,16 @@ TASK = leases.TaskRow(9, "f", "sent", 1, "its worker", PEER)
 REASON = ExitReason(ExitKind.ERROR, "no", "a traceback", 9, 1, [b"pickled"])
 SEEN = authorities.Sighting(AT, 3)
 CARD = authorities.ActorCard(actor=ACTOR, card=b"card", name="x", seen=SEEN)
+MEMBER = members.Member(
+    node=NODE,
+    incarnation=PEER,
+    addresses=["tcp://10.0.0.1:7400#00"],
+    resources={"cpus": 2.0},
+    labels={"zone": "a"},
+    status=members.MemberStatus.ALIVE,
+    suspicions=[members.Suspicion(NODE, 1e9, 1e9)],
+    ended_s=None,
+)
 SETTING = nodes.JobSetting(namespace="default", sys_path=["/"], cwd="/", env_vars={"A": "b"}, log_level=30)
 ORDER = authorities.ActorOrder(
     spec=[b"spec", 1],
@@ -258,6 +268,8 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
         ),
     ),
     (members.ProbeFor(node=NODE), True),
+    (members.MintToken(minutes=15.0, uses=1), "art1-token"),
+    (members.AskMembers(), [MEMBER]),
     (members.PromiseDeath(nodes=[NODE], view=3), members.Promise(is_given=True, view=3)),
     (
         control.ReadNews(version=1, tables=["names"]),

@@ -1,0 +1,292 @@
+"""A node's part in its cluster: the state directory, the way in, the control store, and the node's membership.
+
+The order of a start: the state directory gives the node its identity, by which its processes have their addresses; then
+the daemon's core starts. A first node makes the authority of a new cluster and opens the control store in its state
+directory. Another node joins through the TLS port of a member, which writes its row: from then on the others accept its
+connections. Then the node opens its own TLS port, writes its row with all addresses, and takes part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgpack
+
+from actorrt.actors.wire.control import Control
+from actorrt.cluster.control.remote import RemoteControlStore, serve_store
+from actorrt.cluster.control.sqlite_log import SqliteLog
+from actorrt.cluster.control.store import ControlStore, LocalControlStore
+from actorrt.cluster.joining.admission import Admission, Membership
+from actorrt.cluster.joining.join import join, read_token
+from actorrt.cluster.membership.cluster_member import ClusterMember
+from actorrt.cluster.membership.membership import Phase
+from actorrt.cluster.peers.node_peers import NodePeers
+from actorrt.cluster.security.card import Card
+from actorrt.cluster.security.minting import mint_token
+from actorrt.cluster.security.refusals import Reason, RefusedError
+from actorrt.cluster.security.state_directory import StateDirectory, default_state_directory
+from actorrt.cluster.security.stored_rows import Revocations, StoredTokenRows
+from actorrt.errors import PeerUnreachableError, RuntimeStateError
+from actorrt.ids import NodeAddress, PeerAddress, PeerId, short
+from actorrt.machine.surroundings import Surroundings
+from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
+from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
+from actorrt.node.clustering.known_nodes import KnownNodes
+from actorrt.node.clustering.member_directory import MemberDirectory, key_of, placed
+from actorrt.node.clustering.own_host import own_host_towards
+from actorrt.protocol.cluster.members import AskMembers, Member, MemberStatus, MintToken, ProbeNode
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.scopes import Scope
+from actorrt.transport.composite.sockets import NodeSockets
+from actorrt.transport.composite.transport import CompositeTransport
+from actorrt.transport.zeromq.security import save_keys
+
+logger = logging.getLogger(__name__)
+
+LEAVE_TIMEOUT_S: Final = 2.0
+STORE_FILE: Final = "control.sqlite"
+KNOWN_FILE: Final = "nodes"
+
+
+class BootClock:
+    """The clock of leases, which goes on while the machine sleeps."""
+
+    def now(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class ClusterNode:
+    """The part of one daemon in its cluster.
+
+    Args:
+        setting: the options.
+        directory: the runtime directory of the node, with the sockets of its processes.
+        surroundings: of the daemon.
+
+    Attributes:
+        sockets: where the processes of the node listen.
+        members: the members of the cluster, as far as they are known.
+        on_given_up: called with the reason when the node has to end what runs on it.
+
+    Raises:
+        RuntimeStateError, AuthenticationError, OSError: the state directory can't be used; the text says why.
+    """
+
+    def __init__(self, setting: ClusterSetting, directory: str, surroundings: Surroundings) -> None:
+        self._setting = setting
+        self._surroundings = surroundings
+        self._state = StateDirectory(
+            setting.state_directory or default_state_directory(os.environ),
+            disk=surroundings.disk,
+            draw=os.urandom,
+            pid=surroundings.pid,
+        )
+        save_keys(Path(directory), self._state.identity.keys)
+        self._known = KnownNodes(self._state.file(KNOWN_FILE), surroundings.disk)
+        self.sockets = NodeSockets(
+            node=self._state.identity.node,
+            directory=directory,
+            keys=directory,
+            host=setting.host or self._host(),
+            advertised=setting.advertised,
+            ports=setting.ports,
+        )
+        self.members = MemberDirectory()
+        self._revocations = Revocations()
+        self._admission: Admission | None = None
+        self._member: ClusterMember | None = None
+        self._local_store: LocalControlStore | None = None
+        self._store_incarnation: PeerId | None = None
+        self.on_given_up: Callable[[str], None] = lambda why: None
+
+    def _host(self) -> str:
+        """Return the address of this machine that reaches the cluster; the loopback one if there is no cluster yet."""
+        return own_host_towards(self._entry_addresses()) or LOOPBACK
+
+    def _entry_addresses(self) -> list[str]:
+        """Return where the node can join, those of its token first."""
+        token = self._setting.token
+        return [*(read_token(token).addresses if token else ()), *self._known.addresses()]
+
+    async def start(
+        self,
+        control: Control,
+        scope: Scope,
+        transport: CompositeTransport,
+        peers: NodePeers,
+        resources: dict[str, float],
+    ) -> None:
+        """Begin or join the cluster, and take part in it.
+
+        Args:
+            control, scope, transport, peers: of the daemon, which has started.
+            resources: what can be reserved on the node.
+
+        Raises:
+            AuthenticationError, WireVersionError: the cluster refuses this node.
+            PeerUnreachableError, ControlUnavailableError: it can't be reached.
+            OSError: an address can't be bound, or a file can't be used.
+        """
+        self._control, self._scope, self._transport, self._peers = control, scope, transport, peers
+        own = self._own_row(transport, resources)
+        store = await self._open_store(own)
+        tls = await self._admit(store)
+        self._state.keep_ports({"tls": tls})
+        own = own.replaced(addresses=[*own.addresses, f"tls://{self._announced(tls)}"])
+        member = self._member = ClusterMember(own, control, store, scope, BootClock(), self._surroundings.ids)
+        member.on_ended, member.on_phase = self._ended, self._turned
+        member.on_viewed, member.on_probed = self._viewed, self._probed
+        await member.join()
+        self.members.follow(member, scope)
+        self._viewed()
+        self._tokens = StoredTokenRows(store, os.urandom)
+        control.handle(MintToken.by(lambda _, asked: self._mint(asked)))
+        control.handle(AskMembers.by(lambda *_: member.members))
+
+    def _own_row(self, transport: CompositeTransport, resources: dict[str, float]) -> Member:
+        return Member(
+            node=self._state.identity.node,
+            incarnation=transport.peer,
+            addresses=[transport.listen()],
+            resources={**resources, **self._setting.resources},
+            labels=dict(self._setting.labels),
+            status=MemberStatus.JOINING,
+            suspicions=[],
+            ended_s=None,
+        )
+
+    # The control store
+
+    async def _open_store(self, own: Member) -> ControlStore:
+        """Return the control store: the one in the state directory, or that of the cluster that the node joins."""
+        path = self._state.file(STORE_FILE)
+        if self._setting.token is None and self._state.cluster is None:
+            self._state.begin_cluster(time.time())
+        elif not os.path.exists(path):
+            return await self._join(own)
+        elif self._setting.token is not None:
+            self._refuse_another_cluster()
+        log = SqliteLog(path)
+        store = self._local_store = LocalControlStore(log, self._surroundings.threads, self._scope, time.time)
+        await store.open()
+        serve_store(store, self._control)
+        self._store_node = own.node
+        return store
+
+    def _refuse_another_cluster(self) -> None:
+        token = read_token(self._setting.token or "")
+        if token.fingerprint != self._state.cluster:
+            raise RuntimeStateError(
+                f"the node of {self._state.path} has the control store of a cluster: to join another one, give another "
+                "directory with --state-dir"
+            )
+
+    async def _join(self, own: Member) -> ControlStore:
+        """Join by the token, or, if the node has joined before, by its card."""
+        state, token = self._state, self._setting.token
+        about: bytes = msgpack.packb(own.pack())
+        if state.cluster is None:
+            parsed = read_token(token or "")
+            joined = await join(parsed, state.identity, wall=time.time, about=about)
+        else:
+            joined = await join(
+                state.credentials(), state.identity, wall=time.time, addresses=self._entry_addresses(), about=about
+            )
+        state.keep_membership(joined.authority, joined.issuer, joined.card)
+        introduction = Introduction.from_packed(joined.view)
+        self._store_node = introduction.store_node
+        self.members.tell(introduction.members)
+        for member in introduction.members:
+            key = key_of(member)
+            if key is not None:
+                self._transport.keys.accept(key, member.node)
+        return RemoteControlStore(self._control, self._store_host)
+
+    def _probed(self, probe: ProbeNode) -> None:
+        """Called with each probe of a member. The node with the store may have started again: no view says so yet."""
+        if probe.node == self._store_node:
+            self._store_incarnation = probe.incarnation
+
+    def _store_host(self) -> PeerAddress:
+        if self._store_incarnation is not None:
+            address = str(NodeAddress(self._store_node, self._store_incarnation))
+            return PeerAddress(self._store_incarnation, address)
+        for member in self.members.members():
+            if member.node == self._store_node:
+                return placed(member).daemon
+        raise PeerUnreachableError(f"node {short(self._store_node)}, which has the control store, is dead")
+
+    # The way in
+
+    async def _admit(self, store: ControlStore) -> str:
+        """Open the TLS port; return its address."""
+        issuer = self._state.issuer
+        assert issuer is not None, "a full node has the key of the authority"
+        enrolment = Enrolment(store, self._store_node, self._surroundings.ids)
+        admission = self._admission = Admission(
+            issuer,
+            self._state.credentials(),
+            tokens=StoredTokenRows(store, os.urandom),
+            revoked=self._revocations,
+            membership=Membership(enrolment.enrol, self._refusal),
+            scope=self._scope,
+            clock=self._surroundings.clock,
+            wall=time.time,
+            draw=os.urandom,
+        )
+        port = self._setting.port or int(self._state.ports.get("tls", ":0").rpartition(":")[2])
+        return await admission.serve(self.sockets.host, port)
+
+    def _announced(self, bound: str) -> str:
+        """Return the address of the TLS port that other nodes connect to."""
+        return self.sockets.announced(f"tcp://{bound}").removeprefix("tcp://")
+
+    def _refusal(self, card: Card) -> RefusedError | None:
+        """Return why a node that asks is not accepted; None if it is."""
+        if card.key in self._revocations:
+            return RefusedError(Reason.CARD_REVOKED, "the key of this node has been revoked")
+        if self._member is None or self._member.member(card.node) is None:
+            return RefusedError(Reason.NO_MEMBER, "this node is no member now: it was written dead, or has left")
+        return None
+
+    async def _mint(self, asked: MintToken) -> str:
+        assert self._state.cluster is not None, "the node belongs to a cluster since it has started"
+        addresses = tls_addresses([own for own in self.members.members() if own.node == self.sockets.node])
+        token = await mint_token(
+            self._tokens, self._state.cluster, addresses, os.urandom, minutes=asked.minutes, uses=asked.uses
+        )
+        return token.text()
+
+    # The others
+
+    def _viewed(self) -> None:
+        """Called when the members have changed."""
+        members = self.members.members()
+        self._known.keep(tls_addresses([member for member in members if member.node != self.sockets.node]))
+
+    def _ended(self, member: Member) -> None:
+        reason = ExitReason(ExitKind.NODE_LOST, f"node {short(member.node)} ended")
+        self._peers.node_ended(PeerId(member.incarnation), reason)
+
+    def _turned(self, phase: Phase, why: str) -> None:
+        if phase is Phase.GIVEN_UP:
+            self.on_given_up(why)
+
+    async def close(self) -> None:
+        """Leave the cluster, and release the state directory. Idempotent."""
+        if self._member is not None:
+            with suppress(TimeoutError):  # the others learn of this node's end by its silence
+                async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                    await self._member.leave()
+        if self._admission is not None:
+            await self._admission.close()
+        if self._local_store is not None:
+            await self._local_store.close()
+        self._state.close()

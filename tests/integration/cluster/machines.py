@@ -1,0 +1,79 @@
+"""Nodes of a cluster on this machine, each with directories of its own, as if each had a machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from actorrt.node.daemon.node_directory import DESCRIPTOR
+
+UP_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 15.0
+
+
+class Machine:
+    """A place for one node at a time: its runtime directory and its state directory.
+
+    Args:
+        path: where the directories are made.
+        name: of the machine.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.runtime = path / name
+        self.state = path / f"{name}-state"
+        self.log = path / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "ACTORRT_RUNTIME_DIR": str(self.runtime)}
+
+    def start(self, *options: str) -> None:
+        """Start a node; return when it is up."""
+        command = [sys.executable, "-m", "actorrt.cli", "node", "--cpus=2", f"--state-dir={self.state}", *options]
+        before = self._nodes()  # of a node that was killed
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        end = time.monotonic() + UP_TIMEOUT_S
+        while not self._nodes() - before:
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def _nodes(self) -> set[Path]:
+        return {*self.runtime.glob(f"*/{DESCRIPTOR}")}
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `actorrt` with these arguments on the machine."""
+        command = [sys.executable, "-m", "actorrt.cli", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def token(self, *options: str) -> str:
+        """Return a token by which other machines join."""
+        made = self.command("token", *options)
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
+
+    def kill(self) -> None:
+        """End the node without notice."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(END_TIMEOUT_S)
+        self.command("status")  # removes what a killed node leaves
+
+    def stop(self) -> int:
+        """End the node in order; return its exit status. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise

@@ -1,0 +1,96 @@
+"""Two machines in three commands: `actorrt node --listen`, `actorrt token`, `actorrt node --join`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cluster.machines import Machine
+
+
+@pytest.fixture
+def machine() -> Iterator[Callable[[str], Machine]]:
+    machines: list[Machine] = []
+    path = Path(tempfile.mkdtemp(prefix="art-"))  # the names of sockets are short
+
+    def make(name: str) -> Machine:
+        machines.append(Machine(path, name))
+        return machines[-1]
+
+    yield make
+    assert [one.stop() for one in reversed(machines)] == [0] * len(machines)
+    left = [path for one in machines for path in one.runtime.glob("*") if path.name != "state"]
+    assert left == []
+    shutil.rmtree(path)
+
+
+def states(machine: Machine, *options: str) -> list[str]:
+    """Return the states of the nodes as one of them sees them."""
+    shown = machine.command("nodes", *options)
+    assert shown.returncode == 0, shown.stderr
+    return [line.split()[1] for line in shown.stdout.splitlines()[1:]]
+
+
+def wait_for_states(machine: Machine, expected: list[str], *options: str, within_s: float = 15.0) -> None:
+    end = time.monotonic() + within_s
+    while (seen := sorted(states(machine, *options))) != sorted(expected):
+        assert time.monotonic() < end, seen
+        time.sleep(0.1)
+
+
+def test_a_machine_joins_by_a_token_and_both_see_both(machine: Callable[[str], Machine]) -> None:
+    first, second = machine("first"), machine("second")
+    first.start("--listen=127.0.0.1", "--label=zone=a")
+    second.start(f"--join={first.token()}", "--resource=licences=3")
+    for one in (first, second):
+        wait_for_states(one, ["alive", "alive"])
+    assert "zone=a" in second.command("nodes").stdout
+
+
+def test_a_node_that_stops_has_left_and_one_that_is_killed_is_dead(machine: Callable[[str], Machine]) -> None:
+    first, second, third = machine("first"), machine("second"), machine("third")
+    first.start("--listen=127.0.0.1")
+    token = first.token()
+    second.start(f"--join={token}")
+    third.start(f"--join={token}")
+    wait_for_states(first, ["alive"] * 3)
+    assert second.stop() == 0
+    wait_for_states(first, ["alive"] * 2)
+    assert sorted(states(first, "--all")) == ["alive", "alive", "left"]
+    third.kill()
+    wait_for_states(first, ["alive"], within_s=6.0)
+    assert sorted(states(first, "--all")) == ["alive", "dead", "left"]
+    third.start()  # by its card, with no token
+    wait_for_states(first, ["alive"] * 2)
+
+
+def test_a_cluster_goes_on_when_its_first_node_starts_again(machine: Callable[[str], Machine]) -> None:
+    first, second = machine("first"), machine("second")
+    first.start("--listen=127.0.0.1")
+    second.start(f"--join={first.token()}")
+    wait_for_states(first, ["alive"] * 2)
+    first.kill()
+    first.start("--listen=127.0.0.1")
+    for one in (first, second):
+        wait_for_states(one, ["alive"] * 2)
+
+
+def test_a_wrong_token_is_refused_in_one_line(machine: Callable[[str], Machine], tmp_path: Path) -> None:
+    first, second = machine("first"), machine("second")
+    first.start("--listen=127.0.0.1")
+    used = first.token("--uses=1")
+    for token, text in ((used[:-1], "token"), ("art1-nonsense", "token")):
+        refused = second.command("node", f"--state-dir={tmp_path}/x", f"--join={token}")
+        assert refused.returncode == 1
+        assert text in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_options_of_a_cluster_without_a_cluster_are_refused(machine: Callable[[str], Machine]) -> None:
+    refused = machine("first").command("node", "--label=a=b")
+    assert (refused.returncode, "--listen HOST or --join TOKEN" in refused.stderr) == (1, True)
