@@ -123,8 +123,8 @@ class ActorStartError(ActorRtError):
     """The actor could not be started: its class, its constructor or its `on_start` failed, or its process died.
 
     Attributes:
-        reason: why the actor's process ended, or for a supervisor that of the child that did not start; None if it did
-            not end.
+        reason: why the actor's process ended or could not be made, or for a supervisor that of the child that did not
+            start; None if the process lives.
     """
 
     def __init__(self, message: str, *, reason: ExitReason | None = None) -> None:

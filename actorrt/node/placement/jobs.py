@@ -95,7 +95,7 @@ class Worker:
         """Called when the worker got no process. Starts that wait for it fail with the error."""
         if not isinstance(error, ActorStartError):
             error = ActorStartError(f"{self.label} got no process: {type(error).__name__}: {error}")
-        self.exit_reason = ExitReason(ExitKind.ERROR, str(error))
+        self.exit_reason = error.reason = ExitReason(ExitKind.ERROR, str(error))
         self.ready.set_error(error)
 
     def ended(self, reason: ExitReason) -> None:

@@ -118,6 +118,7 @@ class Placement:
         try:
             await worker.ready
         except errors.ActorStartError as error:
+            record.starts_at(worker.peer_address)  # the starts that wait for one process fail for one cause
             if worker.kind is WorkerKind.OWN:  # its error names the actor already
                 raise
             raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error

@@ -142,6 +142,21 @@ async def test_order_goes_to_another_worker_only_if_it_was_not_begun(begun_count
     await scope.close()
 
 
+async def test_start_whose_process_can_not_be_made_fails_at_the_place_of_that_process():
+    """Other starts may wait for the process: a supervisor counts their failures once, by that place."""
+    scope, factory, record = Scope("test", crashed), SlowFactory(), record_of(None)
+    placement = placement_of(factory, Control(), scope, Job(record.job, NODE, {}))
+    record.begin_start()
+    starting = asyncio.ensure_future(placement.start(record))
+    await factory.has_worker.wait()
+    factory.worker.failed_to_launch(OSError("no descriptor is left"))
+    with pytest.raises(ActorStartError, match="got no process: OSError: no descriptor is left") as caught:
+        await starting
+    assert caught.value.reason == factory.worker.exit_reason
+    assert record.start_peer_address == factory.worker.peer_address
+    await scope.close()
+
+
 async def test_kill_of_an_actor_takes_its_shared_worker_only_where_that_is_silent(monkeypatch):
     """One that speaks has many orders to take before this one: its other actors are none the worse."""
     monkeypatch.setattr("actorrt.node.placement.placement.KILL_PATIENCE_S", 0.02)
