@@ -191,7 +191,7 @@ class Payloads:
 
     def open_value(self, body: Body, buffers: Sequence[Any]) -> Any:
         """Return the result in a body that is not stored."""
-        return body[0] if isinstance(body, list | tuple) else self._load(body, buffers)
+        return body[0] if isinstance(body, (list, tuple)) else self._load(body, buffers)  # a union is made each time
 
     def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
         if isinstance(body, StoredBody):

@@ -155,7 +155,8 @@ class ObjectRef(Completion[T]):
         return ref
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield from self.arrive()
+        if not self._is_done:
+            yield from self.arrive()
         while True:
             try:
                 return self.value()

@@ -126,15 +126,16 @@ class ClassQueue(Generic[T]):
 
     def assign(self) -> Iterator[tuple[Lease[T], T]]:
         """Send ready tasks: yield each with the lease that it is sent on, as long as there is room."""
+        ready = self._ready
         while self.ready_count:
-            task = self._ready[0]
+            task = ready[0]
             if task.state is not TaskState.READY:
-                self._ready.popleft()
+                ready.popleft()
                 continue
             lease = self._lease_for(task)
             if lease is None:
                 return
-            self._ready.popleft()
+            ready.popleft()
             self.ready_count -= 1
             self._send(lease, task)
             yield lease, task
@@ -154,15 +155,17 @@ class ClassQueue(Generic[T]):
         for _ in range(len(rotation)):
             lease = rotation[0]
             rotation.rotate(-1)
-            if lease.is_open and lease.load_s + mean_s <= HORIZON_S and len(lease.in_hand) < MAX_AHEAD_COUNT:
+            has_room = lease.load_s + mean_s <= HORIZON_S and len(lease.in_hand) < MAX_AHEAD_COUNT
+            if has_room and lease.is_open:
                 return lease
         return None
 
     def _send(self, lease: Lease[T], task: T) -> None:
-        self._idle.pop(lease.number, None)
-        sequence = self._new_sequence()
+        if not lease.in_hand:
+            del self._idle[lease.number]
+        sequence, mean_s = self._new_sequence(), task.kind.cost.mean_s
         lease.in_hand[sequence] = task
-        lease.load_s += HORIZON_S if task.kind.cost.mean_s is None else task.kind.cost.mean_s
+        lease.load_s += HORIZON_S if mean_s is None else mean_s
         task.state = TaskState.ASSIGNED
         task.lease, task.sequence = lease, sequence
         task.attempts_count += 1

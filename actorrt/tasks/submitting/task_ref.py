@@ -71,7 +71,8 @@ class TaskRef(ObjectRef[T]):
         """Complete with a result that travelled in a message, without refs inside."""
         self._body, self._buffers = body, buffers
         self.set_value(None)  # type: ignore[arg-type]
-        self._settle()
+        if self._escaped is not None:
+            self._settle()
 
     def set_stored(self, stored: ObjectRef[Any] | StoredValue) -> None:
         """Complete with a result that lies in the store, and has arrived there."""
@@ -100,14 +101,15 @@ class TaskRef(ObjectRef[T]):
 
     def value(self) -> T:
         """Return the value or raise the error of a ref that is done. Each call rebuilds the value."""
+        body = self._body
+        if body is not None:
+            value: T = self.submitter.payloads.open_value(body, self._buffers)
+            return value
         if self._error is not None:
             return Completion.value(self)
-        if self._stored is not None:
-            stored: T = self._stored.value()
-            return stored
-        assert self._body is not None, "it is done"
-        value: T = self.submitter.payloads.open_value(self._body, self._buffers)
-        return value
+        assert self._stored is not None, "it is done"
+        stored: T = self._stored.value()
+        return stored
 
     # As a ref to an object of the store
 
@@ -170,6 +172,10 @@ class TaskRef(ObjectRef[T]):
 
     def is_there(self) -> bool:
         return self._is_done
+
+    def once_more(self) -> ObjectRef[T]:
+        assert isinstance(self._stored, ObjectRef), "only a value in the store can be lost"
+        return self._stored.once_more()
 
     def view(self) -> memoryview:
         return self.in_store().view()
