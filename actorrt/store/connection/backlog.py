@@ -160,7 +160,8 @@ class Backlog:
                 self._sort_releases()
                 if reports_old:
                     self._send(self._unreported.report(only_old=True))
-                self._release_all()
+                self.release_all_locked()
+                self._channel.flush()
 
     # Sending
 
@@ -177,10 +178,11 @@ class Backlog:
     def flush_locked(self) -> None:
         """Send everything."""
         self.report_locked()
-        self._release_all()
+        self.release_all_locked()
+        self._channel.flush()
 
     def report_locked(self) -> None:
-        """Report every object that was made on loan, and leave the releases for later."""
+        """Report every object that was made on loan, with the next message, and leave the releases for later."""
         if self.to_release:
             self._sort_releases()
         report = self._unreported.report()
@@ -201,29 +203,30 @@ class Backlog:
                 self.store_releases.append((is_pin, object_id))
 
     def _send(self, report: Report | None) -> None:
-        """Tell the store of objects that were made on loan. The lock is held."""
+        """Tell the store of objects that were made on loan, with the next message. The lock is held."""
         if report is not None:
-            self._channel.post(Op.REPORT, *report)
+            self._channel.queue(Op.REPORT, *report)
 
-    def _release_all(self) -> None:
+    def release_all_locked(self) -> None:
+        """Release everything that is queued, with the next message."""
         while self._kept_here:
-            self._channel.post(Op.KEEP, _batch(self._kept_here))
+            self._channel.queue(Op.KEEP, _batch(self._kept_here))
         while self._arrived:
-            self._channel.post(Op.ARRIVE, _batch(self._arrived))
+            self._channel.queue(Op.ARRIVE, _batch(self._arrived))
         while self._addressed:
-            self._channel.post(Op.ADDRESS, _batch(self._addressed))
+            self._channel.queue(Op.ADDRESS, _batch(self._addressed))
         while self._settled:
-            self._channel.post(Op.SETTLE, _batch(self._settled))
+            self._channel.queue(Op.SETTLE, _batch(self._settled))
         while self.store_releases:
             self.release_some_locked(MAX_BATCH_COUNT)
 
     def release_some_locked(self, count: int) -> None:
-        """Send at most `count` releases, of at least one that is queued."""
+        """Release at most `count`, of at least one that is queued, with the next message."""
         released: list[ObjectId] = []
         unpinned: list[ObjectId] = []
         for is_pin, object_id in _batch(self.store_releases, count):
             (unpinned if is_pin else released).append(object_id)
-        self._channel.post(Op.RELEASE, released, unpinned)
+        self._channel.queue(Op.RELEASE, released, unpinned)
 
 
 def _batch(queue: deque[T], count: int = MAX_BATCH_COUNT) -> list[T]:

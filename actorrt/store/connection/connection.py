@@ -25,6 +25,8 @@ from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import Channel, OnEvent
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
 
+_RELEASED_WITH_COUNT: Final = 8
+"""So few releases go with a read, in its packet. More follow it."""
 _RELEASED_BESIDE_COUNT: Final = 512
 """How many releases follow a read: the store handles them while the process works on the value that it has read."""
 
@@ -93,13 +95,15 @@ class StoreConnection:
         """
         self.conversation.check()
         with self._lock:
-            if op is Op.GET:
-                self.backlog.report_locked()
-            else:
-                self.backlog.flush_locked()
+            self.backlog.report_locked()
+            if op is not Op.GET:
+                self.backlog.release_all_locked()
+            elif 0 < len(self.backlog.store_releases) <= _RELEASED_WITH_COUNT:
+                self.backlog.release_some_locked(_RELEASED_WITH_COUNT)
             reply = self.conversation.ask(op, *arguments)
             if op is Op.GET and self.backlog.store_releases:
                 self.backlog.release_some_locked(_RELEASED_BESIDE_COUNT)
+                self._channel.flush()
         if reply.status is Status.ERROR:
             raise decode(reply.result)
         if reply.status is Status.PENDING:
@@ -115,9 +119,10 @@ class StoreConnection:
         self.conversation.check()
         with self._lock:
             self.backlog.report_locked()
-            self._channel.post(op, *arguments)
-            if len(self.backlog.store_releases) > MAX_BATCH_COUNT:
-                self.backlog.flush_locked()
+            self._channel.queue(op, *arguments)
+            if self.backlog.store_releases:
+                self.backlog.release_some_locked(MAX_BATCH_COUNT)
+            self._channel.flush()
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:
         """Wait in this thread for the one event that answers a message; False if it did not come in time."""

@@ -16,7 +16,19 @@ from actorrt.ids import PeerId
 from actorrt.machine.clock import Clock
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import OnEvent, StoreReply
-from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack
+from actorrt.store.wire.protocol import (
+    MAX_JOINED_BYTES,
+    MAX_JOINED_COUNT,
+    MAX_MESSAGE_BYTES,
+    VERSION,
+    Op,
+    ProtocolError,
+    Role,
+    Status,
+    join,
+    pack,
+    unpack,
+)
 
 REQUEST_TIMEOUT_S: Final = 30.0
 _FD_BYTES: Final = array("i").itemsize
@@ -44,6 +56,8 @@ class SocketChannel:
         self._on_gone = on_gone
         self.is_gone = False
         self._serial = 0
+        self._queued: list[bytes] = []
+        self._queued_bytes = 0
         self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
         self._stale: list[tuple[Op, tuple[Any, ...], StoreReply]] = []
         self._events: socket.socket | None = None
@@ -72,7 +86,8 @@ class SocketChannel:
     def request(self, op: Op, *arguments: Any) -> StoreReply:
         self._serial += 1
         self._unanswered[self._serial] = (op, arguments)
-        self.post(op, *arguments, serial=self._serial)
+        self._queue(op, self._serial, arguments)
+        self.flush()
         try:
             while True:
                 reply, serial = self._receive()
@@ -91,11 +106,29 @@ class SocketChannel:
         stale, self._stale = self._stale, []
         return stale
 
-    def post(self, op: Op, *arguments: Any, serial: int = 0) -> None:
+    def queue(self, op: Op, *arguments: Any) -> None:
+        self._queue(op, 0, arguments)
+
+    def _queue(self, op: Op, serial: int, arguments: tuple[Any, ...]) -> None:
+        packed = pack((op, serial, *arguments))
+        if self._queued_bytes + len(packed) > MAX_JOINED_BYTES or len(self._queued) == MAX_JOINED_COUNT:
+            self.flush()
+        self._queued.append(packed)
+        self._queued_bytes += len(packed)
+
+    def flush(self) -> None:
+        queued = self._queued
+        if not queued:
+            return
+        self._queued, self._queued_bytes = [], 0
         try:
-            self._socket.send(pack((op, serial, *arguments)))
+            self._socket.send(join(queued))
         except OSError as error:
             raise self._gone(error) from error
+
+    def post(self, op: Op, *arguments: Any) -> None:
+        self._queue(op, 0, arguments)
+        self.flush()
 
     def _receive(self) -> tuple[StoreReply, int]:
         packet, fd = _packet_and_fd(self._socket)

@@ -39,7 +39,7 @@ from actorrt.store.table.instructions import (
     TransitArrived,
     Verify,
 )
-from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
+from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack_all
 
 _log = logging.getLogger(__name__)
 
@@ -257,7 +257,8 @@ class StoreServer:
     def _handle(self, client: ClientSocket, packet: bytes) -> bool:
         """Handle one packet; False if its connection must end. No packet ends more than its connection."""
         try:
-            self._core.handle(client.number, unpack(packet))
+            for message in unpack_all(packet):
+                self._core.handle(client.number, message)
         except ProtocolError as error:
             self._refused_count += 1
             _log.warning("the store connection of process %d is closed: %s", client.pid, error)

@@ -48,12 +48,18 @@ class Channel(Protocol):
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
         """Return the answers to requests that were interrupted or timed out, each with its request."""
 
-    def post(self, op: Op, *arguments: Any) -> None:
-        """Send a message that has no answer.
+    def queue(self, op: Op, *arguments: Any) -> None:
+        """Have a message that has no answer sent with the next one, or by `flush`; raises as `flush`."""
+
+    def flush(self) -> None:
+        """Send the messages that were queued.
 
         Raises:
             ObjectLostError: the store is gone.
         """
+
+    def post(self, op: Op, *arguments: Any) -> None:
+        """Send a message that has no answer, behind those that were queued; raises as `flush`."""
 
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         """Call `on_event` with each event of the store, and `on_lost` at its end, on `loop`, which is running this."""

@@ -1,12 +1,15 @@
-"""Messages between store clients and the daemon: one msgpack array in each packet of a SOCK_SEQPACKET socket.
+"""Messages between store clients and the daemon: msgpack arrays in the packets of a SOCK_SEQPACKET socket.
 
-A client sends `[op, serial, *arguments]`; serial 0 asks for no reply. On a request socket the store answers
+A client sends `[op, serial, *arguments]`; serial 0 asks for no reply. Several messages in one packet are an array of
+such arrays. On a request socket the store answers
 `[serial, status, result, retired]`. A descriptor comes beside an answer that names a segment which the connection does
 not have yet. On an events socket the store sends `[event, ...]`. Both ends refuse messages that exceed the bounds.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -15,12 +18,18 @@ import msgpack
 VERSION: Final = 10
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
+MAX_JOINED_COUNT: Final = 100
+MAX_JOINED_BYTES: Final = MAX_MESSAGE_BYTES - 3
+"""How many messages, and how many bytes of them, go into one packet."""
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
 """A published value of at most this length travels in messages and is not an object."""
 
 
 SEALED, HELD = 1, 2
 """The flags of an object that TELL reports."""
+
+
+_ARRAY_HEADER: Final = struct.Struct(">BH")
 
 
 class Op(IntEnum):
@@ -118,6 +127,19 @@ def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
     if len(packet) > MAX_MESSAGE_BYTES:
         raise ValueError(f"a store message of {len(packet)} bytes exceeds the limit of {MAX_MESSAGE_BYTES} bytes")
     return packet
+
+
+def join(packets: Sequence[bytes]) -> bytes:
+    """Return one packet with the messages of several, which have one each; the caller keeps to the bounds."""
+    if len(packets) == 1:
+        return packets[0]
+    return b"".join((_ARRAY_HEADER.pack(0xDC, len(packets)), *packets))
+
+
+def unpack_all(packet: bytes) -> list[Any]:
+    """Return the messages of a packet; raises as `unpack`."""
+    message = unpack(packet)
+    return message if type(message[0]) is list else [message]
 
 
 def unpack(packet: bytes) -> list[Any]:
