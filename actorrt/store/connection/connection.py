@@ -25,8 +25,6 @@ from actorrt.store.values.errors import decode
 from actorrt.store.wire.channel import Channel, OnEvent
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
 
-_RELEASED_WITH_COUNT: Final = 8
-"""So few releases go with a read, in its packet. More follow it."""
 _RELEASED_BESIDE_COUNT: Final = 512
 """How many releases follow a read: the store handles them while the process works on the value that it has read."""
 
@@ -98,8 +96,6 @@ class StoreConnection:
             self.backlog.report_locked()
             if op is not Op.GET:
                 self.backlog.release_all_locked()
-            elif 0 < len(self.backlog.store_releases) <= _RELEASED_WITH_COUNT:
-                self.backlog.release_some_locked(_RELEASED_WITH_COUNT)
             reply = self.conversation.ask(op, *arguments)
             if op is Op.GET and self.backlog.store_releases:
                 self.backlog.release_some_locked(_RELEASED_BESIDE_COUNT)

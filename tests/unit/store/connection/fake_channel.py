@@ -59,6 +59,11 @@ class FakeChannel:
             raise ObjectLostError("the store is gone")
         self.said.append((op, *arguments))
 
+    queue = post
+
+    def flush(self) -> None:
+        """Do nothing: what is queued counts as said."""
+
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         self.on_event = on_event
 

@@ -18,7 +18,7 @@ from actorrt.machine.clock import ManualClock
 from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.wire.channel import StoreReply
 from actorrt.store.wire.plain_errors import encode_plain
-from actorrt.store.wire.protocol import VERSION, Event, Op, Role, Status, pack, unpack
+from actorrt.store.wire.protocol import MAX_BATCH_COUNT, VERSION, Event, Op, Role, Status, pack, unpack, unpack_all
 
 PEER = PeerId(b"p" * 16)
 Script = Callable[[socket.socket], None]
@@ -157,6 +157,36 @@ def test_a_store_that_ends_or_talks_nonsense_is_lost(store: PlayedStore, packet:
         channel.request(Op.STATS)
     assert channel.is_gone == (packet is None)  # the connection to a store that talks nonsense stands
     channel.close()
+
+
+def test_messages_that_are_queued_leave_in_the_packet_of_the_next_one(store: PlayedStore) -> None:
+    packets: list[list[Any]] = []
+
+    def script(sock: socket.socket) -> None:
+        packets.append(unpack_all(sock.recv(65536)))
+        sock.send(pack((1, Status.DONE, "stats", [])))
+        packets.extend(unpack_all(sock.recv(65536)) for _ in range(3))
+
+    store.play(script)
+    channel = store.connect()
+    channel.queue(Op.RELEASE, [b"x" * 16], [])
+    channel.queue(Op.SETTLE, [b"t" * 24])
+    assert channel.request(Op.STATS).result == "stats"
+    full = [[b"x" * 16] * MAX_BATCH_COUNT, [b"y" * 16] * MAX_BATCH_COUNT]
+    channel.queue(Op.RELEASE, *full)
+    channel.queue(Op.RELEASE, *full)  # there is no room for it in the same packet
+    channel.post(Op.FREE, b"x" * 16)
+    channel.flush()
+    channel.queue(Op.FREE, b"z" * 16)
+    channel.flush()
+    channel.close()
+    store.close()
+    assert packets == [
+        [[Op.RELEASE, 0, [b"x" * 16], []], [Op.SETTLE, 0, [b"t" * 24]], [Op.STATS, 1]],
+        [[Op.RELEASE, 0, *full]],
+        [[Op.RELEASE, 0, *full], [Op.FREE, 0, b"x" * 16]],
+        [[Op.FREE, 0, b"z" * 16]],
+    ]
 
 
 def test_a_wait_is_made_on_a_connection_of_its_own(store: PlayedStore) -> None:

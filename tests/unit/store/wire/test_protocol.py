@@ -7,7 +7,17 @@ from typing import Any
 import msgpack
 import pytest
 
-from actorrt.store.wire.protocol import MAX_BATCH_COUNT, MAX_MESSAGE_BYTES, Op, ProtocolError, pack, unpack
+from actorrt.store.wire.protocol import (
+    MAX_BATCH_COUNT,
+    MAX_JOINED_COUNT,
+    MAX_MESSAGE_BYTES,
+    Op,
+    ProtocolError,
+    join,
+    pack,
+    unpack,
+    unpack_all,
+)
 
 
 def test_a_message_returns_as_a_list() -> None:
@@ -17,6 +27,12 @@ def test_a_message_returns_as_a_list() -> None:
 def test_a_full_batch_of_releases_fits_into_a_packet() -> None:
     message = [Op.RELEASE, 0, [b"x" * 16] * MAX_BATCH_COUNT, [b"y" * 16] * MAX_BATCH_COUNT]
     assert unpack(pack(message)) == message
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_JOINED_COUNT])
+def test_messages_that_are_joined_return_in_their_order(count: int) -> None:
+    messages = [[Op.GET, number, b"x" * 16, [], True] for number in range(count)]
+    assert unpack_all(join([pack(message) for message in messages])) == messages
 
 
 def test_a_message_that_exceeds_a_packet_is_refused_by_its_sender() -> None:
