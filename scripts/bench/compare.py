@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    peers = sorted(path.stem for path in PEERS.glob("*.py") if path.stem not in ("report", "task_bodies"))
+    peers = sorted(path.stem for path in PEERS.glob("*.py") if path.stem not in ("report", "ray_node", "task_bodies"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peer", choices=peers)
     parser.add_argument("python", help="the Python of the peer's environment")

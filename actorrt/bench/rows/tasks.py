@@ -64,14 +64,24 @@ def publish_and_wait(name: str) -> None:
         time.sleep(60)  # the fault that is measured: a task that does not end; its worker is killed
 
 
-def _rounds(effort: Effort, one_round: Callable[[], Awaitable[float]], *, cpus: int = CPUS) -> Samples:
-    """Return a sample for each round, after one warm-up."""
+def _seconds(effort: Effort, work: Callable[[], Awaitable[object]]) -> list[float]:
+    """Return how long each round of some work takes, after one warm-up."""
 
-    async def main() -> Samples:
-        await one_round()
-        return Samples([await one_round() for _ in range(effort.rounds_count)])
+    async def main() -> list[float]:
+        return [await _timed_s(work) for _ in range(effort.rounds_count + 1)][1:]
 
-    return art.run(main, cpus=cpus)
+    return art.run(main, cpus=CPUS)
+
+
+async def _timed_s(work: Callable[[], Awaitable[object]]) -> float:
+    start = time.perf_counter()
+    await work()
+    return time.perf_counter() - start
+
+
+def _rates(effort: Effort, count: int, work: Callable[[], Awaitable[object]]) -> Samples:
+    """Return how many operations a second each round of some work does, which has `count` of them."""
+    return Samples([count / seconds for seconds in _seconds(effort, work)])
 
 
 def one_at_a_time(effort: Effort) -> Samples:
@@ -92,12 +102,7 @@ def one_at_a_time(effort: Effort) -> Samples:
 
 
 async def _p50_us(call: Callable[[], Any], count: int) -> float:
-    took_us = []
-    for _ in range(count):
-        start = time.perf_counter()
-        await call()
-        took_us.append((time.perf_counter() - start) * 1e6)
-    return statistics.median(took_us)
+    return statistics.median([await _timed_s(call) for _ in range(count)]) * 1e6
 
 
 def cold(effort: Effort) -> Samples:
@@ -105,9 +110,7 @@ def cold(effort: Effort) -> Samples:
 
     async def main() -> float:
         await Counter.options(cpus=1).spawn()
-        start = time.perf_counter()
-        await nothing.submit()
-        return (time.perf_counter() - start) * 1e3
+        return await _timed_s(nothing.submit) * 1e3
 
     return Samples([art.run(main, cpus=CPUS) for _ in range(effort.rounds_count)])
 
@@ -115,8 +118,7 @@ def cold(effort: Effort) -> Samples:
 def in_flight(effort: Effort) -> Samples:
     """Return rates of tasks from async code, 1,000 in flight, per second."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
+    async def work() -> None:
         pending: deque[Any] = deque()
         for number in range(effort.operations_count):
             pending.append(nothing.submit(number))
@@ -124,9 +126,8 @@ def in_flight(effort: Effort) -> Samples:
                 await pending.popleft()
         for ref in pending:
             await ref
-        return effort.operations_count / (time.perf_counter() - start)
 
-    return _rounds(effort, one_round)
+    return _rates(effort, effort.operations_count, work)
 
 
 def in_flight_plain(effort: Effort) -> Samples:
@@ -154,14 +155,12 @@ def in_flight_plain(effort: Effort) -> Samples:
 def queued(effort: Effort) -> Samples:
     """Return rates at which many tasks, all submitted at once, come to their results, per second."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
+    async def work() -> None:
         refs = nothing.submit_many([(number,) for number in range(effort.operations_count)])
         for ref in refs:
             await ref
-        return effort.operations_count / (time.perf_counter() - start)
 
-    return _rounds(effort, one_round)
+    return _rates(effort, effort.operations_count, work)
 
 
 def queued_bytes(effort: Effort) -> Samples:
@@ -189,12 +188,7 @@ def many_arguments(effort: Effort) -> Samples:
     async def main() -> Samples:
         refs = nothing.submit_many([(number,) for number in range(effort.operations_count)])
         await art.gather(*refs)
-        took_ms = []
-        for _ in range(effort.rounds_count):
-            start = time.perf_counter()
-            await sum_of.submit(*refs)
-            took_ms.append((time.perf_counter() - start) * 1e3)
-        return Samples(took_ms)
+        return Samples([await _timed_s(lambda: sum_of.submit(*refs)) * 1e3 for _ in range(effort.rounds_count)])
 
     return art.run(main, cpus=CPUS)
 
@@ -202,40 +196,32 @@ def many_arguments(effort: Effort) -> Samples:
 def edges(effort: Effort) -> Samples:
     """Return rates of edges: layers of 500 tasks, each of which takes all results of the layer before, per second."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
+    async def work() -> None:
         layer: list[Any] = [0] * LAYER_COUNT
         for _ in range(effort.operations_count):
             layer = [sum_of.submit(*layer) for _ in range(LAYER_COUNT)]
         await art.gather(*layer)
-        return (effort.operations_count - 1) * LAYER_COUNT**2 / (time.perf_counter() - start)
 
-    return _rounds(effort, one_round)
+    return _rates(effort, (effort.operations_count - 1) * LAYER_COUNT**2, work)
 
 
 def chain(effort: Effort) -> Samples:
     """Return the time of a link in a chain of tasks that was submitted ahead, in µs."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
+    async def work() -> None:
         ref = nothing.submit(0)
         for _ in range(effort.operations_count - 1):
             ref = nothing.submit(ref)
         await ref
-        return (time.perf_counter() - start) * 1e6 / effort.operations_count
 
-    return _rounds(effort, one_round)
+    return Samples([seconds * 1e6 / effort.operations_count for seconds in _seconds(effort, work)])
 
 
 def nested(effort: Effort) -> Samples:
     """Return rates of tasks of a recursion that waits in plain code, per second."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
-        await fibonacci.submit(effort.operations_count)
-        return _calls_of_fibonacci(effort.operations_count) / (time.perf_counter() - start)
-
-    return _rounds(effort, one_round)
+    number = effort.operations_count
+    return _rates(effort, _calls_of_fibonacci(number), lambda: fibonacci.submit(number))
 
 
 def _calls_of_fibonacci(number: int) -> int:
@@ -248,8 +234,7 @@ def _calls_of_fibonacci(number: int) -> int:
 def arrays(effort: Effort) -> Samples:
     """Return rates of tasks that make an array of 1 MiB, which a second task takes; both count, per second."""
 
-    async def one_round() -> float:
-        start = time.perf_counter()
+    async def work() -> None:
         pending: deque[Any] = deque()
         for _ in range(effort.operations_count // 2):
             pending.append(size.submit(ones.submit()))
@@ -257,9 +242,8 @@ def arrays(effort: Effort) -> Samples:
                 await pending.popleft()
         for ref in pending:
             await ref
-        return effort.operations_count / (time.perf_counter() - start)
 
-    return _rounds(effort, one_round)
+    return _rates(effort, effort.operations_count, work)
 
 
 @art.task
@@ -272,14 +256,8 @@ def uneven(effort: Effort) -> Samples:
     chance = random.Random(1)
     durations = [min(0.05, max(0.0002, chance.lognormvariate(-6.2, 1.0))) for _ in range(effort.operations_count)]
     ideal_s = sum(durations) / CPUS
-
-    async def one_round() -> float:
-        start = time.perf_counter()
-        await art.gather(*spin.submit_many([(seconds,) for seconds in durations]))
-        return time.perf_counter() - start
-
-    taken = _rounds(effort, one_round)
-    return Samples(taken.values, [ideal_s] * len(taken.values))
+    took_s = _seconds(effort, lambda: art.gather(*spin.submit_many([(seconds,) for seconds in durations])))
+    return Samples(took_s, [ideal_s] * len(took_s))
 
 
 def half_efficiency(effort: Effort) -> Samples:
@@ -331,9 +309,7 @@ def cancelled(effort: Effort) -> Samples:
         for _ in range(effort.rounds_count):
             gate = spin.submit(0.2)
             refs = nothing.submit_many([(gate,)] * effort.operations_count)
-            start = time.perf_counter()
-            await art.gather(*[ref.cancel() for ref in refs])
-            took_s.append(time.perf_counter() - start)
+            took_s.append(await _timed_s(lambda: art.gather(*[ref.cancel() for ref in refs])))  # noqa: B023  not kept
             await gate
         return Samples(took_s)
 

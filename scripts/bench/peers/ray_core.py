@@ -6,7 +6,6 @@ import asyncio
 import functools
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -15,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 import ray
-from report import Row, arguments, chosen, measure, p50, rate, rounds, timed
+from ray_node import run
+from report import Row, p50, p50_async, rate, rounds, rounds_async, timed
 
 MIB, GIB = 1 << 20, 1 << 30
 BURST_COUNT = 1_000
@@ -58,20 +58,7 @@ def ready_counter(**options: object) -> ray.actor.ActorHandle:
 def ask(rounds_count: int, count: int) -> list[float]:
     """µs, from async code."""
     counter = ready_counter()
-
-    async def one_round() -> float:
-        took = []
-        for _ in range(count):
-            start = time.perf_counter()
-            await counter.increment.remote()
-            took.append(time.perf_counter() - start)
-        return statistics.median(took) * 1e6
-
-    async def all_rounds() -> list[float]:
-        await one_round()
-        return [await one_round() for _ in range(rounds_count)]
-
-    return asyncio.run(all_rounds())
+    return asyncio.run(rounds_async(rounds_count, lambda: p50_async(counter.increment.remote, count, 1e6)))
 
 
 def ask_plain(rounds_count: int, count: int) -> list[float]:
@@ -206,23 +193,5 @@ ROWS = [
 NODE_UP = Row("node-up", "s", node_up, (5, 1), (1, 1))
 
 
-def main() -> None:
-    options = arguments(__doc__ or "")
-    rows = [NODE_UP, *map(with_node, ROWS)]  # the first comes before this process has a node of its own
-    measure(chosen(rows, options), f"ray {ray.__version__}", options)
-    ray.shutdown()
-
-
-def with_node(row: Row) -> Row:
-    """Start the node when the first row needs it."""
-
-    def measured(rounds_count: int, count: int) -> list[float]:
-        if not ray.is_initialized():
-            ray.init(num_cpus=2, include_dashboard=False, object_store_memory=4 * GIB, logging_level="ERROR")
-        return row.measure(rounds_count, count)
-
-    return Row(row.name, row.unit, measured, row.full, row.quick)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", NODE_UP, ROWS)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
 import time
 from collections import deque
 
 import ray
 import task_bodies as bodies
-from report import Row, arguments, chosen, measure, rounds, timed
+from ray_node import run, start
+from report import Row, p50_async, rounds, rounds_async, timed
 from task_bodies import ARRAY_BYTES, IN_FLIGHT_COUNT, LAYER_COUNT, WORKER_COUNT
 
-GIB = 1 << 30
 nothing = ray.remote(bodies.nothing)
 sum_of = ray.remote(bodies.sum_of)
 ones = ray.remote(bodies.ones)
@@ -36,32 +35,9 @@ def fibonacci(number: int) -> int:
     return sum(ray.get([fibonacci.remote(number - 2), fibonacci.remote(number - 1)]))
 
 
-def start() -> None:
-    ray.init(
-        num_cpus=WORKER_COUNT,
-        include_dashboard=False,
-        object_store_memory=4 * GIB,
-        logging_level="ERROR",
-        log_to_driver=False,
-    )
-
-
 def one_at_a_time(rounds_count: int, count: int) -> list[float]:
     """µs, from async code."""
-
-    async def one_round() -> float:
-        took = []
-        for _ in range(count):
-            begin = time.perf_counter()
-            await nothing.remote()
-            took.append(time.perf_counter() - begin)
-        return statistics.median(took) * 1e6
-
-    async def all_rounds() -> list[float]:
-        await one_round()
-        return [await one_round() for _ in range(rounds_count)]
-
-    return asyncio.run(all_rounds())
+    return asyncio.run(rounds_async(rounds_count, lambda: p50_async(nothing.remote, count, 1e6)))
 
 
 def cold(rounds_count: int, _: int) -> list[float]:
@@ -89,11 +65,7 @@ def in_flight(rounds_count: int, count: int) -> list[float]:
             await ref
         return count / (time.perf_counter() - begin)
 
-    async def all_rounds() -> list[float]:
-        await one_round()
-        return [await one_round() for _ in range(rounds_count)]
-
-    return asyncio.run(all_rounds())
+    return asyncio.run(rounds_async(rounds_count, one_round))
 
 
 def in_flight_plain(rounds_count: int, count: int) -> list[float]:
@@ -247,23 +219,5 @@ ROWS = [
 COLD = Row("task-cold", "ms", cold, (5, 1), (1, 1))
 
 
-def main() -> None:
-    options = arguments(__doc__ or "")
-    rows = [COLD, *map(with_node, ROWS)]  # the first comes before this process has a node of its own
-    measure(chosen(rows, options), f"ray {ray.__version__}", options)
-    ray.shutdown()
-
-
-def with_node(row: Row) -> Row:
-    """Start the node when the first row needs it."""
-
-    def measured(rounds_count: int, count: int) -> list[float]:
-        if not ray.is_initialized():
-            start()
-        return row.measure(rounds_count, count)
-
-    return Row(row.name, row.unit, measured, row.full, row.quick)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", COLD, ROWS)

@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 JSON_SCHEMA = 1
@@ -92,6 +92,22 @@ def rounds(count: int, sample: Callable[[], float]) -> list[float]:
     """Return a sample for each round, after one warm-up."""
     sample()
     return [sample() for _ in range(count)]
+
+
+async def rounds_async(count: int, sample: Callable[[], Awaitable[float]]) -> list[float]:
+    """Return a sample for each round, after one warm-up."""
+    await sample()
+    return [await sample() for _ in range(count)]
+
+
+async def p50_async(action: Callable[[], Awaitable[object]], count: int, scale: float) -> float:
+    """Return the median time of `count` repetitions, in seconds times `scale`."""
+    took = []
+    for _ in range(count):
+        start = time.perf_counter()
+        await action()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took) * scale
 
 
 def p50(action: Callable[[], object], count: int, scale: float) -> float:
