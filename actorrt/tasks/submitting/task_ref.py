@@ -173,10 +173,6 @@ class TaskRef(ObjectRef[T]):
     def is_there(self) -> bool:
         return self._is_done
 
-    def once_more(self) -> ObjectRef[T]:
-        assert isinstance(self._stored, ObjectRef), "only a value in the store can be lost"
-        return self._stored.once_more()
-
     def view(self) -> memoryview:
         return self.in_store().view()
 
