@@ -1,8 +1,9 @@
 """Pure: the tasks of one class at their submitter: those that are ready, and the leases of workers that run them.
 
 A ready task is bound to no worker until a lease has room for it. A lease without work gets the next task. Further tasks
-are sent ahead to a worker only while all work that it has in hand takes a millisecond at the most, so that short tasks
-stream and long ones never queue behind one another.
+are sent ahead to a worker as long as all that it has in hand takes a millisecond at the most, or, while much work is
+ready, half of its share of that, and 10 ms at the most. So short tasks stream, a worker does not wait for the next of
+many tasks, and the last tasks go to the workers that are free first.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from actorrt.tasks.policy.task import Task, TaskState
 
 T = TypeVar("T", bound=Task)
 
-HORIZON_S: Final = 0.001
-"""How much work a worker may have in hand, by the mean durations of functions, before more is sent ahead."""
+SHORT_S: Final = 0.001
+HORIZON_S: Final = 0.01
+"""How much work a worker may have in hand, by the mean durations of functions: always, and while much work is ready."""
 MAX_AHEAD_COUNT: Final = 64
 """How many tasks a worker may have in hand."""
 MAX_LIGHT_COUNT: Final = 1_000
@@ -148,14 +150,15 @@ class ClassQueue(Generic[T]):
             return next(
                 (one for one in self.leases.values() if one.is_open and len(one.in_hand) < MAX_LIGHT_COUNT), None
             )
-        mean_s = task.kind.cost.mean_s
-        if mean_s is None or mean_s >= HORIZON_S or self.ready_count <= len(self.leases):
+        mean_s, rotation = task.kind.cost.mean_s, self._rotation
+        if mean_s is None or mean_s >= HORIZON_S or not rotation or self.ready_count <= len(rotation):
             return None  # the last tasks wait for the worker that is free first
-        rotation = self._rotation
+        share_s = mean_s * self.ready_count / len(rotation)
+        most_s = min(HORIZON_S, max(SHORT_S, share_s / 2))
         for _ in range(len(rotation)):
             lease = rotation[0]
             rotation.rotate(-1)
-            has_room = lease.load_s + mean_s <= HORIZON_S and len(lease.in_hand) < MAX_AHEAD_COUNT
+            has_room = lease.load_s + mean_s <= most_s and len(lease.in_hand) < MAX_AHEAD_COUNT
             if has_room and lease.is_open:
                 return lease
         return None
