@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 PLAIN_BYTES: Final = 100
 """About how much memory arguments take that are plain values."""
 
-_PLAIN_BODIES: Final = frozenset({list, tuple})
+PLAIN_BODIES: Final = frozenset({list, tuple})
+"""The types of the bodies of plain values."""
 
 Input = tuple["int | str", ObjectRef[Any]]
 """The place or the name of an argument that is a ref, and the ref."""
@@ -148,7 +149,7 @@ class Submission(Task):
             travelled = ref.travelled if isinstance(ref, TaskRef) else None
             if travelled is not None:
                 body, beside = travelled
-                if plain is not None and isinstance(at, int) and type(body) in _PLAIN_BODIES:
+                if plain is not None and isinstance(at, int) and type(body) in PLAIN_BODIES:
                     plain[at] = body[0]  # type: ignore[index]
                     continue
                 inputs.append([at, body, len(beside)])
