@@ -23,8 +23,8 @@ REFUSAL: Final = (
 
 EXIT_STRAY: Final = 70  # EX_SOFTWARE of sysexits.h
 _STRAY: Final = (
-    b"a process that a method of an actor had forked returned to the loop of its parent, and was ended: "
-    b"end such a process with os._exit() inside the method\n"
+    b"a process that a method or a task had forked returned to the loop of its parent, and was ended: "
+    b"end such a process with os._exit() inside the method or the task\n"
 )
 
 

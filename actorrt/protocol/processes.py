@@ -45,6 +45,7 @@ class WorkerSetting(Record):
         job, namespace, log_level, sys_path, cwd, env_vars: see `JobSetting`.
         label: its name for people.
         serves_tasks: whether it runs tasks; otherwise it hosts actors.
+        is_light: whether its tasks are light, and of all submitters of the job.
     """
 
     peer: PeerId
@@ -60,6 +61,7 @@ class WorkerSetting(Record):
     cwd: str
     env_vars: dict[str, str]
     serves_tasks: bool
+    is_light: bool
 
 
 class CallInHand(NamedTuple):

@@ -112,5 +112,5 @@ def test_child_that_returns_to_the_loop_ends_with_a_message(monkeypatch: pytest.
     assert caught.value.code == forks.EXIT_STRAY
     [(descriptor, text)] = written
     assert descriptor == 2
-    assert b"end such a process with os._exit() inside the method" in text
+    assert b"end such a process with os._exit() inside the method or the task" in text
     assert thing.count == 1

@@ -202,8 +202,9 @@ class as_completed(Generic[W]):
         self._completed: deque[W] = deque()
         self._arrival: Completion[None] = Completion()
         self._end: Completion[None] = Completion()  # when the last one has been taken
+        ended = self._ended  # one for all: a million items take no memory beside themselves
         for item in waited:
-            item.add_callback(self._ended)
+            item.add_callback(ended)
         if timeout_s is not None and waited:
             current.endpoint().threads.limit(self._end, timeout_s, self._time_is_up)
 

@@ -119,6 +119,7 @@ class ProcessWorkers:
             cwd=of_job.cwd,
             env_vars={**of_job.env_vars, **worker.env_vars},
             serves_tasks=worker.kind is WorkerKind.TASKS,
+            is_light=worker.is_light,
         )
 
     def kill(self, worker: Worker) -> None:

@@ -187,7 +187,7 @@ class Decision:
             if wanted > 0 and not self._wake(pool.may_launch_at):
                 return
         for _ in range(min(wanted, WORKERS_COUNT - len(self._pools.workers))):
-            yield Launch(self._pools.launched(key, self._now).number, key.job, key.env_vars)
+            yield Launch(self._pools.launched(key, self._now).number, key.job, key.env_vars, key.is_light)
 
     def _upkeep(self) -> Iterator[GrantOrder]:
         """Launch spare workers, and dismiss those that nobody needs.
@@ -233,8 +233,10 @@ class Decision:
             self._moment.has_warned = False
         elif not self._moment.has_warned:
             self._moment.has_warned = True
-            text = "tasks that wait keep their workers, so wait for fewer tasks inside tasks"
-            yield Warn(f"{workers_count} workers run tasks on a node of {cpus:g} CPUs: {text}")
+            blocked_count = self._ledger.blocked_count()
+            text = f"{blocked_count} of them have a task that waits and keeps its worker"
+            advice = "wait for fewer tasks inside tasks"
+            yield Warn(f"a node of {cpus:g} CPUs has {workers_count} workers for tasks, and {text}: {advice}")
         for want in self._unmet:
             if not want.leases and not want.is_reported and self._wake(want.since + REPORT_AFTER_S):
                 want.is_reported = True

@@ -262,6 +262,7 @@ class Leases:
         except Exception as error:
             self._carry_out(self._grants.worker_ended(order.worker, text_of(error), self._clock.now()))
             return
+        worker.is_light = order.is_light  # its process is made in a later step
         self._by_number[order.worker] = worker
         self._numbers[worker.peer] = order.worker
         worker.ready.add_callback(lambda _: self._launch_ended(order.worker, worker))

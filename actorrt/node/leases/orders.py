@@ -11,11 +11,12 @@ from actorrt.ids import JobId, PeerId
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Make a worker of a job, with environment variables beside those of the job."""
+    """Make a worker of a job, with environment variables beside those of the job, or for light tasks."""
 
     worker: int
     job: JobId
     env_vars: tuple[tuple[str, str], ...]
+    is_light: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Worker:
         endpoint: its endpoint; known before the worker listens there.
         ready: completes when the worker listens.
         preload: modules that are imported before its process is forked.
+        is_light: whether it runs light tasks, of all submitters.
         number: its place in the node's listings; 0 until it is listed.
         actors: the actors that were placed on it and have not gone, in the order of placement.
         burials_count: the number of orders to bury an actor that it has not answered; children may be ending there.
@@ -59,6 +60,7 @@ class Worker:
         self.ready: Completion[None] = Completion()
         self.actors: dict[ActorId, None] = {}
         self.burials_count = 0
+        self.is_light = False
         self.number = 0
         self.pid: int | None = None
         self.process: WorkerProcess | None = None

@@ -59,7 +59,7 @@ def _run_tasks(setting: WorkerSetting) -> None:
     The loop is asyncio's own: uvloop takes six times as long to be run for a moment, which happens for every task.
     """
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        turns = ProcessTurns(runner.get_loop())
+        turns = ProcessTurns(runner.get_loop(), is_light=setting.is_light)
         turns.run(_serve(setting, turns.wait, turns))
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_NESTED_COUNT: Final = 64
 """How many tasks run in each other's places: beyond, a wait waits for another worker."""
 
+SAFETY: Final = 4.0
+"""How often the mean duration of a task has to fit into a wait with a timeout, for the task to run in its place."""
+
 
 class HelpedWorker(Protocol):
     """The part of a worker that runs attempts.
@@ -61,9 +64,17 @@ class Helping:
         self.worker = worker
         self._peer = endpoint.peers.own_peer
         self._store = endpoint.store
+        self._clock = endpoint.clock
 
-    def run_in_place(self, ref: TaskRef[Any]) -> bool:
+    def run_in_place(self, ref: TaskRef[Any], until: float | None = None) -> bool:
         """Called when plain code of a task here begins to wait: run that task now, and first what it waits for.
+
+        A wait with a timeout can't end while a task runs in its place. So it runs only tasks that end in time, by the
+        mean duration of their function; other workers run those whose function is not known to be short.
+
+        Args:
+            ref: the task.
+            until: when the time of the wait is up; None: it has no timeout.
 
         Returns:
             Whether a task has run.
@@ -81,6 +92,8 @@ class Helping:
                 wanted += missing
                 continue
             wanted.pop()
+            if until is not None and not self._ends_by(task, until):
+                break
             if self._is_plain(task) and submitter.book.takes_in_place(task):
                 self.worker.begin(self._own_attempt(submitter, task))
                 has_run = True
@@ -98,6 +111,10 @@ class Helping:
                 self.worker.begin_soon(self._own_attempt(ref.submitter, ref.task))
                 ref.add_callback(lambda _: self.run_beside(refs))
                 return
+
+    def _ends_by(self, task: Submission, until: float) -> bool:
+        mean_s = task.kind.cost.mean_s
+        return mean_s is not None and self._clock.now() + SAFETY * mean_s <= until
 
     def _is_plain(self, task: Submission) -> bool:
         return task.state is not TaskState.ENDED and not self.worker.functions.here(task.kind.function).is_async

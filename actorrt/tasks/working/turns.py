@@ -33,10 +33,12 @@ class ProcessTurns:
 
     Args:
         loop: the loop of the main thread, which nobody else runs.
+        is_light: whether its tasks are light, and of all submitters.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_light: bool) -> None:
         self._loop = loop
+        self._is_light = is_light
         self._worker: TaskWorker | None = None
         self._endpoint: ActorEndpoint | None = None
         self._is_idle = False  # the loop runs, and nothing else is to be done
@@ -102,7 +104,8 @@ class ProcessTurns:
         """Wait in plain code of a task: the blocking rule of the main thread.
 
         Raises:
-            RuntimeStateError: the code runs on the loop, which would be blocked.
+            RuntimeStateError: the code runs on the loop, which would be blocked, or in a worker that all light tasks
+                share: a wait there would keep them all from being begun, also the one that is waited for.
             CallCancelledError, CallTimeoutError: the task in hand was withdrawn meanwhile.
         """
         worker = self._worker
@@ -110,15 +113,21 @@ class ProcessTurns:
             raise RuntimeStateError(
                 f"{completion!r}: .result() in a coroutine would block the loop that has to complete it; use await"
             )
+        if self._is_light:
+            raise RuntimeStateError(
+                f"{completion!r}: .result() in plain code of a task with cpus=0 would block the worker that all such "
+                "tasks share; write a coroutine and use await, or give the task a part of a CPU, such as cpus=0.1"
+            )
+        until = None if timeout_s is None else worker.clock.now() + timeout_s
         self._turn()  # the task that is waited for may have been submitted just now
         for ref in tasks_in(completion):
-            if worker.helping.run_in_place(ref):
+            if worker.helping.run_in_place(ref, until):
                 self._turn()  # meanwhile other workers may have been lent for the next ones
         if completion.done():
             return
         interrupt = worker.wait_begins(completion if timeout_s is None else None)
         try:
-            self._wait(worker, completion, interrupt, timeout_s)
+            self._wait(worker, completion, interrupt, until)
         finally:
             worker.wait_ends()
 
@@ -132,7 +141,7 @@ class ProcessTurns:
         worker: TaskWorker,
         completion: Completion[Any],
         interrupt: Completion[None] | None,
-        timeout_s: float | None,
+        until: float | None,
     ) -> None:
         """Run the loop until the completion is done, the task was withdrawn, or the time is up."""
         is_over = False
@@ -148,8 +157,8 @@ class ProcessTurns:
             self._loop.call_soon_threadsafe(end)
 
         timers = [self._loop.call_later(PATIENCE_S, worker.waits)]
-        if timeout_s is not None:
-            timers.append(self._loop.call_later(max(0.0, timeout_s), end))
+        if until is not None:
+            timers.append(self._loop.call_later(max(0.0, until - worker.clock.now()), end))
         completion.add_callback(wake)
         if interrupt is not None:
             interrupt.add_callback(wake)

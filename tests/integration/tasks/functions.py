@@ -320,3 +320,29 @@ def return_beside_a_child(path: str, goes_on: str) -> None:
         art.wait([child], timeout_s=0.01).result()
     while not Path(goes_on).exists():
         pass
+
+
+@art.task
+def get_within(seconds: float, timeout_s: float) -> float | str:
+    """Wait for a task that takes so many seconds, with a timeout. Return how long that took if it timed out."""
+    ref = sleep.submit(seconds, "value")
+    begun_at = time.monotonic()
+    try:
+        return str(ref.get(timeout_s))
+    except art.CallTimeoutError:
+        return time.monotonic() - begun_at
+
+
+@art.task(cpus=0)
+def wait_in_a_light_task() -> int:
+    return int(add_slowly.options(cpus=0).submit(1, 2).get())
+
+
+@art.task(cpus=0)
+async def await_in_a_light_task() -> int:
+    return int(await add_slowly.options(cpus=0).submit(1, 2))
+
+
+@art.task
+def total_of(*numbers: int) -> int:
+    return sum(numbers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -100,3 +101,15 @@ async def test_waits_that_come_to_nothing_leave_nothing_with_what_goes_on() -> N
         done.set_value(0)
         await wait([item, done])
     assert item._callbacks == [OPEN]
+
+
+def test_as_completed_takes_no_memory_for_each_item_but_its_place_in_lists() -> None:
+    items: list[Completion[int]] = [Completion() for _ in range(MANY_COUNT)]
+    tracemalloc.start()
+    try:
+        completed = as_completed(items)
+        used_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(completed) == MANY_COUNT
+    assert used_bytes / MANY_COUNT < 100
