@@ -13,6 +13,7 @@ from actorrt.completion import Completion
 from actorrt.ids import ObjectId, PeerId
 from actorrt.protocol.envelopes import FAILURE, RESULT, SKIPPED, Body, RaisedError, SkippedEnvelope
 from actorrt.tasks.policy.task import TaskState
+from actorrt.tasks.submitting.submission import PLAIN_BODIES
 
 if TYPE_CHECKING:
     from actorrt.tasks.submitting.in_hand import TaskInHand
@@ -107,7 +108,7 @@ class Attempt:
         in_hand: the task as its own code sees it, once it has begun.
         interrupt: what ends the wait of a plain function, if it waits.
         object_id: the object that the result is put as, if the task runs again because it was lost.
-        values: the arguments, if they had to be waited for, and are there.
+        values: the arguments, if they are plain values, or had to be waited for and are there.
     """
 
     __slots__ = (
@@ -162,4 +163,5 @@ class Attempt:
         self.in_hand: TaskInHand | None = None
         self.interrupt: Completion[None] | None = None
         self.object_id: ObjectId | None = None
-        self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        is_plain = not inputs and type(body) in PLAIN_BODIES
+        self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = (tuple(body), {}) if is_plain else None

@@ -26,7 +26,6 @@ from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.connection import NotReadyError
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.in_hand import TaskInHand
-from actorrt.tasks.submitting.submission import PLAIN_BODIES
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.arguments import OpenedArguments
 from actorrt.tasks.working.attempt import Attempt, RemoteListener
@@ -201,9 +200,6 @@ class TaskWorker:
             return
         if attempt.values is not None:
             self._call(attempt, loaded, *attempt.values)
-            return
-        if not attempt.inputs and type(attempt.body) in PLAIN_BODIES:
-            self._call(attempt, loaded, tuple(attempt.body), {})
             return
         try:
             opened = OpenedArguments(self._payloads, attempt)
