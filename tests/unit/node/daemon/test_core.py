@@ -21,6 +21,7 @@ from actorrt.protocol.authorities import Spawn
 from actorrt.protocol.envelopes import REQUEST
 from actorrt.protocol.leases import EndWorker, ReturnLease, TaskBlocked, TaskUnblocked, WantLeases, WornOut
 from actorrt.protocol.nodes import AttachDriver, Detach
+from actorrt.protocol.objects import FindPromise
 from actorrt.protocol.verb import VERBS
 from actorrt.transport.interfaces import Lane
 from tests.unit.protocol.samples import ACTOR, JOB, ORDER, SAMPLES, SETTING
@@ -81,7 +82,7 @@ async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalN
     shared = {verb for verb, request in VERBS.items() if request.__module__ == authorities.__name__}
     hosted = {verb for verb, request in VERBS.items() if request.__module__ == hosts.__name__}
     lending = {request.verb for request in (WantLeases, ReturnLease, EndWorker, TaskBlocked, TaskUnblocked, WornOut)}
-    assert node.core.control._handlers.keys() == own | shared | lending
+    assert node.core.control._handlers.keys() == own | shared | lending | {FindPromise.verb}
     assert peer.control._handlers.keys() >= shared | hosted
 
 
