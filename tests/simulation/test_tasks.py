@@ -71,6 +71,34 @@ async def forced(seed: int) -> None:
 
 
 @art.task
+async def cancel_in(box: list[Any]) -> bool:
+    """Cancel a task that another process has submitted."""
+    return bool(await box[0].cancel())
+
+
+async def cancelled_elsewhere(seed: int) -> int:
+    """Have tasks cancelled by other tasks, in all states; return how many were."""
+    chance = random.Random(seed)
+    cancelled_count = 0
+    for number in range(12):
+        slow = later.submit(number, 500.0)
+        needing = add.submit(slow, 1)
+        await asyncio.sleep(chance.uniform(0, 0.3))
+        try:
+            cancelled_count += await cancel_in.submit([slow])
+        except EXPECTED:
+            pass  # the task that was to cancel it has died too often
+        await slow.cancel()
+        for ref in (slow, needing):
+            try:
+                await ref
+            except EXPECTED:
+                continue
+            raise AssertionError(f"seed {seed}: a task that was cancelled has a value")
+    return cancelled_count
+
+
+@art.task
 def nested(depth: int) -> int:
     return 1 if depth == 0 else sum([child.get() for child in [nested.submit(depth - 1), nested.submit(depth - 1)]])
 
@@ -132,6 +160,11 @@ def test_tasks_of_these_seeds_found_defects(seed: int) -> None:
     """
     faults = Faults(kill=4.0, drop=0.5, cut=0.2, freeze=0.2, delay_s=0.05, spawn_failure=0.3)
     World(seed=seed, faults=faults).run(graph, seed)
+
+
+def test_tasks_that_other_processes_cancel_end_whatever_fails() -> None:
+    cancelled_counts = [World(seed=seed, faults=FAULTS).run(cancelled_elsewhere, seed) for seed in range(20)]
+    assert sum(cancelled_counts) > 10 * 20, cancelled_counts
 
 
 def test_code_of_tasks_that_were_cancelled_by_force_ends_whatever_fails() -> None:

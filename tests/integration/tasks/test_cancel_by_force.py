@@ -123,3 +123,17 @@ async def test_what_the_task_has_submitted_is_cancelled(node_runtime: art.Runtim
     await wait_for_answer(_text(tmp_path / "other"), lambda text: text == "begun", "the child has begun")
     assert await waiting.cancel(force=True) is True
     await wait_for_answer(_text(tmp_path / "other"), lambda text: text == "cancelled", "the child was cancelled")
+
+
+async def test_force_is_a_cancel_where_no_code_of_the_task_runs(runtime: art.Runtime, tmp_path: Path) -> None:
+    slow = f.add_slowly.submit(1, 2, 600.0)
+    resting = f.raise_until.options(retries=1_000).submit(str(tmp_path / "resting"), 1_000)
+    await wait_for_answer(_text(tmp_path / "resting"), lambda text: len(text) >= 4, "it rests between attempts")
+    for ref, executed in [(f.add.submit(slow, 1), "no"), (resting, "maybe"), (slow, "maybe")]:
+        assert await ref.cancel(force=True) is True
+        with pytest.raises(art.CallCancelledError) as raised:
+            await ref
+        assert raised.value.executed == executed
+    done = f.add.submit(1, 1)
+    assert await done == 2
+    assert await done.cancel(force=True) is False
