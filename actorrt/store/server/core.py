@@ -216,8 +216,16 @@ class StoreCore:
         for object_id in object_ids:
             self._table.keep(object_id_of(object_id), connection)
 
-    def _on_find(self, connection: int, _: int, object_ids: list[bytes]) -> list[int]:
-        return [int(self._table.find(object_id_of(object_id), connection)) for object_id in object_ids]
+    def _on_find(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
+        found = [object_id_of(object_id) for object_id in object_ids]
+
+        def answer() -> None:
+            if connection in self._connections:
+                presences = [int(self._table.find(object_id, connection)) for object_id in found]
+                self._connections.reply(connection, serial, Status.DONE, presences)
+
+        self._reads.when_settled(found, answer)
+        return LATER
 
     def _on_claim(self, connection: int, _: int, object_ids: list[bytes]) -> list[bool]:
         return [self._table.claim(object_id_of(object_id), connection) for object_id in object_ids]

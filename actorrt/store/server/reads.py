@@ -5,7 +5,7 @@ Objects that a process is likely to read next are pinned without being asked for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ class Reads:
         self._files = files
         self._verifying: dict[ObjectId, list[ReadRequest]] = {}
         self._listening: dict[ObjectId, set[int]] = {}
+        self._settling: list[tuple[set[ObjectId], Callable[[], None]]] = []
         self.hits_count = 0
         self.restores_count = 0
 
@@ -81,6 +82,28 @@ class Reads:
         self._verify(entry.object_id, entry.place)
         self._listening.setdefault(entry.object_id, set()).add(waiter)
 
+    def when_settled(self, object_ids: Iterable[ObjectId], then: Callable[[], None]) -> None:
+        """Call `then` when it is known which of some objects are unchanged on disk: now, if none is to be verified."""
+        unsettled: set[ObjectId] = set()
+        for object_id in object_ids:
+            entry = self._table.get(object_id)
+            if entry is not None and entry.place is not None and not self.can_be_answered(entry):
+                unsettled.add(object_id)
+                self._verify(object_id, entry.place)
+        if unsettled:
+            self._settling.append((unsettled, then))
+        else:
+            then()
+
+    def _settle(self, object_id: ObjectId) -> None:
+        settling, self._settling = self._settling, []
+        for unsettled, then in settling:
+            unsettled.discard(object_id)
+            if unsettled:
+                self._settling.append((unsettled, then))
+            else:
+                then()
+
     def _verify(self, object_id: ObjectId, place: Place) -> None:
         """Have an object on disk verified, unless that is under way."""
         if object_id not in self._verifying:
@@ -99,6 +122,7 @@ class Reads:
                 self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
             for listener in listeners:
                 self._connections.tell(listener, [Event.READY, [object_id]])
+            self._settle(object_id)
             return
         for read in reads:
             self._table.unpin(object_id, read.connection)
@@ -107,6 +131,7 @@ class Reads:
         self._answer_lost(object_id, loss, reads)
         for listener in listeners:
             self._table.subscribe(object_id, listener)
+        self._settle(object_id)
 
     def _answer_lost(self, object_id: ObjectId, loss: ObjectLostError, reads: Sequence[ReadRequest]) -> None:
         """Answer reads of an object whose bytes are lost: it has failed, or can be made again for who waits for it."""

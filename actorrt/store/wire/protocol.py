@@ -71,7 +71,7 @@ class Op(IntEnum):
     TAKE_ALLOCATION = 28
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
     KEEP = 29  # objects that this process can make again; asked by a REMAKE event
-    FIND = 30  # objects → for each a Presence, as this process sees it
+    FIND = 30  # objects, which are verified if they are on disk → for each a Presence, as this process sees it
     CLAIM = 31  # objects, which are held → for each whether this process is to make it, and has promised it now
     LIST = 24  # count → the largest objects: [start of the id, bytes, state, holders, line]
 
