@@ -12,6 +12,7 @@ from actorrt.bench.rows import (
     faults,
     images,
     lifecycle,
+    lineage,
     store,
     tasks,
     training,
@@ -325,9 +326,11 @@ LEARNING: Final = (
     ),
 )
 
-ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *tasks.ROWS, *LEARNING)
+TASKS: Final = (*tasks.ROWS, *lineage.ROWS)
 
-GROUPS: Final = {"faults": FAULTS, "store": VALUES, "tasks": tasks.ROWS, "rl": LEARNING}
+ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *TASKS, *LEARNING)
+
+GROUPS: Final = {"faults": FAULTS, "store": VALUES, "tasks": TASKS, "rl": LEARNING}
 """Rows that can be requested together."""
 
 

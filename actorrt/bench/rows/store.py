@@ -196,7 +196,7 @@ def restored(effort: Effort) -> Samples:
         for _ in range(effort.rounds_count):
             held.append(art.put(source, timeout_s=60))
         os.pwrite(file.fileno(), source.data, 0)
-        for pid in (os.getpid(), *_own_nodes()):
+        for pid in (os.getpid(), *own_nodes()):
             _forget_cached(pid)
         for ref in held[: effort.rounds_count]:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -209,7 +209,7 @@ def restored(effort: Effort) -> Samples:
     return Samples(values, references)
 
 
-def _own_nodes() -> Iterator[int]:
+def own_nodes() -> Iterator[int]:
     """Yield the processes of the nodes that this process embeds."""
     for node in find_nodes():
         parent = Path(f"/proc/{node.pid}/stat").read_text().rpartition(")")[2].split()[1]
