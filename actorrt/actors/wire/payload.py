@@ -153,7 +153,12 @@ class Payloads:
         if store is None:
             return Captured(data, [bytes(buffer) for buffer in buffers])
         if size <= STORE_THRESHOLD_BYTES:
-            transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
+            transit = None
+            if carrier.tokens:
+                inner = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
+                transit = Transit(
+                    store, carrier.tokens, copies_count, (), list(zip(inner, carrier.tokens, strict=True))
+                )
             return Captured(data, [bytes(buffer) for buffer in buffers], transit)
         if fits_as_parts(data, buffers):
             stored = StoredParts(store, data, buffers, copies_count)

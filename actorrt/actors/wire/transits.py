@@ -33,9 +33,10 @@ class Transit:
         tokens: those of the message and of the refs inside it.
         copies_count: how many calls carry them.
         held: refs to the large values, which a call needs if it is sent again.
+        inner: refs to objects inside the values, each with its token.
     """
 
-    __slots__ = ("_left_count", "_nodes", "_store", "_was_opened", "held", "tokens")
+    __slots__ = ("_left_count", "_nodes", "_store", "_was_opened", "held", "inner", "tokens")
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class Transit:
         tokens: Sequence[bytes],
         copies_count: int,
         held: Sequence[ObjectRef[Any]] = (),
+        inner: Sequence[tuple[ObjectRef[Any], bytes]] = (),
     ) -> None:
         self._store = store
+        self.inner = inner
         self.held = held
         self._left_count = copies_count
         self._was_opened = True
@@ -70,7 +73,7 @@ class Transit:
         self._left_count -= 1
         self._was_opened &= was_opened
         if self._left_count == 0:
-            self.held = ()
+            self.held = self.inner = ()
             if not self._nodes:
                 self._store.settle(self.tokens)
             elif not self._was_opened:

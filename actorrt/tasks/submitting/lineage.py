@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.errors import ActorRtError, ObjectLostError, to_data
 from actorrt.ids import ObjectId, short
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import NotReadyError
 from actorrt.store.table.objects import Presence
 from actorrt.tasks.policy.class_queue import Lease
 from actorrt.tasks.policy.origins import MAX_BYTES, Origin, Origins
@@ -44,6 +46,7 @@ class KeptTask(NamedTuple):
     body: Any
     buffers: Sequence[bytes]
     inputs: Sequence[KeptInput]
+    inner: Sequence[tuple[ObjectId, bytes]]
     size_bytes: int
     refusal: str
 
@@ -117,7 +120,7 @@ class Lineage:
             return None
         refusal = task.why_not_again()
         if refusal:
-            return KeptTask(task.kind, task.depth, (), (), (), 0, refusal)
+            return KeptTask(task.kind, task.depth, (), (), (), (), 0, refusal)
         inputs: list[KeptInput] = []
         size_bytes = task.size_bytes - PLAIN_BYTES
         for at, ref in task.inputs:
@@ -127,14 +130,15 @@ class Lineage:
                 body, buffers = travelled
                 size_bytes += (len(body) if isinstance(body, bytes) else PLAIN_BYTES) + sum(map(len, buffers))
             else:
-                inputs.append((at, ref.id))
-        return KeptTask(task.kind, task.depth, task.body, task.buffers, inputs, size_bytes, "")
+                inputs.append((at, ref.result_in_store().id if isinstance(ref, TaskRef) else ref.id))
+        return KeptTask(task.kind, task.depth, task.body, task.buffers, inputs, task.inner, size_bytes, "")
 
     def made(self, ref: TaskRef[Any], stored: ObjectRef[Any], kept: KeptTask) -> None:
         """Called when a task has ended whose result is an object of the store."""
         if self.origins.of(stored.id) is not None:
             return  # the task has returned the result of another one
         needs = [self.origins.need(_label(at), value) for at, value in kept.inputs if isinstance(value, bytes)]
+        needs += [self.origins.need("a ref inside an argument", object_id) for object_id, _ in kept.inner]
         origin = self.origins.made(stored.id, ref.name, needs, kept.size_bytes, refusal=kept.refusal, payload=kept)
         ref.kept = _Kept(self._ended, origin.number)
         self._keeping.keep(stored.id)
@@ -166,7 +170,10 @@ class Lineage:
         wanted: list[Origin] = []
         for object_id, loss in lost.items():
             origin = self.origins.of(object_id)
-            if origin is None:
+            copied = self._submitter.promises.ref(object_id)
+            if copied is not None:
+                self._copy_again(copied, object_id, loss)
+            elif origin is None:
                 why = f"how it was made has been dropped: at most {MAX_BYTES >> 20} MiB of that are kept"
                 self._give_up(object_id, loss, f"and can't be made again: {why}")
             elif object_id in self.being_made:
@@ -178,6 +185,16 @@ class Lineage:
         except ActorRtError as error:  # the store is gone, and has failed whoever waits
             for origin in wanted:
                 self._give_up(origin.object_id, lost[origin.object_id], f"and was not made again: {error}")
+
+    def _copy_again(self, ref: TaskRef[Any], object_id: ObjectId, loss: str) -> None:
+        """Put the result of a task again, of which others have read a copy, when the result itself is there."""
+        try:
+            self._client.put(ref.value(), object_id=object_id)
+        except NotReadyError:
+            again = partial(self._copy_again, ref, object_id, loss)
+            ref.once_more().add_callback(lambda _: self._threads.on_loop(again))
+        except Exception as error:  # of the task, of the value's own code, or of a store without room
+            self._give_up(object_id, loss, f"and could not be made again: {in_words(error)}", ref.name)
 
     def _run(self, wanted: Sequence[Origin], lost: dict[ObjectId, str]) -> None:
         """Run the tasks again that are needed for lost objects."""
@@ -225,6 +242,8 @@ class Lineage:
         task = self._submitter.new_task(kept.kind, ref, kept.depth)
         task.body, task.buffers, task.size_bytes = kept.body, kept.buffers, kept.size_bytes
         task.inputs = [(at, self._input(value, held)) for at, value in kept.inputs]
+        if kept.inner:
+            task.hold_inner(self._client, [(self._object(one, held), token) for one, token in kept.inner])
         task.object_id = origin.object_id
         self.being_made[origin.object_id] = _Remake(ref, held[origin.object_id][0], loss)
         self.origins.runs(origin, self._clock.now())
@@ -236,6 +255,10 @@ class Lineage:
             return value
         remake = self.being_made.get(value)
         return held[value][0] if remake is None else remake.ref
+
+    def _object(self, object_id: ObjectId, held: Claimed) -> ObjectRef[Any]:
+        remake = self.being_made.get(object_id)
+        return held[object_id][0] if remake is None else remake.held
 
     def _has_run(self, origin: Origin) -> None:
         """Called when a task that ran again has ended."""

@@ -156,7 +156,7 @@ class Submission(Task):
                 buffers += beside
                 continue
             assert store is not None, "a ref has a store"
-            stored, token = ref.in_store() if isinstance(ref, TaskRef) else ref, store.new_token()
+            stored, token = ref.result_in_store() if isinstance(ref, TaskRef) else ref, store.new_token()
             store.begin_transit(stored, token, 1)
             self._tokens = [*self._tokens, token]
             inputs.append([at, {"object": stored.id, "token": token}, 0])
@@ -172,9 +172,18 @@ class Submission(Task):
                 f"{self._largest} of {task} was given by value, and large values are not kept: "
                 "put it, keep its ref, and give the ref"
             )
-        if self._transit is not None:
-            return f"an argument of {task} has refs inside it: give them as arguments of their own"
         return ""
+
+    @property
+    def inner(self) -> Sequence[tuple[ObjectId, bytes]]:
+        """The objects whose refs are inside of arguments, with the tokens that travel beside the refs."""
+        return () if self._transit is None else [(ref.id, token) for ref, token in self._transit.inner]
+
+    def hold_inner(self, store: StoreClient, inner: Sequence[tuple[ObjectRef[Any], bytes]]) -> None:
+        """Hold the objects whose refs are inside of arguments, which are those of a task that has run before."""
+        self._kept = [ref for ref, _ in inner]
+        self._tokens = [token for _, token in inner]
+        store.begin_transits([(ref.id, token, 1) for ref, token in inner])
 
     def forget_arguments(self, store: StoreClient | None) -> None:
         """Called when the task has ended: release what the store keeps for it."""

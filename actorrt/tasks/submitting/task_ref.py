@@ -91,9 +91,12 @@ class TaskRef(ObjectRef[T]):
 
     @property
     def stored_id(self) -> ObjectId | None:
-        """The object that others read the result from; None if it is in no store, or shares others' objects there."""
-        stored = self._stored if self._escaped is None else self._escaped
-        return stored.id if isinstance(stored, ObjectRef) else None
+        """The object that the task has made; None if its result is in no store, or shares others' objects there."""
+        return self._stored.id if isinstance(self._stored, ObjectRef) else None
+
+    def result_in_store(self) -> ObjectRef[T]:
+        """Return a ref to the object that the task has made, or to a copy of its result."""
+        return self._stored if isinstance(self._stored, ObjectRef) else self.in_store()
 
     def once_more(self) -> ObjectRef[T]:
         assert self._stored is not None, "only an object of the store can be lost"
@@ -137,6 +140,9 @@ class TaskRef(ObjectRef[T]):
                 store.fail(escaped.id, self._error)
             else:
                 store.put(self.value(), object_id=escaped.id)
+                store.keeping.keep(escaped.id)  # `Lineage` puts it again
+        except NotReadyError:  # it was lost meanwhile, and is made again
+            self.once_more().add_callback(lambda _: self._settle())
         except Exception as error:  # of the value's own code, or of a store without room: whoever waits is told
             store.fail(escaped.id, error)
 

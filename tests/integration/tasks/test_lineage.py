@@ -246,6 +246,57 @@ async def until_not_in_view(ref: ObjectRef[Any]) -> None:
     await asyncio.sleep(0.02)
 
 
+@art.task
+async def summed(name: str, parts: list[Any]) -> np.ndarray[Any, Any]:
+    runs[name] += 1
+    return np.sum([await part for part in parts], axis=0)
+
+
+def test_results_whose_refs_are_inside_an_argument_are_made_again_too() -> None:
+    async def main() -> None:
+        parts = [full.submit(f"a{number}", number) for number in range(3)]
+        await made(*parts)
+        ref = summed.submit("sum", parts)
+        await made(ref)
+        del parts
+        gc.collect()
+        await until_not_in_view(ref)
+        lose(ref)
+        assert (await ref)[0] == 3
+        assert runs == {"a0": 2, "a1": 2, "a2": 2, "sum": 2}
+
+    local(main)
+
+
+def test_a_copy_that_others_read_is_put_again_from_the_result() -> None:
+    async def main() -> None:
+        gates["gate"] = asyncio.Event()
+        ref = gated.submit("a", 7)
+        box = art.put([ref])  # while the task is pending, so that an object is promised for it
+        gates["gate"].set()
+        await made(ref)
+        copy = ref.in_store()
+        assert copy.id != ref.stored_id
+        copy.keep(None)
+        await asyncio.sleep(0.02)
+        lose(copy)
+        (read,) = await box
+        assert (await read)[0] == 7
+        assert runs == {"a": 1}
+
+    local(main)
+
+
+gates: dict[str, asyncio.Event] = {}
+
+
+@art.task
+async def gated(name: str, value: float) -> np.ndarray[Any, Any]:
+    runs[name] += 1
+    await gates["gate"].wait()
+    return np.full(LENGTH, value)
+
+
 def test_a_large_argument_by_value_is_not_kept_and_the_error_names_it() -> None:
     async def main() -> None:
         ref = added.submit("a", np.full(LENGTH, 2.0))
