@@ -120,7 +120,7 @@ async def lost_once(seed: int) -> None:
     assert max(begun.values()) == 1
     lost = {ref.id for ref in refs if chance.random() < 0.6}
     lose_objects(store_here(), sorted(lost))
-    lineage = tasks_of(current_endpoint()).submitter._lineage
+    lineage = tasks_of(current_endpoint()).submitter.lineage
     wanted = graph.refs[-1][0]
     expected, queue = set(), [wanted.id]
     while queue:

@@ -58,11 +58,13 @@ class Origin:
     Attributes:
         is_held: whether this process may have a ref to the object.
         is_gone: whether nobody refers to the object any more.
+        copies: objects that are copies of it.
         dependants_count: how many needs of other origins it satisfies.
         runs_at: when the task ran again.
     """
 
     __slots__ = (
+        "copies",
         "dependants_count",
         "is_gone",
         "is_held",
@@ -93,10 +95,16 @@ class Origin:
         self.size_bytes = size_bytes
         self.refusal = refusal
         self.payload = payload
+        self.copies: tuple[ObjectId, ...] = ()
         self.is_held = True
         self.is_gone = False
         self.dependants_count = 0
         self.runs_at: tuple[float, ...] = ()
+
+    @property
+    def object_ids(self) -> tuple[ObjectId, ...]:
+        """The object and its copies."""
+        return (self.object_id, *self.copies)
 
     @property
     def is_needed(self) -> bool:
@@ -170,6 +178,13 @@ class Origins:
                 self._remove_unneeded(below)
         return origin
 
+    def copied(self, number: int, object_id: ObjectId) -> None:
+        """Called when another object is a copy of an origin's."""
+        origin = self._by_number.get(number)
+        if origin is not None and object_id not in self._numbers:
+            origin.copies = (*origin.copies, object_id)
+            self._numbers[object_id] = number
+
     def _below(self, origin: Origin) -> Iterator[Origin]:
         """Yield the origins of what a task takes, one for each need."""
         for need in origin.needs:
@@ -222,7 +237,8 @@ class Origins:
     def _remove(self, origin: Origin) -> list[Origin]:
         """Remove an origin; return those that it has needed, and that nothing else needs."""
         del self._by_number[origin.number]
-        del self._numbers[origin.object_id]
+        for object_id in origin.object_ids:
+            del self._numbers[object_id]
         self._doubtful.pop(origin.number, None)
         self.size_bytes -= origin.size_bytes
         freed = []
@@ -236,7 +252,8 @@ class Origins:
         """Raise BrokenInvariantError, with the origin concerned, if the origins contradict each other."""
         assert self.size_bytes == sum(origin.size_bytes for origin in self), "the bytes are not those of the origins"
         assert self.size_bytes <= self._max_bytes or len(self) == 1, "the bound is exceeded"
-        assert len(self._numbers) == len(self._by_number), "an object has two origins, or an origin has no object"
+        objects = [object_id for origin in self for object_id in origin.object_ids]
+        assert sorted(objects) == sorted(self._numbers), "an object has two origins, or an origin has no object"
         dependants: dict[int, int] = {}
         for origin in self:
             for need in origin.needs:

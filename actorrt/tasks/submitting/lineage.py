@@ -9,7 +9,7 @@ says why.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,14 +54,14 @@ class KeptTask(NamedTuple):
 class _Kept:
     """Keeps an origin as long as the ref to its result lives."""
 
-    __slots__ = ("_ended", "_number")
+    __slots__ = ("_ended", "number")
 
     def __init__(self, ended: deque[int], number: int) -> None:
         self._ended = ended
-        self._number = number
+        self.number = number
 
     def __del__(self) -> None:
-        self._ended.append(self._number)
+        self._ended.append(self.number)
 
 
 class _Remake(NamedTuple):
@@ -69,12 +69,12 @@ class _Remake(NamedTuple):
 
     Attributes:
         ref: its result.
-        held: holds the object that it makes.
-        loss: how that was lost.
+        held: holds the objects that are made of the result.
+        loss: how they were lost.
     """
 
     ref: TaskRef[Any]
-    held: ObjectRef[Any]
+    held: dict[ObjectId, ObjectRef[Any]]
     loss: str
 
 
@@ -144,15 +144,23 @@ class Lineage:
         self._keeping.keep(stored.id)
         self._let_go()  # now that this one needs them
 
+    def copied(self, ref: TaskRef[Any], object_id: ObjectId) -> None:
+        """Called in any thread when the result of a task was put as another object, which others read."""
+        self._keeping.keep(object_id)
+        kept = ref.kept
+        if isinstance(kept, _Kept):
+            self._threads.on_loop(lambda: self.origins.copied(kept.number, object_id))
+
     def _let_go(self) -> None:
         """Forget how results were made that nobody refers to any more."""
         while self._ended:
             self.origins.let_go(self._ended.popleft())
         if self.origins.has_many_doubtful:
             doubtful = self.origins.doubtful()
-            found = self._keeping.find([origin.object_id for origin in doubtful])
-            are_gone = [presence is Presence.UNKNOWN for presence in found]
-            self.origins.looked_at(zip(doubtful, are_gone, strict=True))
+            asked = [object_id for origin in doubtful for object_id in origin.object_ids]
+            found = zip(asked, self._keeping.find(asked), strict=True)
+            known = {object_id for object_id, presence in found if presence is not Presence.UNKNOWN}
+            self.origins.looked_at([(origin, known.isdisjoint(origin.object_ids)) for origin in doubtful])
 
     # Making them again
 
@@ -186,66 +194,80 @@ class Lineage:
             for origin in wanted:
                 self._give_up(origin.object_id, lost[origin.object_id], f"and was not made again: {error}")
 
-    def _copy_again(self, ref: TaskRef[Any], object_id: ObjectId, loss: str) -> None:
-        """Put the result of a task again, of which others have read a copy, when the result itself is there."""
+    def _copy_again(self, ref: ObjectRef[Any], object_id: ObjectId, loss: str) -> None:
+        """Put the result of a task as another object, as soon as it is there."""
         try:
             self._client.put(ref.value(), object_id=object_id)
         except NotReadyError:
             again = partial(self._copy_again, ref, object_id, loss)
             ref.once_more().add_callback(lambda _: self._threads.on_loop(again))
         except Exception as error:  # of the task, of the value's own code, or of a store without room
-            self._give_up(object_id, loss, f"and could not be made again: {in_words(error)}", ref.name)
+            self._give_up(object_id, loss, f"and could not be made again: {in_words(error)}")
 
     def _run(self, wanted: Sequence[Origin], lost: dict[ObjectId, str]) -> None:
         """Run the tasks again that are needed for lost objects."""
         search = Search(self.origins, wanted, self.being_made, self._clock.now())
-        while True:
-            while asked := search.to_ask():
-                search.answered(asked, self._are_here(asked))
-            refusals = search.refusals()
-            runs = search.runs(refusals)
-            held = self._claimed(runs)
-            made = {origin.object_id for origin in runs}
-            vanished = [object_id for object_id, (_, is_mine) in held.items() if is_mine and object_id not in made]
-            if not vanished:
-                break
-            for object_id in vanished:
-                search.vanished(object_id, self.origins.of(object_id))
-                if self.origins.of(object_id) is None:
-                    self._client.fail(object_id, ObjectLostError(f"object {short(object_id)} is gone"))
+        runs, held = self._found(search, lost)
+        refusals = search.refusals()
         for origin in search.wanted:
             if origin.number in refusals:
                 why = f"and can't be made again: {refusals[origin.number]}"
-                self._give_up(origin.object_id, lost.get(origin.object_id, ""), why, origin.name)
+                for object_id in origin.object_ids:
+                    if object_id in lost or object_id == origin.object_id:
+                        self._give_up(object_id, lost.get(object_id, ""), why, origin.name)
         for origin in runs:
-            if held[origin.object_id][1]:
-                self._run_again(origin, lost.get(origin.object_id, ""), held)
+            mine = {one: held[one][0] for one in origin.object_ids if one in held and held[one][1]}
+            loss = next((lost[object_id] for object_id in mine if object_id in lost), "")
+            if origin.object_id in mine:
+                self._run_again(origin, _Remake(TaskRef(self._submitter, origin.name), mine, loss), held)
+            else:
+                for copy in mine:
+                    self._copy_again(held[origin.object_id][0], copy, loss)
         if runs:
             self._take_back()
+
+    def _found(self, search: Search, lost: Collection[ObjectId]) -> tuple[list[Origin], Claimed]:
+        """Return the origins whose tasks run again, and the objects that are held for that."""
+        while True:
+            while asked := search.to_ask():
+                search.answered(asked, self._are_here(asked))
+            runs = search.runs(search.refusals())
+            held = self._claimed(runs, lost)
+            made = {object_id for origin in runs for object_id in origin.object_ids}
+            vanished = [object_id for object_id, (_, is_mine) in held.items() if is_mine and object_id not in made]
+            if not vanished:
+                return runs, held
+            for object_id in vanished:
+                origin = self.origins.of(object_id)
+                search.vanished(object_id, origin)
+                if origin is None:
+                    self._client.fail(object_id, ObjectLostError(f"object {short(object_id)} is gone"))
 
     def _are_here(self, object_ids: Sequence[ObjectId]) -> Iterator[bool]:
         """Yield whether the store has each object, or another process makes it again."""
         for object_id, found in zip(object_ids, self._keeping.find(object_ids), strict=True):
             yield found is Presence.HERE or (found is Presence.LOST and self.origins.of(object_id) is None)
 
-    def _claimed(self, runs: Sequence[Origin]) -> Claimed:
+    def _claimed(self, runs: Sequence[Origin], lost: Collection[ObjectId]) -> Claimed:
         """Hold what is made and what it is made from. Return the refs, and whether this process makes the object."""
-        wanted: dict[ObjectId, None] = {}
+        wanted = {object_id: None for origin in runs for object_id in origin.object_ids if object_id in lost}
         for origin in runs:
             wanted[origin.object_id] = None
             wanted.update({need.object_id: None for need in origin.needs if need.object_id not in self.being_made})
         return dict(zip(wanted, self._keeping.claim(list(wanted)), strict=True))
 
-    def _run_again(self, origin: Origin, loss: str, held: Claimed) -> None:
+    def _run_again(self, origin: Origin, remake: _Remake, held: Claimed) -> None:
         kept: KeptTask = origin.payload
-        ref: TaskRef[Any] = TaskRef(self._submitter, origin.name)
-        task = self._submitter.new_task(kept.kind, ref, kept.depth)
+        ref = remake.ref
+        timeout_s = kept.kind.options.timeout_s
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        task = Submission(next(self._submitter.numbers), kept.kind, ref, kept.depth, deadline, ())
         task.body, task.buffers, task.size_bytes = kept.body, kept.buffers, kept.size_bytes
         task.inputs = [(at, self._input(value, held)) for at, value in kept.inputs]
         if kept.inner:
             task.hold_inner(self._client, [(self._object(one, held), token) for one, token in kept.inner])
         task.object_id = origin.object_id
-        self.being_made[origin.object_id] = _Remake(ref, held[origin.object_id][0], loss)
+        self.being_made.update(dict.fromkeys(remake.held, remake))
         self.origins.runs(origin, self._clock.now())
         ref.add_callback(lambda _: self._threads.on_loop(lambda: self._has_run(origin)))
         self._submitter.take_again(task)
@@ -258,24 +280,23 @@ class Lineage:
 
     def _object(self, object_id: ObjectId, held: Claimed) -> ObjectRef[Any]:
         remake = self.being_made.get(object_id)
-        return held[object_id][0] if remake is None else remake.held
+        return held[object_id][0] if remake is None else remake.held[object_id]
 
     def _has_run(self, origin: Origin) -> None:
         """Called when a task that ran again has ended."""
-        remake = self.being_made.pop(origin.object_id)
-        lost_again = self._lost_again.pop(origin.object_id, None)
+        remake = self.being_made[origin.object_id]
+        for object_id in remake.held:
+            del self.being_made[object_id]
         error = remake.ref.error()
-        if lost_again is not None:
-            self._ask(origin.object_id, lost_again)
-        elif error is not None:
-            why = f"and could not be made again: {in_words(error)}"
-            self._give_up(origin.object_id, remake.loss, why, origin.name, to_data(error)["notes"])
-        elif remake.ref.stored_id != origin.object_id:  # it has returned a ref, or something else than the first time
-            try:
-                self._client.put(remake.ref.value(), object_id=origin.object_id)
-            except Exception as problem:  # of the value's own code, or of a store without room
-                why = f"and could not be made again: {in_words(problem)}"
-                self._give_up(origin.object_id, remake.loss, why, origin.name)
+        for object_id in remake.held:
+            lost_again = self._lost_again.pop(object_id, None)
+            if lost_again is not None:
+                self._ask(object_id, lost_again)
+            elif error is not None:
+                why = f"and could not be made again: {in_words(error)}"
+                self._give_up(object_id, remake.loss, why, origin.name, to_data(error)["notes"])
+            elif object_id != remake.ref.stored_id:  # a copy, or the task has returned something else than before
+                self._copy_again(remake.ref, object_id, remake.loss)
 
     def _give_up(self, object_id: ObjectId, loss: str, why: str, name: str = "", notes: Sequence[str] = ()) -> None:
         """Fail a lost object: whoever waits for it is told how it was lost, and why it is not made again."""
@@ -308,14 +329,16 @@ class Lineage:
         """Called before a task is sent while objects are made again. Return whether it waits for one from now on."""
         missing = self._missing(task)
         if missing:
-            self._submitter.waits_again(lease, task, missing)
+            self._submitter.book.waits_again(task, lease, len(missing), self._clock.now())
+        for ref in missing:
+            self._submitter.await_input(task, ref)
         return bool(missing)
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if what is kept contradicts itself."""
         self.origins.check_invariants()
         for object_id, remake in self.being_made.items():
-            assert remake.held.id == object_id, f"object {short(object_id)} is not held while it is made again"
+            assert object_id in remake.held, f"object {short(object_id)} is not held while it is made again"
 
 
 def _label(at: int | str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from threading import get_ident
@@ -25,7 +26,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.required import required
 from actorrt.tasks.policy.book import Book
-from actorrt.tasks.policy.class_queue import ClassQueue, Lease
+from actorrt.tasks.policy.class_queue import ClassQueue
 from actorrt.tasks.policy.task import TaskState, WorkerEnd
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.submitting.functions import Functions
@@ -34,7 +35,7 @@ from actorrt.tasks.submitting.lineage import Lineage
 from actorrt.tasks.submitting.listing import Listing
 from actorrt.tasks.submitting.promises import Promises
 from actorrt.tasks.submitting.room import Room
-from actorrt.tasks.submitting.submission import Submission, SubmissionKind
+from actorrt.tasks.submitting.submission import Submission
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.submitting.withdrawals import Withdrawals
 from actorrt.tasks.submitting.workers import Workers
@@ -58,6 +59,8 @@ class Submitter:
         payloads: opens results.
         promises: the objects that are promised for results, because other processes have refs to them.
         workers: those that are lent to it.
+        lineage: makes results again that are lost.
+        numbers: of tasks.
         cycles: finds tasks that wait for themselves.
         arriving: the results of tasks that have ended, while they are not there: other tasks make them, or they travel.
     """
@@ -72,7 +75,7 @@ class Submitter:
         self.book: Book[Submission] = Book()
         self.workers = Workers(endpoint)
         self._functions = Functions(self, endpoint.store, endpoint, self.workers.function_ended)
-        self._lineage = Lineage(self, endpoint)
+        self.lineage = Lineage(self, endpoint)
         control = endpoint.control
         self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
         self._withdrawals = Withdrawals(self.book, self.workers, control, endpoint.node, self)
@@ -80,8 +83,9 @@ class Submitter:
         control.handle(LeaseGranted.by(self._granted))
         control.handle(LeasesRefused.by(self._refused))
         control.handle(RecallLease.by(self._recalled))
-        self._numbers = itertools.count(1)
-        self._pump_is_due = False
+        self.numbers = itertools.count(1)
+        self._pump_is_due = self._is_telling = False
+        self._told: deque[tuple[Submission, TaskRef[Any]]] = deque()  # tasks for which a result has come
         self.promises = Promises(self, endpoint)
         self.cycles: in_hand.CycleSearch
         self.arriving: dict[TaskRef[Any], ObjectRef[Any] | StoredValue] = {}
@@ -129,7 +133,7 @@ class Submitter:
             if parent.deadline is not None:
                 deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
         ref: TaskRef[Any] = TaskRef(self, function.name)
-        task = Submission(next(self._numbers), kind, ref, depth, deadline, args)
+        task = Submission(next(self.numbers), kind, ref, depth, deadline, args)
         if kwargs or not is_plain(args):
             task.capture(self.payloads, args, kwargs)
         try:
@@ -170,11 +174,11 @@ class Submitter:
                 self._input_failed(task, value)
                 return
         for value in missing:
-            self._await_input(task, value)
+            self.await_input(task, value)
         if not missing:
             self._is_ready(kind.queue)
 
-    def _await_input(self, task: Submission, value: Any) -> None:
+    def await_input(self, task: Submission, value: Any) -> None:
         if not isinstance(value, TaskRef) or value.submitter is not self:
             value.add_callback(lambda arrived: self._threads.on_loop(lambda: self._input_ended(task, arrived)))
         elif value.dependants is None:
@@ -184,10 +188,17 @@ class Submitter:
             value.dependants.append(task)
 
     def _producer_ended(self, ref: TaskRef[Any]) -> None:
-        """Called when a task has ended whose result others wait for."""
+        """Called when a task has ended whose result others wait for. Its error goes down a chain without recursion."""
         dependants, ref.dependants = ref.dependants, None
-        for task in dependants or ():
-            self._input_ended(task, ref)
+        self._told += [(task, ref) for task in dependants or ()]
+        if self._is_telling:
+            return
+        self._is_telling = True
+        try:
+            while self._told:
+                self._input_ended(*self._told.popleft())
+        finally:
+            self._is_telling = False
 
     def _input_ended(self, task: Submission, value: Any) -> None:
         if task.state is not TaskState.WAITING:
@@ -230,31 +241,17 @@ class Submitter:
             self._pump_queue(queue)
 
     def _pump_queue(self, queue: ClassQueue[Submission]) -> None:
-        being_made = self._lineage.being_made
+        being_made = self.lineage.being_made
         for lease, task in queue.assign():
-            if being_made and task.inputs and self._lineage.holds_up(lease, task):
+            if being_made and task.inputs and self.lineage.holds_up(lease, task):
                 continue
             self.workers.send(lease, task)
         self._leasing.update(queue)
 
-    # Tasks that run again
-
-    def new_task(self, kind: SubmissionKind, ref: TaskRef[Any], depth: int) -> Submission:
-        """Return a task that runs again, with its deadline from now on, and without its arguments."""
-        timeout_s = kind.options.timeout_s
-        deadline = None if timeout_s is None else self._clock.now() + timeout_s
-        return Submission(next(self._numbers), kind, ref, depth, deadline, ())
-
     def take_again(self, task: Submission) -> None:
-        """Take in a task that runs again."""
+        """Take in a task that runs again, because its result was lost."""
         self._room.take_at_once(task.size_bytes)
         self._take(task)
-
-    def waits_again(self, lease: Lease[Submission], task: Submission, missing: Sequence[TaskRef[Any]]) -> None:
-        """Let a task that was about to be sent wait for results that are made again."""
-        self.book.waits_again(task, lease, len(missing), self._clock.now())
-        for ref in missing:
-            self._await_input(task, ref)
 
     # What workers say
 
@@ -285,13 +282,13 @@ class Submitter:
         if type(body) is not dict:
             self._end(task).set_result(body, buffers)
             return
-        kept = self._lineage.kept(task)
+        kept = self.lineage.kept(task)
         ref = self._end(task)
         try:
             stored = self.payloads.stored(body, buffers)
             assert stored is not None, "a map is the body of a value in the store"
             if kept is not None and isinstance(stored, ObjectRef):
-                self._lineage.made(ref, stored, kept)
+                self.lineage.made(ref, stored, kept)
         except Exception as error:  # there is no store, or it is gone
             ref.set_error(as_executed(error))
             return
@@ -442,4 +439,4 @@ class Submitter:
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the tasks, or how results were made, contradict themselves."""
         self.book.check_invariants()
-        self._lineage.check_invariants()
+        self.lineage.check_invariants()

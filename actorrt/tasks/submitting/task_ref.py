@@ -140,7 +140,7 @@ class TaskRef(ObjectRef[T]):
                 store.fail(escaped.id, self._error)
             else:
                 store.put(self.value(), object_id=escaped.id)
-                store.keeping.keep(escaped.id)  # `Lineage` puts it again
+                self.submitter.lineage.copied(self, escaped.id)
         except NotReadyError:  # it was lost meanwhile, and is made again
             self.once_more().add_callback(lambda _: self._settle())
         except Exception as error:  # of the value's own code, or of a store without room: whoever waits is told

@@ -68,7 +68,7 @@ def local(main: Callable[[], Awaitable[None]], **options: Any) -> None:
 
 
 def lineage() -> Lineage:
-    return tasks_of(current_endpoint()).submitter._lineage
+    return tasks_of(current_endpoint()).submitter.lineage
 
 
 async def made(*refs: ObjectRef[Any]) -> None:
@@ -140,6 +140,7 @@ def test_what_nobody_referred_to_any_more_is_made_again_for_what_was_made_from_i
     local(main)
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("count", "is_kept"), [(10_000, False), (200, True)])
 def test_a_chain_of_10_000_that_is_lost_is_made_again_without_recursion(count: int, is_kept: bool) -> None:
     async def main() -> None:
@@ -158,7 +159,22 @@ def test_a_chain_of_10_000_that_is_lost_is_made_again_without_recursion(count: i
 @art.task
 def chained(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     runs["chained"] += 1
-    return np.full(10_000, array[0] + 1)
+    return np.full(8_500, array[0] + 1)
+
+
+def test_an_error_goes_down_a_chain_of_10_000_without_recursion() -> None:
+    async def main() -> None:
+        gates["gate"] = asyncio.Event()
+        first_one = last = gated.submit("a", 1)
+        for _ in range(10_000):
+            last = chained.submit(last)
+        await asyncio.sleep(0)
+        await first_one.cancel()
+        with pytest.raises(art.CallCancelledError):
+            await last
+        assert runs["chained"] == 0
+
+    local(main)
 
 
 def test_a_shared_argument_is_made_again_once_for_all_that_take_it() -> None:
@@ -252,10 +268,12 @@ async def summed(name: str, parts: list[Any]) -> np.ndarray[Any, Any]:
     return np.sum([await part for part in parts], axis=0)
 
 
-def test_results_whose_refs_are_inside_an_argument_are_made_again_too() -> None:
+@pytest.mark.parametrize("are_pending", [True, False])
+def test_results_whose_refs_are_inside_an_argument_are_made_again_too(are_pending: bool) -> None:
     async def main() -> None:
         parts = [full.submit(f"a{number}", number) for number in range(3)]
-        await made(*parts)
+        if not are_pending:
+            await made(*parts)
         ref = summed.submit("sum", parts)
         await made(ref)
         del parts
