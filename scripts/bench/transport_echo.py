@@ -1,7 +1,10 @@
-"""Measures the transports alone: an echo between two processes on uvloop, beside a bare ZeroMQ floor.
+"""Measures the transports alone: an echo between two processes on uvloop, beside bare ZeroMQ floors.
 
-The floor is a pair of DEALERs whose descriptors the loop watches; the envelopes of one tick leave as one frame. It has
-no HELLOs, sequence numbers, checks or bounds. All transports echo `[kind, number, method, [argument]]`, in the same two
+A floor is a pair of DEALERs whose descriptors the loop watches; the envelopes of one tick leave as one frame. It has
+no HELLOs, sequence numbers, checks or bounds. `bare` is over `ipc`, `bare-curve` over `tcp` with CURVE. `node` and
+`nodes` are composite transports of one node, and of two nodes.
+
+All transports echo `[kind, number, method, [argument]]`, in the same two
 processes and in turns, so that noise of the machine affects all of them. Each figure is a median over all rounds.
 
     python scripts/bench/transport_echo.py [--rounds 10] [--asks 1000] [--in-flight 1000]
@@ -12,26 +15,99 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import socket
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import uvloop
 import zmq
+from zmq.utils import z85
 
 from actorrt.bench.rows.floor import BareLink
+from actorrt.completion import Completion
 from actorrt.errors import ActorRtError
-from actorrt.ids import IdSource, PeerId
+from actorrt.ids import IdSource, NodeId, PeerAddress, PeerId
+from actorrt.machine.clock import MonotonicClock
+from actorrt.transport.composite.resolver import Resolved
+from actorrt.transport.composite.sockets import NodeSockets
+from actorrt.transport.composite.transport import CompositeTransport
 from actorrt.transport.interfaces import Buffer
-from actorrt.transport.links.base_transport import BaseTransport
 from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.security import Security, join_address, load_keys
 from actorrt.transport.zeromq.transport import ZmqTransport
 
 ECHO, STOP = 0, 9
-KINDS: dict[str, type[BaseTransport]] = {"unix": UnixTransport, "ipc": ZmqTransport}
+FLOORS = {"unix": "bare", "ipc": "bare", "node": "bare", "nodes": "bare-curve"}
+"""The kinds of transports, each with its floor."""
 Ask = Callable[[str, int], Awaitable[Any]]
+
+
+class Plan(NamedTuple):
+    """What both processes know: their peers, their nodes, the sockets' directory, and ports for `tcp`."""
+
+    server: PeerId
+    client: PeerId
+    nodes: tuple[NodeId, NodeId]
+    directory: str
+    port: int
+    bare_port: int
+
+    def sockets(self, kind: str, is_server: bool) -> NodeSockets:
+        """Return the sockets of a composite transport's node."""
+        node = self.nodes[0 if is_server or kind == "node" else 1]
+        ports = (self.port, self.port) if is_server else None
+        return NodeSockets(node=node, directory=f"{self.directory}/{kind}", keys=self.keys_of(node), ports=ports)
+
+    def keys_of(self, node: NodeId) -> str:
+        return f"{self.directory}/keys-{node.hex()[:8]}"
+
+    def address(self, kind: str, is_server: bool) -> str:
+        if kind in ("node", "nodes"):
+            return self.sockets(kind, is_server).address_of(self.server if is_server else self.client)
+        return f"{kind}://{self.directory}/{kind}-{'server' if is_server else 'client'}"
+
+    def transport(self, kind: str, is_server: bool) -> Any:
+        """Return a transport that is not started."""
+        peer, address, clock = (
+            self.server if is_server else self.client,
+            self.address(kind, is_server),
+            MonotonicClock(),
+        )
+        if kind == "unix":
+            return UnixTransport(peer, address, clock=clock)
+        if kind == "ipc":
+            return ZmqTransport(peer, address, clock=clock)
+        sockets = self.sockets(kind, is_server)
+        daemon = PeerAddress(self.server, self.address(kind, is_server=True)) if kind == "node" else (peer, address)
+        made = CompositeTransport(peer, sockets, PeerAddress(*daemon), clock=clock)
+        for node in self.nodes:
+            made.keys.accept(load_keys(Path(self.keys_of(node))).public, node)
+        made.resolver = self
+        return made
+
+    def resolve(self, to: PeerAddress) -> Completion[Resolved]:
+        """Return the server's address, at its known port."""
+        found = Completion[Resolved]()
+        key = load_keys(Path(self.keys_of(self.nodes[0]))).public
+        found.set_value(Resolved(join_address(f"tcp://127.0.0.1:{self.port}", key), to.peer))
+        return found
+
+    def bare_dealer(self, context: zmq.Context[Any], kind: str, *, is_server: bool) -> zmq.Socket[bytes]:
+        """Return one end of a floor. The client binds."""
+        dealer = context.socket(zmq.DEALER)
+        place = f"ipc://{self.directory}/bare" if kind == "bare" else f"tcp://127.0.0.1:{self.bare_port}"
+        keys = [Security(load_keys(Path(self.keys_of(node)))) for node in self.nodes]
+        if kind == "bare-curve" and is_server:
+            keys[0].secure_caller(dealer, keys[1].keys.public)
+        elif kind == "bare-curve":
+            dealer.setsockopt(zmq.CURVE_SERVER, 1)
+            dealer.setsockopt(zmq.CURVE_SECRETKEY, z85.encode(keys[1].keys.secret))
+        (dealer.connect if is_server else dealer.bind)(place)
+        return dealer
 
 
 class Pending:
@@ -57,7 +133,7 @@ class Echo:
     """The receiver of the serving side, which sends every envelope back."""
 
     def __init__(self) -> None:
-        self.transport: BaseTransport | None = None
+        self.transport: Any = None
         self.stopped = asyncio.Event()
         self._links: dict[PeerId, Any] = {}
 
@@ -67,7 +143,6 @@ class Echo:
             return
         link = self._links.get(peer)
         if link is None:
-            assert self.transport is not None
             address = self.transport.address_of(peer)
             assert address is not None
             link = self._links[peer] = self.transport.link(peer, address)
@@ -91,27 +166,32 @@ class Asker:
         raise error
 
 
-async def serve_all(peer: PeerId, directory: str) -> None:
+def echo_bare(dealer: zmq.Socket[bytes]) -> BareLink:
+    link = BareLink(dealer, lambda envelope: link.send((1, envelope[1], envelope[3][0])))
+    return link
+
+
+async def serve_all(plan: Plan) -> None:
     echoes = []
-    for kind, transport in KINDS.items():
+    for kind in FLOORS:
         echo = Echo()
-        echo.transport = transport(peer, f"{kind}://{directory}/{kind}-server")
+        echo.transport = plan.transport(kind, is_server=True)
         await echo.transport.start(echo)
         echoes.append(echo)
+        if kind == "nodes":
+            echo.transport.listen()
     with zmq.Context() as context:
-        socket = context.socket(zmq.DEALER)
-        socket.connect(f"ipc://{directory}/bare")
-        link = BareLink(socket, lambda envelope: link.send((1, envelope[1], envelope[3][0])))
+        floors = [echo_bare(plan.bare_dealer(context, kind, is_server=True)) for kind in ("bare", "bare-curve")]
         for echo in echoes:
             await echo.stopped.wait()
-        link.close()
+        for link in floors:
+            link.close()
     for echo in echoes:
-        assert echo.transport is not None
         await echo.transport.close()
 
 
-def serve(peer: PeerId, directory: str) -> None:
-    uvloop.run(serve_all(peer, directory))
+def serve(plan: Plan) -> None:
+    uvloop.run(serve_all(plan))
 
 
 async def latencies_us(ask: Ask, asks: int) -> list[float]:
@@ -145,28 +225,33 @@ async def measure(asks_by_name: dict[str, Ask], options: argparse.Namespace) -> 
     asks_hz = {name: statistics.median(values) for name, values in rates.items()}
     for name in asks_by_name:
         print(f"{name:10} p50 {p50_us[name]:6.1f} us   {options.in_flight} in flight: {asks_hz[name]:9,.0f} echoes/s")
-    for name in KINDS:
-        print(f"{name} / bare: p50 {p50_us[name] / p50_us['bare']:.2f}, rate {asks_hz[name] / asks_hz['bare']:.2f}")
+    for name, floor in FLOORS.items():
+        rate = asks_hz[name] / asks_hz[floor]
+        print(f"{name} / {floor}: p50 {p50_us[name] / p50_us[floor]:.2f}, rate {rate:.2f}")
 
 
-async def ask_all(server: PeerId, directory: str, options: argparse.Namespace) -> None:
+def ask_bare(dealer: zmq.Socket[bytes]) -> tuple[BareLink, Ask]:
+    pending = Pending(lambda envelope: link.send(envelope))  # noqa: PLW0108  there is no `link` yet
+    link = BareLink(dealer, pending.received)
+    return link, pending.ask
+
+
+async def ask_all(plan: Plan, options: argparse.Namespace) -> None:
     transports, links, asks = [], [], {}
-    for kind, make in KINDS.items():
+    for kind in FLOORS:
         asker = Asker()
-        transport = make(IdSource().peer(), f"{kind}://{directory}/{kind}-client")
+        transport = plan.transport(kind, is_server=False)
         await transport.start(asker)
-        link = transport.link(server, f"{kind}://{directory}/{kind}-server")
+        link = transport.link(plan.server, plan.address(kind, is_server=True))
         asker.pending = Pending(link.send)
         transports.append(transport)
         links.append(link)
         asks[kind] = asker.pending.ask
     with zmq.Context() as context:
-        socket = context.socket(zmq.DEALER)
-        socket.bind(f"ipc://{directory}/bare")
-        pending = Pending(lambda envelope: bare.send(envelope))  # noqa: PLW0108  there is no `bare` yet
-        bare = BareLink(socket, pending.received)
-        await measure({"bare": pending.ask, **asks}, options)
-        bare.close()
+        floors = {kind: ask_bare(plan.bare_dealer(context, kind, is_server=False)) for kind in ("bare", "bare-curve")}
+        await measure({**{kind: ask for kind, (_, ask) in floors.items()}, **asks}, options)
+        for bare, _ in floors.values():
+            bare.close()
     for link in links:
         link.send((STOP,))
     for transport in transports:
@@ -179,12 +264,23 @@ def main() -> None:
     parser.add_argument("--asks", type=int, default=1000)
     parser.add_argument("--in-flight", type=int, default=1000)
     options = parser.parse_args()
-    server = IdSource().peer()
+    ids = IdSource()
     with tempfile.TemporaryDirectory(prefix="echo-") as directory:
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(server, directory))
+        plan = Plan(ids.peer(), ids.peer(), (ids.node(), ids.node()), directory, free_port(), free_port())
+        for name in ("node", "nodes"):
+            Path(directory, name).mkdir()
+        for node in plan.nodes:
+            load_keys(Path(plan.keys_of(node)))
+        process = multiprocessing.get_context("spawn").Process(target=serve, args=(plan,))
         process.start()
-        uvloop.run(ask_all(server, directory, options))
+        uvloop.run(ask_all(plan, options))
         process.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
