@@ -426,3 +426,19 @@ async def test_many_unknown_keys_are_put_off_and_members_are_not_kept_out(world:
         assert len(asked) == 16
         for dealer in strangers:
             dealer.close(linger=0)
+
+
+async def test_handshakes_that_do_not_end_are_closed_and_keep_nobody_out(world: World) -> None:
+    a, b = await world.side(world.a), await world.side(world.b)
+    port = int(split_address(b.transport.listen())[0].rpartition(":")[2])
+    greeting = bytes.fromhex("ff00000000000000017f0301") + b"CURVE".ljust(20, bytes(1)) + bytes(32)
+    streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+    for _, writer in streams[::2]:
+        writer.write(greeting)
+    a.link_to(b).send((0, "member"))
+    assert await b.envelopes(1) == [[0, "member"]]
+    async with asyncio.timeout(WAIT_S):
+        for reader, writer in streams:
+            await reader.read()  # until ZeroMQ closes the connection
+            writer.close()
+    assert b.failed == []

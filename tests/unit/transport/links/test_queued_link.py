@@ -175,6 +175,42 @@ async def test_bad_answer_is_reported() -> None:
     link.close()
 
 
+async def test_lasting_link_connects_again_for_ever_and_reports_each_trouble() -> None:
+    link = ScriptedLink(is_lasting=True)
+    link.send((0, 1))
+    await end_of_tick()
+    for _ in range(3 * MAX_FAILED_CONNECTIONS_COUNT):
+        link._connection_broke()
+        await end_of_tick()
+    assert (link.delays_s[-1], len(link.delays_s), link.unreachable) == (2.0, 3 * MAX_FAILED_CONNECTIONS_COUNT, [])
+    assert link.troubles == ["its connection broke"] * 3 * MAX_FAILED_CONNECTIONS_COUNT
+    link.answered(pack_acknowledgement(0))
+    await end_of_tick()
+    assert link.values()[-1] == [1]
+    link.close()
+
+
+async def test_lasting_link_to_an_address_of_another_process_tries_again() -> None:
+    link = ScriptedLink(is_lasting=True)
+    await end_of_tick()
+    link.answered(MISDIRECTED)
+    assert (link.unreachable, link.troubles, link.delays_s) == ([], ["another process has its address"], [0.0])
+    link.close()
+
+
+async def test_peer_of_a_lasting_link_owes_acknowledgements_while_there_is_no_connection() -> None:
+    links = [ScriptedLink(is_lasting=is_lasting) for is_lasting in (True, False)]
+    for link in links:
+        link.send((0, 1))
+    await end_of_tick()
+    for link in links:
+        link.is_writable = False
+        link._connection_broke()
+    assert [link.is_awaiting for link in links] == [True, False]
+    for link in links:
+        link.close()
+
+
 async def test_link_asks_for_acknowledgements_until_all_are_there_or_nothing_more_is_sent() -> None:
     link = ScriptedLink()
     await end_of_tick()

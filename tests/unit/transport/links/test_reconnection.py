@@ -21,6 +21,11 @@ def test_attempts_end_after_a_number_of_failures_in_a_row() -> None:
     assert None not in delays[:-2]
 
 
+def test_link_that_never_gives_up_is_tried_for_ever_at_the_longest_delay() -> None:
+    delays = delays_s(Reconnection(0, STABLE_S, gives_up=False), 10 * MAX_FAILED_CONNECTIONS_COUNT)
+    assert set(delays[MAX_FAILED_CONNECTIONS_COUNT:]) == {RECONNECT_MAX_S}
+
+
 def test_connection_that_breaks_soon_without_an_acknowledgement_is_no_progress() -> None:
     reconnection = Reconnection(7, STABLE_S)
     assert reconnection.next_delay_s() == 0.0

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from actorrt.errors import AuthenticationError
-from actorrt.transport.zeromq.security import ZAP_DOMAIN, join_address, load_keys, make_keys, split_address, zap_reply
+from actorrt.ids import NodeId
+from actorrt.transport.zeromq.node_keys import NodeKeys
+from actorrt.transport.zeromq.security import (
+    ZAP_DOMAIN,
+    join_address,
+    key_of_request,
+    load_keys,
+    make_keys,
+    split_address,
+    zap_reply,
+)
+
+NODE = NodeId(b"n" * 16)
 
 
 def mode(path: Path) -> int:
@@ -75,3 +87,19 @@ def test_only_accepted_keys_of_our_domain_are_let_in() -> None:
     assert status(b"other", b"CURVE", key) == b"400"
     assert zap_reply([b"2.0", b"7"], {key})[1:3] == [b"7", b"500"]
     assert zap_reply([], {key})[2] == b"500"
+
+
+def test_key_that_is_not_known_yet_is_put_off_and_not_refused() -> None:
+    request = [b"1.0", b"7", ZAP_DOMAIN, b"::1", b"", b"CURVE", bytes(32)]
+    assert zap_reply(request, (), is_known=False)[1:3] == [b"7", b"300"]
+    assert key_of_request(request) == bytes(32)
+    assert [key_of_request(request[:6]), key_of_request([b"2.0", *request[1:]])] == [None, None]
+
+
+def test_nodes_have_their_keys_until_these_are_revoked() -> None:
+    keys = NodeKeys()
+    keys.accept(b"k" * 32, NODE)
+    assert (b"k" * 32 in keys, keys.owner_of(b"k" * 32)) == (True, NODE)
+    for _ in range(2):
+        keys.revoke(b"k" * 32)
+    assert (b"k" * 32 in keys, keys.owner_of(b"k" * 32)) == (False, None)
