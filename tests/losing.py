@@ -37,3 +37,10 @@ def lose_objects(store: LocalStore, object_ids: list[ObjectId]) -> None:
         entry.state = State.SPILLED
         table.lose(object_id, ObjectLostError(f"object {short(object_id)} is lost: the test has lost it"))
     store._settle()
+
+
+def evict_copies(store: LocalStore) -> None:
+    """Evict the copies of other nodes' objects that nobody has in view."""
+    while store._core.allocator._evict(1 << 40):
+        pass
+    store._settle()

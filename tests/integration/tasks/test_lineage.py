@@ -17,10 +17,10 @@ import pytest
 import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.store.client.ref import ObjectRef
-from actorrt.tasks.policy.origins import DOUBTFUL_COUNT
+from actorrt.tasks.policy.origins import DOUBTFUL_COUNT, Origin
 from actorrt.tasks.submitting.lineage import Lineage
 from actorrt.tasks.working.endpoint_tasks import tasks_of
-from tests.losing import lose
+from tests.losing import lose, lose_objects, store_here
 
 LENGTH = 20_000
 """The length of arrays, of eight bytes each: they lie in the store."""
@@ -353,6 +353,30 @@ def test_an_object_that_is_lost_again_and_again_is_given_up() -> None:
                 assert (await ref)[0] == 1
         with pytest.raises(art.ObjectLostError, match="has run again 3 times within 60 s"):
             await ref
+
+    local(main)
+
+
+def test_what_is_lost_again_before_its_submitter_knows_that_it_was_made_is_made_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_run = Lineage._has_run
+
+    def late(of: Lineage, origin: Origin) -> None:
+        if runs["a"] == 2:
+            lose_objects(store_here(), [origin.object_id])
+        of._loop.call_later(0.05, has_run, of, origin)
+
+    monkeypatch.setattr(Lineage, "_has_run", late)
+
+    async def main() -> None:
+        ref = full.submit("a", 1)
+        await made(ref)
+        lose(ref)
+        again = ref.once_more()
+        await asyncio.wait([asyncio.ensure_future(art.wait([again]))], timeout=0.02)
+        assert (await ref)[0] == 1
+        assert runs == {"a": 3}
 
     local(main)
 
