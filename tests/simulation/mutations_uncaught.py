@@ -22,7 +22,7 @@ UNCAUGHT: Final[dict[str, str]] = {
     "answer to its HELLO.",
     "send before the answer to the HELLO": _SECOND + "the receiver drops the frames that it had received before.",
     "accept a gap": _SECOND + "no link leaves out a frame.",
-    "overtake the messages that wait": _RARE,
+    "overtake the messages that wait": _SECOND + "what waits leaves as soon as there is room, before anything is sent.",
     "answer an interrupted call twice": _RARE,
     "send a moved call nowhere": _RARE,
     "forget the snapshots at a restart": _RARE,

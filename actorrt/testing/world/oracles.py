@@ -10,6 +10,7 @@ from actorrt.testing.world.consistency import what_is_left
 from actorrt.testing.world.findings import BrokenPromiseError, Findings
 from actorrt.testing.world.hosts import Hosts
 from actorrt.testing.world.links import Links
+from actorrt.testing.world.orders import Orders
 from actorrt.testing.world.promises import Promises
 from actorrt.testing.world.reachability import LOOKS_EVERY_S, Reachability
 from actorrt.testing.world.supervising import Supervising
@@ -31,6 +32,7 @@ class Oracles:
         self._hosts = hosts
         self._findings = findings = Findings(hosts.loop, note)
         self._promises = Promises(hosts.loop, findings)
+        self._orders = Orders(findings)
         self._reachability = [Reachability(host, hosts.nodes[host.number], findings) for host in hosts.all]
         self._supervising = Supervising(hosts, findings)
         self._links = Links(hosts, findings, is_prompt)
@@ -41,6 +43,7 @@ class Oracles:
         """Watch the runtime while the body runs."""
         with ExitStack() as undo:
             self._promises.watch(undo)
+            self._orders.watch(undo)
             for reachability in self._reachability:
                 reachability.watch(undo)
             self._hosts.on_boot = lambda host: self._begins_again(host, undo)

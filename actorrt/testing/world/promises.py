@@ -129,7 +129,7 @@ class Promises:
     def _begins(self, message: Message, cell: Any) -> None:
         """Called when a message begins to be handled; its arguments may still have to arrive."""
         if message.call_id and message.caller is not None and "retry" not in (message.options or {}):
-            pair = (_peer_of(message, cell), cell.actor_id, cell.incarnation)
+            pair = (peer_of(message, cell), cell.actor_id, cell.incarnation)
             newest = self._newest.get(pair, 0)
             if message.call_id < newest:
                 name = f"{cell.label}.{message.method}()"
@@ -142,7 +142,7 @@ class Promises:
             return
         if message.options is not None and "key" in message.options:
             self._keys_run.add((cell.actor_id, message.options["key"]))
-        key, name = (_peer_of(message, cell), message.call_id), f"{cell.label}.{message.method}()"
+        key, name = (peer_of(message, cell), message.call_id), f"{cell.label}.{message.method}()"
         self._runs[key] = runs = self._runs.get(key, 0) + 1
         allowed = self._allowed.get(key, 1)
         if runs > allowed:
@@ -159,7 +159,7 @@ class Promises:
         done[key] = count
 
 
-def _peer_of(message: Message, cell: Any) -> PeerId:
+def peer_of(message: Message, cell: Any) -> PeerId:
     """Return the endpoint of the caller of a message that is handled in a cell."""
     peer: PeerId = getattr(message.caller, "peer", None) or cell.host.endpoint.peers.own_peer
     return peer

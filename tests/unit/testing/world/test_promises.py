@@ -12,8 +12,10 @@ import actorrt as art
 from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.cells.deduplication import Deduplication
 from actorrt.actors.cells.execution import Execution
+from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.hosting.callers import RemoteCaller
+from actorrt.actors.refs.route import WaitingCalls
 from actorrt.invariants import BrokenInvariantError
 from actorrt.testing import BrokenPromiseError, World
 from actorrt.testing.world import world as world_module
@@ -126,8 +128,51 @@ def test_broken_promise_is_found(
         World(1).run(ask)
 
 
-def test_a_right_runtime_breaks_nothing() -> None:
-    World(1).run(ask)
+async def tell() -> None:
+    echo = await Echo.options(isolation="process", mailbox_messages=10).spawn()
+    for number in range(300):
+        echo.echo.tell(number)
+    await echo.echo(300)
+
+
+def let_what_waits_leave_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = WaitingCalls.take
+
+    def take_last(waiting: WaitingCalls) -> Any:
+        waiting._calls.rotate(1)
+        return take(waiting)
+
+    monkeypatch.setattr(WaitingCalls, "take", take_last)
+
+
+def handle_the_newest_message_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Mailbox.take
+
+    def take_last(mailbox: Mailbox) -> Any:
+        mailbox.queue.rotate(1)
+        return take(mailbox)
+
+    monkeypatch.setattr(Mailbox, "take", take_last)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "says"),
+    [
+        (let_what_waits_leave_backwards, r"echo\(\) leaves after a message that was made later"),
+        (handle_the_newest_message_first, r"echo\(\) begins after a message that arrived later"),
+    ],
+)
+def test_tell_that_overtakes_an_older_one_is_found(
+    mutate: Callable[[pytest.MonkeyPatch], None], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutate(monkeypatch)
+    with pytest.raises(BrokenPromiseError, match=says):
+        World(1).run(tell)
+
+
+@pytest.mark.parametrize("main", [ask, tell])
+def test_a_right_runtime_breaks_nothing(main: Callable[[], Any]) -> None:
+    World(1).run(main)
 
 
 def test_broken_invariant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
