@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress
 from actorrt.protocol.forms import Count, Seconds, UnfitError
 from actorrt.protocol.manner import Manner
+from actorrt.protocol.record_type import younger
 from actorrt.protocol.verb import Record, Request, verb
 from actorrt.reasons import ExitReason
 
@@ -86,12 +87,14 @@ class ActorCard(Record):
         card: its methods and call options, pickled by the process that spawned it.
         name: its name.
         seen: where it runs; None if it does not run.
+        home: the authority over it, if that is not who answers.
     """
 
     actor: ActorId
     card: bytes
     name: str | None
     seen: Sighting | None
+    home: PeerAddress | None = younger(since=1, default=None)
 
 
 class GroupPlaces(Record):

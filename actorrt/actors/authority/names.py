@@ -6,6 +6,7 @@ This module also decides what a spawn does about a taken name. The registry ends
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.authority.invariants import expect
@@ -13,7 +14,28 @@ from actorrt.actors.authority.record import ActorRecord, RecordState, first_chan
 from actorrt.actors.policy.options import IfExists
 from actorrt.completion import Completion
 from actorrt.machine.clock import Clock
+from actorrt.protocol.authorities import ActorCard
 from actorrt.scopes import Scope
+
+LOOK_EVERY_S: Final = 0.1
+"""How often a lookup that waits looks for the name at other nodes."""
+
+
+class SharedNames(Protocol):
+    """The names that the registries of several nodes share. Each method may raise ControlUnavailableError."""
+
+    async def claim(self, record: ActorRecord) -> ActorCard | None:
+        """Have the name of the record's order for it; or return the card of the holder elsewhere that it asks for.
+
+        Raises:
+            NameTakenError: a live actor of another node has the name, and the options say to fail then.
+        """
+
+    def release(self, record: ActorRecord) -> None:
+        """Give back the name of a record, if it was claimed."""
+
+    async def find(self, namespace: str, name: str) -> ActorCard | None:
+        """Return the card of the actor of another node that has a name; None if there is none."""
 
 
 class Names:
@@ -22,6 +44,9 @@ class Names:
     Args:
         clock, scope: bound waits for a name.
         replace: begins to end the holder of a name that another actor is to have.
+
+    Attributes:
+        shared: the names that other nodes have, too; None if this node is alone.
     """
 
     def __init__(self, clock: Clock, scope: Scope, replace: Callable[[ActorRecord], None]) -> None:
@@ -30,6 +55,24 @@ class Names:
         self._replace = replace
         self._holders: dict[tuple[str, str], ActorRecord] = {}
         self._waiters: dict[tuple[str, str], list[Completion[None]]] = {}
+        self.shared: SharedNames | None = None
+
+    async def look_up(self, namespace: str, name: str, timeout_s: float) -> ActorCard:
+        """Return the card of the named actor once it runs, here or at another node; see `find`."""
+        if self.shared is None:
+            return (await self.find(namespace, name, timeout_s)).card()
+        deadline = self._clock.now() + timeout_s
+        while True:
+            left_s = max(0.0, deadline - self._clock.now())
+            if (namespace, name) not in self._holders:
+                card = await self.shared.find(namespace, name)
+                if card is not None:
+                    return card
+            try:
+                return (await self.find(namespace, name, min(left_s, LOOK_EVERY_S))).card()
+            except errors.NameNotFoundError:
+                if left_s <= LOOK_EVERY_S:
+                    raise
 
     async def find(self, namespace: str, name: str, timeout_s: float) -> ActorRecord:
         """Return the named actor once it runs, waiting for that up to `timeout_s` seconds.
@@ -70,8 +113,8 @@ class Names:
         if not waiters:
             self._waiters.pop(key, None)
 
-    async def take(self, record: ActorRecord) -> ActorRecord | None:
-        """Give the record the name of its order; return the holder that the spawn is to use instead, or None.
+    async def take(self, record: ActorRecord) -> ActorCard | None:
+        """Give the record the name of its order; return the card of the holder to use instead, or None.
 
         The wait for a name that is to become free ends when the record's order is withdrawn.
 
@@ -89,13 +132,15 @@ class Names:
                 if record.options.if_exists is IfExists.REPLACE and not holder.is_administrative:
                     self._replace(holder)
                 elif holder.state is not RecordState.STARTING and not holder.is_administrative:
-                    return holder
+                    return holder.card()
             if self._holders.get(key) is holder:
                 await first_change(holder, record)
         if not record.order.is_withdrawn:
             self._holders[key] = record
             for waiter in self._waiters.pop(key, ()):
                 waiter.set_value(None)
+            if self.shared is not None:
+                return await self.shared.claim(record)
         return None
 
     def free(self, record: ActorRecord) -> None:
@@ -103,6 +148,8 @@ class Names:
         key = (record.order.namespace, record.options.name or "")
         if self._holders.get(key) is record:
             del self._holders[key]
+            if self.shared is not None:
+                self.shared.release(record)
 
     def check_invariants(self, records: Collection[ActorRecord]) -> None:
         """Check that each live actor has the name of its order, and that nobody else has a name; see `invariants`."""

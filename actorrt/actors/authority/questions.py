@@ -127,4 +127,4 @@ class Questions:
         Raises:
             NameNotFoundError: no live actor has the name by then.
         """
-        return (await self._names.find(namespace, name, timeout_s)).card()
+        return await self._names.look_up(namespace, name, timeout_s)

@@ -23,7 +23,7 @@ from actorrt.actors.authority.child_events import ChildEvents
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.invariants import check_kept, check_records, expect
-from actorrt.actors.authority.names import Names
+from actorrt.actors.authority.names import Names, SharedNames
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.questions import Questions
 from actorrt.actors.authority.record import ActorRecord, RecordState
@@ -78,6 +78,10 @@ class Registry:
         asked: dict[ActorId, ActorRecord] = {}
         self.stops = Stops(self._records, asked, self._children, hosting, self._child_events, scope, self._gone)
         self._spawns = SpawnRequests(self, asked, self.stops, hosting, self._names, self._children, scope)
+
+    def share_names(self, names: SharedNames) -> None:
+        """Share names with other nodes from now on. To be called before any actor has a name."""
+        self._names.shared = names
 
     def record(self, actor_id: ActorId) -> ActorRecord | None:
         """Return what is known of a live actor."""

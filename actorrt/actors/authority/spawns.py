@@ -75,15 +75,15 @@ class SpawnRequests:
 
     async def _spawn(self, record: ActorRecord) -> ActorCard:
         try:
-            holder = await self._names.take(record)
-            if holder is None and record.order.is_withdrawn:
+            card = await self._names.take(record)
+            if card is None and record.order.is_withdrawn:
                 raise parent_ended(record) if record.supervisor is None else stopped_early(record)
         except BaseException:
             self._refuse(record)
             raise
-        if holder is not None:
+        if card is not None:
             self._refuse(record)
-            return holder.card()
+            return card
         error = await self._start(record)
         if error is not None:
             await self._stops.ended(record.actor_id)

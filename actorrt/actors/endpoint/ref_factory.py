@@ -45,7 +45,7 @@ class RefFactory:
         """Make the ref that an authority's answer describes."""
         methods, call_timeout_s = pickling.loads(card.card)
         kind = interface.from_data(methods)
-        return ActorRef(self.owner, card.actor, kind, card.name, authority, card.seen, call_timeout_s)
+        return ActorRef(self.owner, card.actor, kind, card.name, card.home or authority, card.seen, call_timeout_s)
 
     def to_cell(self, cell: Cell) -> ActorRef[Any]:
         """Make a ref to an actor that is hosted here."""

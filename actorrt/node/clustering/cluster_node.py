@@ -36,6 +36,7 @@ from actorrt.cluster.security.stored_rows import Revocations, StoredTokenRows
 from actorrt.errors import PeerUnreachableError, RuntimeStateError
 from actorrt.ids import NodeAddress, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.clustering.cluster_names import ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
 from actorrt.node.clustering.known_nodes import KnownNodes
@@ -73,6 +74,7 @@ class ClusterNode:
     Attributes:
         sockets: where the processes of the node listen.
         members: the members of the cluster, as far as they are known.
+        names: the names that the nodes share, once the node has joined.
         on_given_up: called with the reason when the node has to end what runs on it.
 
     Raises:
@@ -100,6 +102,7 @@ class ClusterNode:
         )
         self.members = MemberDirectory()
         self._revocations = Revocations()
+        self.names: ClusterNames
         self._admission: Admission | None = None
         self._member: ClusterMember | None = None
         self._local_store: LocalControlStore | None = None
@@ -146,6 +149,8 @@ class ClusterNode:
         await member.join()
         self.members.follow(member, scope)
         self._viewed()
+        ids = self._surroundings.ids
+        self.names = ClusterNames(store, self.members, own.node, own.incarnation, control, scope, ids)
         self._tokens = StoredTokenRows(store, os.urandom)
         control.handle(MintToken.by(lambda _, asked: self._mint(asked)))
         control.handle(AskMembers.by(lambda *_: member.members))

@@ -161,6 +161,7 @@ class Daemon:
         amounts = {"cpus": float(resources.cpu_count), "gpus": float(resources.gpu_count)}
         cluster.on_given_up = self._given_up
         await cluster.start(core.control, core.scope, transport, core.peers, amounts)
+        core.registry.share_names(cluster.names)
 
     def _given_up(self, why: str) -> None:
         logger.error("the node stops, with all that runs on it: %s", why)

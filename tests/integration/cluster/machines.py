@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from actorrt.node.daemon.node_directory import DESCRIPTOR
@@ -64,7 +68,14 @@ class Machine:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(END_TIMEOUT_S)
+        self._process = None
         self.command("status")  # removes what a killed node leaves
+
+    def end(self) -> None:
+        """Kill the node if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(END_TIMEOUT_S)
 
     def stop(self) -> int:
         """End the node in order; return its exit status. Idempotent."""
@@ -77,3 +88,21 @@ class Machine:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+
+
+@contextmanager
+def machines_in_a_short_place(*names: str) -> Iterator[Sequence[Machine]]:
+    """Make machines in a directory with a short name, as the names of sockets have to be.
+
+    At the end their nodes are stopped, those that were made last first, and must leave nothing behind.
+    """
+    path = Path(tempfile.mkdtemp(prefix="art-"))
+    machines = [Machine(path, name) for name in names]
+    try:
+        yield machines
+        assert [one.stop() for one in reversed(machines)] == [0] * len(machines)
+        assert [left for one in machines for left in one.runtime.glob("*") if left.name != "state"] == []
+    finally:
+        for one in machines:
+            one.end()
+        shutil.rmtree(path)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cluster.machines import Machine
+from tests.integration.cluster.machines import Machine, machines_in_a_short_place
 
 
 @pytest.fixture
-def machine() -> Iterator[Callable[[str], Machine]]:
-    machines: list[Machine] = []
-    path = Path(tempfile.mkdtemp(prefix="art-"))  # the names of sockets are short
-
-    def make(name: str) -> Machine:
-        machines.append(Machine(path, name))
-        return machines[-1]
-
-    yield make
-    assert [one.stop() for one in reversed(machines)] == [0] * len(machines)
-    left = [path for one in machines for path in one.runtime.glob("*") if path.name != "state"]
-    assert left == []
-    shutil.rmtree(path)
+def three() -> Iterator[Sequence[Machine]]:
+    with machines_in_a_short_place("a", "b", "c") as machines:
+        yield machines
 
 
 def states(machine: Machine, *options: str) -> list[str]:
@@ -43,8 +31,8 @@ def wait_for_states(machine: Machine, expected: list[str], *options: str, within
         time.sleep(0.1)
 
 
-def test_a_machine_joins_by_a_token_and_both_see_both(machine: Callable[[str], Machine]) -> None:
-    first, second = machine("first"), machine("second")
+def test_a_machine_joins_by_a_token_and_both_see_both(three: Sequence[Machine]) -> None:
+    first, second, _ = three
     first.start("--listen=127.0.0.1", "--label=zone=a")
     second.start(f"--join={first.token()}", "--resource=licences=3")
     for one in (first, second):
@@ -52,8 +40,8 @@ def test_a_machine_joins_by_a_token_and_both_see_both(machine: Callable[[str], M
     assert "zone=a" in second.command("nodes").stdout
 
 
-def test_a_node_that_stops_has_left_and_one_that_is_killed_is_dead(machine: Callable[[str], Machine]) -> None:
-    first, second, third = machine("first"), machine("second"), machine("third")
+def test_a_node_that_stops_has_left_and_one_that_is_killed_is_dead(three: Sequence[Machine]) -> None:
+    first, second, third = three
     first.start("--listen=127.0.0.1")
     token = first.token()
     second.start(f"--join={token}")
@@ -69,8 +57,8 @@ def test_a_node_that_stops_has_left_and_one_that_is_killed_is_dead(machine: Call
     wait_for_states(first, ["alive"] * 2)
 
 
-def test_a_cluster_goes_on_when_its_first_node_starts_again(machine: Callable[[str], Machine]) -> None:
-    first, second = machine("first"), machine("second")
+def test_a_cluster_goes_on_when_its_first_node_starts_again(three: Sequence[Machine]) -> None:
+    first, second, _ = three
     first.start("--listen=127.0.0.1")
     second.start(f"--join={first.token()}")
     wait_for_states(first, ["alive"] * 2)
@@ -80,8 +68,8 @@ def test_a_cluster_goes_on_when_its_first_node_starts_again(machine: Callable[[s
         wait_for_states(one, ["alive"] * 2)
 
 
-def test_a_wrong_token_is_refused_in_one_line(machine: Callable[[str], Machine], tmp_path: Path) -> None:
-    first, second = machine("first"), machine("second")
+def test_a_wrong_token_is_refused_in_one_line(three: Sequence[Machine], tmp_path: Path) -> None:
+    first, second, _ = three
     first.start("--listen=127.0.0.1")
     used = first.token("--uses=1")
     for token, text in ((used[:-1], "token"), ("art1-nonsense", "token")):
@@ -91,6 +79,6 @@ def test_a_wrong_token_is_refused_in_one_line(machine: Callable[[str], Machine],
         assert len(refused.stderr.strip().splitlines()) == 1
 
 
-def test_options_of_a_cluster_without_a_cluster_are_refused(machine: Callable[[str], Machine]) -> None:
-    refused = machine("first").command("node", "--label=a=b")
+def test_options_of_a_cluster_without_a_cluster_are_refused(three: Sequence[Machine]) -> None:
+    refused = three[0].command("node", "--label=a=b")
     assert (refused.returncode, "--listen HOST or --join TOKEN" in refused.stderr) == (1, True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import control, members, peers
+from actorrt.protocol.cluster import control, members, names, peers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -270,6 +270,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (members.ProbeFor(node=NODE), True),
     (members.MintToken(minutes=15.0, uses=1), "art1-token"),
     (members.AskMembers(), [MEMBER]),
+    (names.HasName(actor=ACTOR, namespace="default", name="x"), True),
     (members.PromiseDeath(nodes=[NODE], view=3), members.Promise(is_given=True, view=3)),
     (
         control.ReadNews(version=1, tables=["names"]),
