@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actorrt.errors import PeerUnreachableError
+from actorrt.errors import ActorDiedError, PeerUnreachableError
 from actorrt.ids import NodeAddress
 from actorrt.protocol.processes import CallInHand
 from actorrt.reasons import ExitKind, ExitReason
@@ -67,7 +67,7 @@ async def test_place_of_a_process_is_asked_for_once(cluster: Cluster) -> None:
     assert b.said == [[1000, "there"], [1000, "known"]]
 
 
-async def test_process_or_node_that_is_not_there_is_unreachable_with_the_reason(cluster: Cluster) -> None:
+async def test_process_or_node_that_is_not_there_has_ended_for_good(cluster: Cluster) -> None:
     one, two = await cluster.node(), await cluster.node()
     a = await one.process()
     for node, reason in ((two.node, "has ended, or never was"), (cluster.ids.node(), "of this cluster is alive")):
@@ -75,8 +75,9 @@ async def test_process_or_node_that_is_not_there_is_unreachable_with_the_reason(
         a.transport.link(ghost, str(NodeAddress(node, ghost))).send((1000,))
         await a.until(lambda ghost=ghost: any(peer == ghost for peer, _ in a.failed))  # type: ignore[misc]
         error = a.failed[-1][1]
-        assert isinstance(error, PeerUnreachableError)
-        assert (error.executed, reason in str(error)) == ("no", True), error
+        assert isinstance(error, ActorDiedError)
+        assert error.reason is not None
+        assert (error.reason.kind, reason in str(error)) == (ExitKind.NODE_LOST, True), error
     cluster.is_store_away = True
     ghost = cluster.ids.peer()
     a.transport.link(ghost, str(NodeAddress(cluster.ids.node(), ghost))).send((1000,))

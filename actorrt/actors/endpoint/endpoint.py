@@ -341,7 +341,10 @@ class ActorEndpoint:
         self.runners.drained()
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """Called when the transport can't reach the peer."""
+        """Called when the transport can't reach the peer: an `ActorDiedError` says that it has ended for good."""
+        if isinstance(error, errors.ActorDiedError) and error.reason is not None:
+            self.endpoint_gone(peer, error.reason)
+            return
         self.silences.peers.discard(peer)
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)

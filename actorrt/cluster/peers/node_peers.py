@@ -18,7 +18,7 @@ from actorrt.cluster.peers.process_peers import listen
 from actorrt.cluster.peers.reported_ends import ProcessEnd, ReportedEnds
 from actorrt.cluster.peers.watched_ends import WatchedEnds
 from actorrt.completion import Completion
-from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.errors import ActorDiedError, ActorRtError, PeerUnreachableError
 from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId, short
 from actorrt.protocol.cluster.peers import (
     AskKeyOwner,
@@ -30,7 +30,7 @@ from actorrt.protocol.cluster.peers import (
     WatchEnds,
 )
 from actorrt.protocol.processes import CallInHand, EndpointDown
-from actorrt.reasons import ExitReason
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.transport.composite.resolver import Resolved
 from actorrt.transport.composite.transport import CompositeTransport
@@ -129,7 +129,7 @@ class NodePeers:
             return Resolved(await self._listen_at(to.peer), self._own.peer)
         member = await self._members.find(node)
         if member is None:
-            raise PeerUnreachableError(f"{to.address}: no node {short(node)} of this cluster is alive")
+            raise _gone(f"no node {short(node)} of this cluster is alive")
         if member.daemon.peer == to.peer:
             return Resolved(member.address, to.peer)
         place = await self._control.request(member.daemon, ResolvePeer(to=to))
@@ -140,7 +140,7 @@ class NodePeers:
             return listen(self._transport)
         process = self._processes().get(peer)
         if process is None:
-            raise PeerUnreachableError(f"process {short(peer)} of node {short(self._node)} has ended, or never was")
+            raise _gone(f"process {short(peer)} of node {short(self._node)} has ended, or never was")
         return await self._control.request(process, Listen())
 
     # Keys
@@ -212,7 +212,7 @@ class NodePeers:
         for peer in [peer for peer, of_peer in self._daemon_of.items() if of_peer == daemon]:
             self._forget(peer)
         self._tell_node_ended(daemon, reason)
-        self._transport.node_ended(daemon, PeerUnreachableError(f"its node is lost: {reason}", executed="maybe"))
+        self._transport.node_ended(daemon, ActorDiedError(f"its node is lost: {reason}", reason=reason))
 
     def _tell_node_ended(self, daemon: PeerId, reason: ExitReason) -> None:
         self._daemons.pop(daemon, None)
@@ -256,3 +256,8 @@ class NodePeers:
 
 def _notice(end: ProcessEnd) -> EndpointDown:
     return EndpointDown(peer=end.peer, reason=end.reason, in_hand=end.in_hand)
+
+
+def _gone(text: str) -> ActorDiedError:
+    """Return the error for a process that has ended for good: incarnations never return."""
+    return ActorDiedError(text, reason=ExitReason(ExitKind.NODE_LOST, text))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 import zmq
 
 from actorrt.completion import Completion
-from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
+from actorrt.errors import ActorDiedError, ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import NODE_SCHEME, NodeAddress, PeerAddress, PeerId, short
 from actorrt.transport.composite.far_peers import FarPeers
 from actorrt.transport.composite.link import RemoteLink
@@ -205,5 +205,8 @@ class RemoteTransport(ZmqTransport):
         return list(dict.fromkeys(lane.peer for lane in self._inbound.peer_lanes()))
 
 
-def _unresolved(link: RemoteLink, error: BaseException) -> PeerUnreachableError:
+def _unresolved(link: RemoteLink, error: BaseException) -> ActorRtError:
+    """Return why a link ends; an `ActorDiedError` if the peer is known to have ended."""
+    if isinstance(error, ActorDiedError):
+        return error
     return PeerUnreachableError(f"peer {short(link.peer)} at {link.address} can't be reached: {error}")

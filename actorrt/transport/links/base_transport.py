@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
-from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
+from actorrt.errors import ActorRtError, AuthenticationError
 from actorrt.ids import PeerId, short
 from actorrt.machine.clock import Clock
 from actorrt.transport.frames.codec import Hello, pack_hello, pack_refusal
@@ -302,7 +302,7 @@ class BaseTransport(ABC):
         """Called when the peer could not reach us, and so has given us up."""
         self._give_up(link, failures.gave_us_up(link.peer, link.address), is_told=True)
 
-    def _give_up(self, link: QueuedLink, error: PeerUnreachableError, *, is_told: bool = False) -> None:
+    def _give_up(self, link: QueuedLink, error: ActorRtError, *, is_told: bool = False) -> None:
         """Close the links to the peer, and tell the receiver; a later link may try again.
 
         The peer is told too, unless `is_told`. Its links to us are ended, since its calls can't be answered.

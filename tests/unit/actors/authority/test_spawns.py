@@ -52,7 +52,7 @@ class Stage:
         if self.taking is not None:
             raise self.taking
         self.taken.append(record)
-        return self.holder
+        return None if self.holder is None else self.holder.card()
 
     def free(self, record):
         self.freed.append(record)
