@@ -142,6 +142,8 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "cluster.joining.port": ({SOCKETS, TIME}, "the TLS port of a node; who converses there is decided by `Entrance`"),
     "cluster.joining.tls_stream": ({SOCKETS}, "a TLS connection on a loop"),
     "cluster.peers.process_transport": ({FILES}, "a file that says how the processes of a node are reached"),
+    # tasks
+    "tasks.working.functions": ({STATE}, "has Python's collector free functions that refer to themselves"),
     # node
     "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
     "node.clustering.own_host": ({SOCKETS}, "asks the machine for the address of a route"),
