@@ -83,7 +83,8 @@ class CallingLoop:
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
         if self._loop.is_running():
             refuse_to_block(completion, timeout_s)
-        self.run(finished(completion, timeout_s))
+        else:
+            self.run(finished(completion, timeout_s))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         endpoint = current.process_endpoint()

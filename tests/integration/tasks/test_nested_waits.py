@@ -70,5 +70,28 @@ async def test_many_tasks_wait_for_one_actor_that_submits_tasks() -> None:
 
 
 @art.task
+def gather_plainly(count: int) -> int:
+    return sum(art.gather(*[f.add.submit(number, 0) for number in range(count)]).result())
+
+
+@art.task
+def wait_for_a_coroutine() -> int:
+    return int(f.add_slowly.submit(1, 2).get())
+
+
+def test_in_local_mode_plain_code_waits_for_plain_tasks_and_other_waits_are_refused_in_words() -> None:
+    art.init(mode="local")
+    try:
+        assert gather_plainly.submit(10).get() == 45
+        assert f.chain.submit(60).get() == 60
+        assert f.chain_awaited.submit(200).get() == 200
+        for refused in (wait_for_a_coroutine.submit(), f.chain.submit(70)):
+            with pytest.raises(art.RuntimeStateError, match=r"plain tasks that it has submitted, up to 64.*async"):
+                refused.get()
+    finally:
+        art.shutdown()
+
+
+@art.task
 def ask_fibonacci(middle: art.ActorRef[Middle], number: int) -> int:
     return middle.fibonacci(number).result()
