@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from actorrt.actors.authority.record import RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.wire.control import Control
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.protocol.authorities import (
     ActorState,
     AskAlive,
@@ -17,14 +18,17 @@ from actorrt.protocol.authorities import (
     ForgetChild,
     Handled,
     Life,
+    LinkActor,
     Monitor,
     Prospect,
     Resolve,
     SnapshotTaken,
     Stop,
     StopChild,
+    UnlinkActor,
     WithdrawSpawn,
 )
+from actorrt.protocol.hosts import Linked, Unlinked
 
 
 def serve_questions(registry: Registry, control: Control) -> None:
@@ -74,3 +78,29 @@ def _state(registry: Registry, actor_id: ActorId) -> ActorState:
     record = registry.questions.live(actor_id)
     reason = record.last_reason
     return ActorState(state=record.state.name.lower(), reason=None if reason is None else str(reason))
+
+
+def serve_links(registry: Registry, control: Control) -> None:
+    """Pass links and unlinks on to the host of the actor. An actor that is gone needs none: its end was told."""
+
+    async def link(_: PeerId, told: LinkActor) -> None:
+        peer_address = await _home(registry, told.actor)
+        if peer_address is not None:
+            control.notify(peer_address, Linked(actor=told.actor, to=told.to))
+
+    async def unlink(_: PeerId, told: UnlinkActor) -> None:
+        peer_address = await _home(registry, told.actor)
+        if peer_address is not None:
+            control.notify(peer_address, Unlinked(actor=told.actor, other=told.other))
+
+    control.handle(LinkActor.by(link))
+    control.handle(UnlinkActor.by(unlink))
+
+
+async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:
+    """Return where the actor runs, as soon as it does; None if it is gone."""
+    while (record := registry.record(actor_id)) is not None and record.state is not RecordState.ENDING:
+        if record.peer_address is not None:
+            return record.peer_address
+        await record.next_change()
+    return None

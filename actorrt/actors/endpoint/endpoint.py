@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import config, errors, forks
-from actorrt.actors.authority.authority_verbs import serve_questions
+from actorrt.actors.authority.authority_verbs import serve_links, serve_questions
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.calling.arrivals import Arrivals
 from actorrt.actors.calling.call_table import CallTable
@@ -35,7 +35,7 @@ from actorrt.actors.endpoint.consistency import check_endpoint
 from actorrt.actors.endpoint.lookups import Lookups
 from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
-from actorrt.actors.hosting.actor_links import ActorLinks, serve_link_authority
+from actorrt.actors.hosting.actor_links import ActorLinks
 from actorrt.actors.hosting.batches import Batches, PlannedStarts
 from actorrt.actors.hosting.callers import LocalCaller, RemoteCaller
 from actorrt.actors.hosting.dead_letters import DeadLetters
@@ -253,7 +253,7 @@ class ActorEndpoint:
         serve_authorities(host, registry, binding, self.crash_notes, control)
         serve_supervisors(population.cell, control)
         serve_callers(population.cell, caller_of, control)
-        serve_link_authority(registry, control)
+        serve_links(registry, control)
 
     def _remote_caller(self, peer: PeerId) -> RemoteCaller:
         return RemoteCaller(

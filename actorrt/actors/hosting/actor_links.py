@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.authority.record import RecordState
 from actorrt.actors.refs.ends import Exit
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.authorities import LinkActor, UnlinkActor
@@ -22,13 +21,11 @@ from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.pickling import dumps, loads
 
 if TYPE_CHECKING:
-    from actorrt.actors.authority.registry import Registry
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.refs.ends import Down
     from actorrt.actors.refs.operation import Operation
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.wire.control import Control
-    from actorrt.ids import PeerAddress
     from actorrt.store.client.client import StoreClient
 
 
@@ -121,29 +118,3 @@ def _signal(cell: Cell, down: Down) -> None:
     elif down.reason.kind is not ExitKind.NORMAL:
         detail = f"it was linked to {down.ref._label}, which ended with {down.reason}"
         cell.fail(replace(down.reason, detail=detail, signal=None, exit_status=None, pickled=None))
-
-
-def serve_link_authority(registry: Registry, control: Control) -> None:
-    """Pass links and unlinks on to the host of the actor. An actor that is gone needs none: its end was told."""
-
-    async def link(_: PeerId, told: LinkActor) -> None:
-        peer_address = await _home(registry, told.actor)
-        if peer_address is not None:
-            control.notify(peer_address, Linked(actor=told.actor, to=told.to))
-
-    async def unlink(_: PeerId, told: UnlinkActor) -> None:
-        peer_address = await _home(registry, told.actor)
-        if peer_address is not None:
-            control.notify(peer_address, Unlinked(actor=told.actor, other=told.other))
-
-    control.handle(LinkActor.by(link))
-    control.handle(UnlinkActor.by(unlink))
-
-
-async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:
-    """Return where the actor runs, as soon as it does; None if it is gone."""
-    while (record := registry.record(actor_id)) is not None and record.state is not RecordState.ENDING:
-        if record.peer_address is not None:
-            return record.peer_address
-        await record.next_change()
-    return None

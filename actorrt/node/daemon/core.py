@@ -13,11 +13,10 @@ from functools import partial
 from typing import Any, Final
 
 from actorrt import errors
-from actorrt.actors.authority.authority_verbs import serve_questions
+from actorrt.actors.authority.authority_verbs import serve_links, serve_questions
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.actors.authority.registry import Registry
-from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control
 from actorrt.cluster.peers.members import Members
 from actorrt.cluster.peers.node_peers import NodePeers
@@ -156,7 +155,7 @@ class NodeCore:
         """Register the handlers of requests."""
         GroupRestarts(self.registry, self.placement, self.control, self.peer_address)
         serve_questions(self.registry, self.control)
-        serve_link_authority(self.registry, self.control)
+        serve_links(self.registry, self.control)
         self.leases.serve()
         serve_promises(self._retention, self.transport.address_of, self.control)
         self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))

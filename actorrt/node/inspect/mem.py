@@ -6,11 +6,15 @@ import argparse
 from typing import Any
 
 from actorrt.config import MIB
+from actorrt.errors import RuntimeStateError
 from actorrt.ids import short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
 from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
+from actorrt.store.connection.connection import StoreConnection
+from actorrt.store.connection.socket_channel import SocketChannel
+from actorrt.store.wire.protocol import Op
 
 _MAX_COUNT = 100
 
@@ -32,15 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
-    """Ask the store itself, which needs no job."""
-    from actorrt.store.client.client import StoreClient
-
+    """Ask the store itself, which needs no job. A `StoreClient` would bring in what reads values, and so pickle."""
     surroundings = Surroundings.of_process()
-    store = StoreClient.connect(node.store, surroundings.ids.peer(), surroundings)
+    channel = SocketChannel(node.store, surroundings.ids.peer(), surroundings.clock, None)
+    store = StoreConnection(channel, surroundings.threads)
     try:
-        return store.stats(), store.list_objects(count)
+        return store.request(Op.STATS), store.request(Op.LIST, count)
     finally:
-        store.close()
+        store.end(RuntimeStateError, "the listing is complete")
 
 
 def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:

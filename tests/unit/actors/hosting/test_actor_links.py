@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from actorrt.actors.hosting.actor_links import ActorLinks, serve_link_authority
+from actorrt.actors.authority.authority_verbs import serve_links
+from actorrt.actors.hosting.actor_links import ActorLinks
 from actorrt.actors.refs.ends import Down, Exit
 from actorrt.actors.refs.operation import Operation
 from actorrt.ids import IdSource, PeerAddress
@@ -151,7 +152,7 @@ class Registry:
 
 async def test_authority_passes_a_link_on_as_soon_as_the_actor_runs(stage):
     registry = Registry()
-    serve_link_authority(registry, stage)
+    serve_links(registry, stage)
     actor_id = IDS.actor()
     passing = stage.handlers[LinkActor](NODE.peer, LinkActor(actor=actor_id, to=b"ref"))
     passing.send(None)  # up to where it waits
@@ -166,6 +167,6 @@ async def test_authority_passes_a_link_on_as_soon_as_the_actor_runs(stage):
 async def test_authority_passes_nothing_on_to_an_actor_that_is_gone(stage):
     registry = Registry()
     registry.record_of_it = None
-    serve_link_authority(registry, stage)
+    serve_links(registry, stage)
     await stage.handlers[UnlinkActor](NODE.peer, UnlinkActor(actor=IDS.actor(), other=IDS.actor()))
     assert stage.told == []
