@@ -13,6 +13,7 @@ from actorrt.cluster.security.authority import Draw
 from actorrt.cluster.security.token_rows import Reading, TokenRow
 from actorrt.ids import ID_BYTES
 from actorrt.protocol.cluster.control import MISSING, Change, Row, Write
+from actorrt.protocol.verb import Record
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,12 @@ class StoredTokenRows:
         return [row.key for row in (await self._store.since(0, (TOKENS,))).rows if row.value is not None]
 
 
+class RevocationRow(Record):
+    """The row of a revoked CURVE key, which is the key of the row; the time is that of the node that revoked it."""
+
+    revoked_at: float
+
+
 async def revoke_key(store: ControlStore, key: bytes, now_s: float, draw: Draw) -> None:
     """Revoke the CURVE key of a node. When this returns, the revocation is in the store.
 
@@ -55,7 +62,7 @@ async def revoke_key(store: ControlStore, key: bytes, now_s: float, draw: Draw) 
     Raises:
         ControlUnavailableError: the store does not answer; the key may be revoked.
     """
-    change = Change(REVOCATIONS, key, msgpack.packb({"revoked_at": now_s}))
+    change = Change(REVOCATIONS, key, msgpack.packb(RevocationRow(revoked_at=now_s).pack()))
     await store.write(Write([change], draw(ID_BYTES)))
 
 
