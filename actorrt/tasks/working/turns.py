@@ -121,7 +121,7 @@ class ProcessTurns:
         until = None if timeout_s is None else worker.clock.now() + timeout_s
         self._turn()  # the task that is waited for may have been submitted just now
         for ref in tasks_in(completion):
-            if worker.helping.run_in_place(ref, until):
+            if worker.helping.run_in_place(ref, until) and not completion.done():
                 self._turn()  # meanwhile other workers may have been lent for the next ones
         if completion.done():
             return
