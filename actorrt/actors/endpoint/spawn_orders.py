@@ -193,7 +193,7 @@ class _SpawnOrder:
         """Order one actor; see `Spawner.spawn`."""
         self._check_parent()
         self._begin_transits()
-        with self._withdrawn_if_cancelled(actor_id):
+        with self._undone_if_it_fails(actor_id):
             card = await self._spawning.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
         return self._spawning.refs.from_card(card, self._authority)
@@ -205,7 +205,7 @@ class _SpawnOrder:
         actor_ids = ActorIds(b"".join(drawn))
         self._check_parent()
         self._begin_transits()
-        with self._withdrawn_if_cancelled(actor_ids[0]):
+        with self._undone_if_it_fails(actor_ids[0]):
             asked = SpawnMany(actors=actor_ids, order=self._order)
             group = await self._spawning.control.request(self._authority, asked)
             self._objects.clear()
@@ -213,10 +213,22 @@ class _SpawnOrder:
             return ActorGroup._owning(await refs.of_group(actor_ids, kind, self._authority, group, timeout_s))
 
     @contextmanager
-    def _withdrawn_if_cancelled(self, actor_id: ActorId) -> Iterator[None]:
-        """Withdraw the order if the spawn is cancelled. The first actor stands for a group."""
+    def _undone_if_it_fails(self, actor_id: ActorId) -> Iterator[None]:
+        """Withdraw the order if the spawn is cancelled. The first actor stands for a group.
+
+        An order that could not be sent takes no objects, and that of a failed group takes them for some actors only.
+        """
         try:
             yield
         except asyncio.CancelledError:
             self._spawning.control.notify(self._authority, WithdrawSpawn(actor=actor_id))
+            self._settle_transits()
             raise
+        except Exception:
+            self._settle_transits()
+            raise
+
+    def _settle_transits(self) -> None:
+        store = self._spawning.store
+        if store is not None and self._order.objects:
+            store.settle([held.token for held in self._order.objects])

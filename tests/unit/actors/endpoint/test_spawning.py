@@ -32,6 +32,7 @@ class NotingStore:
 
     def __init__(self, side: Asking) -> None:
         self.departed: list[tuple[bytes, bytes, int]] = []
+        self.settled: list[bytes] = []
         side.spawning.store = self  # type: ignore[assignment]
 
     def new_token(self) -> bytes:
@@ -42,6 +43,9 @@ class NotingStore:
 
     def begin_transits(self, departed: list[tuple[bytes, bytes, int]]) -> None:
         self.departed += departed
+
+    def settle(self, tokens: list[bytes]) -> None:
+        self.settled += tokens
 
 
 def spawning_with_object(side: Asking, is_group: bool) -> Any:
@@ -188,6 +192,19 @@ async def test_objects_of_an_order_are_kept_for_each_actor_from_when_it_leaves(s
     spawning_with_object(side, is_group)
     (held,) = (await side.asked()).request.order.objects
     assert store.departed == [(b"o" * 16, held.token, 2 if is_group else 1)]
+
+
+@pytest.mark.parametrize("is_group", [False, True], ids=["one", "group"])
+async def test_objects_that_a_spawn_which_fails_has_sent_are_not_kept(side: Asking, is_group: bool) -> None:
+    store = NotingStore(side)
+    spawning = spawning_with_object(side, is_group)
+    asked = await side.asked()
+    (held,) = asked.request.order.objects
+    assert store.settled == []
+    asked.set_error(errors.ActorStartError("Simulator did not start"))
+    with pytest.raises(errors.ActorStartError, match="did not start"):
+        await spawning
+    assert store.settled == [held.token]
 
 
 async def test_spawn_of_a_parent_that_stops_is_ordered_since_its_end_comes_later(side: Asking) -> None:
