@@ -70,14 +70,17 @@ async def test_place_of_a_process_is_asked_for_once(cluster: Cluster) -> None:
 async def test_process_or_node_that_is_not_there_has_ended_for_good(cluster: Cluster) -> None:
     one, two = await cluster.node(), await cluster.node()
     a = await one.process()
-    for node, reason in ((two.node, "has ended, or never was"), (cluster.ids.node(), "of this cluster is alive")):
+    for node, kind, reason in (
+        (two.node, ExitKind.CRASHED, "has ended, or never was"),
+        (cluster.ids.node(), ExitKind.NODE_LOST, "of this cluster is alive"),
+    ):
         ghost = cluster.ids.peer()
         a.transport.link(ghost, str(NodeAddress(node, ghost))).send((1000,))
         await a.until(lambda ghost=ghost: any(peer == ghost for peer, _ in a.failed))  # type: ignore[misc]
         error = a.failed[-1][1]
         assert isinstance(error, ActorDiedError)
         assert error.reason is not None
-        assert (error.reason.kind, reason in str(error)) == (ExitKind.NODE_LOST, True), error
+        assert (error.reason.kind, reason in str(error)) == (kind, True), error
     cluster.is_store_away = True
     ghost = cluster.ids.peer()
     a.transport.link(ghost, str(NodeAddress(cluster.ids.node(), ghost))).send((1000,))
@@ -104,9 +107,11 @@ async def test_end_of_a_process_is_told_where_there_are_links_with_it(cluster: C
     assert (other.ends, two.peers._reported.watchers()) == ([], [])
     with pytest.raises(PeerUnreachableError, match="dead or has failed"):
         a.say(b, "late")
-    other.say(b, "late")  # it has never heard of the process, and learns that it has ended
+    other.say(b, "late")  # it has never heard of the process, and learns how it ended
     await other.until(lambda: bool(other.failed))
-    assert "has ended, or never was" in str(other.failed[0][1])
+    ((peer, error),) = other.failed
+    assert isinstance(error, ActorDiedError)
+    assert (peer, error.reason) == (b.peer, KILLED)
 
 
 async def test_process_that_ended_before_it_was_watched_is_reported(cluster: Cluster) -> None:

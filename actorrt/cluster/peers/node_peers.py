@@ -140,7 +140,9 @@ class NodePeers:
             return listen(self._transport)
         process = self._processes().get(peer)
         if process is None:
-            raise _gone(f"process {short(peer)} of node {short(self._node)} has ended, or never was")
+            reason = self._reported.end_of(peer).reason
+            text = f"process {short(peer)} of node {short(self._node)} has ended, or never was: {reason}"
+            raise ActorDiedError(text, reason=reason)
         return await self._control.request(process, Listen())
 
     # Keys

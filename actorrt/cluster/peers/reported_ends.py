@@ -42,9 +42,10 @@ class ReportedEnds:
         self._watched.pop(daemon, None)
         if alive:
             self._watched[daemon] = alive
-        return [self._end_of(peer) for peer in peers if peer not in alive]
+        return [self.end_of(peer) for peer in peers if peer not in alive]
 
-    def _end_of(self, peer: PeerId) -> ProcessEnd:
+    def end_of(self, peer: PeerId) -> ProcessEnd:
+        """Return how a process ended that is not alive, as far as that is remembered."""
         known = self._ended.get(peer)
         if known is not None:
             return known
