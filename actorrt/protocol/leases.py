@@ -45,6 +45,20 @@ class WantLeases(Request[None]):
     depth: Count
 
 
+@verb("tasks_pending", asked_by="a driver or worker that submits tasks")
+class TasksPending(Request[None]):
+    """The asker has tasks that have not ended, though it wants no leases now; or has no tasks any more.
+
+    A worker with such tasks stays. They may wait for arguments, rest before they are tried again, or make a result
+    that others wait for.
+
+    Attributes:
+        is_so: whether it has such tasks.
+    """
+
+    is_so: bool
+
+
 @verb("return_lease", asked_by="a driver or worker that submits tasks")
 class ReturnLease(Request[None]):
     """The asker uses the lease no more: nothing that it sent to the worker is unanswered."""

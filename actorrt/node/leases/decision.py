@@ -68,7 +68,7 @@ class Decision:
         for worker in self._pools.workers.values():
             if worker.gpus and worker.state is WorkerState.ENDING and not worker.leases:
                 self._coming_room.give({GPUS: worker.gpus})
-        self._submitters = {holder.submitter for holder in ledger.wants}
+        self._submitters = ledger.submitters()
         self._shares = ledger.shares()
         self._starving = {want for want in ledger.wants.values() if want.is_starving(now)}
         self._claims: dict[PoolKey, int] = {}

@@ -60,8 +60,8 @@ class Grants:
         return sums
 
     def submitters(self) -> set[PeerId]:
-        """Return the processes that want leases, or hold some."""
-        return {holder.submitter for holder in self._ledger.wants}
+        """Return the processes that want leases, hold some, or have tasks that have not ended."""
+        return self._ledger.submitters()
 
     def lacks(self, now: float) -> dict[tuple[PeerId, int], str]:
         """Return what wants wait for that lack leases, in words, by submitter and class."""
@@ -116,8 +116,17 @@ class Grants:
             self._ledger.end(lease, now)
         return self.decided(now)
 
+    def pending(self, submitter: PeerId, job: JobId, now: float, *, is_so: bool) -> Sequence[GrantOrder]:
+        """Called when a submitter says whether it has tasks that have not ended, though it wants no leases now."""
+        if is_so:
+            self._ledger.pending[submitter] = job
+        else:
+            self._ledger.pending.pop(submitter, None)
+        return self.decided(now)
+
     def submitter_ended(self, submitter: PeerId, now: float) -> Sequence[GrantOrder]:
         """Called when a process that may have submitted tasks has ended. Its wants and leases end."""
+        self._ledger.pending.pop(submitter, None)
         for want in self._ledger.wants_of(submitter):
             self._withdraw(want, now)
         return self.decided(now)
@@ -221,6 +230,8 @@ class Grants:
         """
         ledger = self._ledger
         ledger.pools.forget_use(job)
+        for submitter in [one for one, of in ledger.pending.items() if of == job and one not in staying]:
+            del ledger.pending[submitter]
         for want in [want for want in ledger.wants.values() if want.holder.job == job]:
             if want.holder.submitter not in staying:
                 self._withdraw(want, now)

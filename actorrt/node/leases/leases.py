@@ -31,6 +31,7 @@ from actorrt.protocol.leases import (
     RecallLease,
     ReturnLease,
     TaskBlocked,
+    TasksPending,
     TaskUnblocked,
     WantLeases,
     WornOut,
@@ -85,6 +86,7 @@ class Leases:
     def serve(self) -> None:
         """Register the handlers of notices."""
         self._control.handle(WantLeases.by(self._want))
+        self._control.handle(TasksPending.by(self._pending))
         self._control.handle(ReturnLease.by(self._return))
         self._control.handle(EndWorker.by(self._end_worker))
         self._control.handle(TaskBlocked.by(lambda peer, told: self._blocked(peer, told.lease, is_blocked=True)))
@@ -97,7 +99,7 @@ class Leases:
         return None if number is None else self._grants.state_of(number)
 
     def submitters(self) -> set[PeerId]:
-        """Return the processes that have submitted tasks which have not ended, as far as they need workers."""
+        """Return the processes that have submitted tasks which have not ended."""
         return self._grants.submitters()
 
     def lacks(self) -> dict[tuple[PeerId, int], str]:
@@ -115,7 +117,7 @@ class Leases:
     # What submitters and workers say
 
     def _want(self, peer: PeerId, asked: WantLeases) -> None:
-        if not asked.count and self._workers.find(peer) is None and not self._jobs.of_driver(peer):
+        if not asked.count and not self._is_known(peer):
             return  # a driver that has detached wants nothing, and has nothing
         submitter, job = self._submitter(peer)
         if job.has_ended and submitter == job.driver:
@@ -124,6 +126,15 @@ class Leases:
             return
         holder = Holder(job.job_id, peer, asked.task_class)
         self._carry_out(self._grants.wanted(holder, Need.of(asked), asked.count, asked.depth, self._clock.now()))
+
+    def _pending(self, peer: PeerId, told: TasksPending) -> None:
+        if not told.is_so and not self._is_known(peer):
+            return  # as above
+        _, job = self._submitter(peer)
+        self._carry_out(self._grants.pending(peer, job.job_id, self._clock.now(), is_so=told.is_so))
+
+    def _is_known(self, peer: PeerId) -> bool:
+        return self._workers.find(peer) is not None or bool(self._jobs.of_driver(peer))
 
     def _submitter(self, peer: PeerId) -> tuple[PeerAddress, Job]:
         worker = self._workers.find(peer)

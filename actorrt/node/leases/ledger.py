@@ -22,6 +22,7 @@ class Ledger:
     Attributes:
         by_actors: the amounts that actors have reserved.
         wants: what submitters want, unless they want and hold nothing.
+        pending: the submitters with tasks that have not ended, though they may want and hold nothing; with their jobs.
         leases: the leases that are not over.
         pools: the workers.
     """
@@ -31,6 +32,7 @@ class Ledger:
         self.kept_cpus = kept_cpus
         self.by_actors: Amounts = {}
         self.wants: dict[Holder, Want] = {}
+        self.pending: dict[PeerId, JobId] = {}
         self.leases: dict[int, Lease] = {}
         self.pools = Pools()
         self._turns = Turns()
@@ -40,6 +42,10 @@ class Ledger:
         """Return a number that is higher than those before."""
         self._number += 1
         return self._number
+
+    def submitters(self) -> set[PeerId]:
+        """Return the processes that want leases, hold some, or have tasks that have not ended."""
+        return {*self.pending, *(holder.submitter for holder in self.wants)}
 
     def wants_of(self, submitter: PeerId) -> list[Want]:
         """Return the wants of a submitter."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorrt.ids import PeerAddress
-from actorrt.protocol.leases import ReturnLease, WantLeases
+from actorrt.protocol.leases import ReturnLease, TasksPending, WantLeases
 from actorrt.tasks.policy.class_queue import KEEP_S, ClassQueue
 from actorrt.tasks.policy.options import TaskClass
 
@@ -26,6 +26,7 @@ class Leasing:
         node: the node.
         clock: the time.
         after: calls a function in so many seconds.
+        has_pending: says whether tasks have not ended, or results of them are not there.
     """
 
     def __init__(
@@ -35,12 +36,15 @@ class Leasing:
         node: PeerAddress,
         clock: Clock,
         after: Callable[[float, Callable[[], None]], Any],
+        has_pending: Callable[[], bool],
     ) -> None:
         self._book = book
         self._control = control
         self._node = node
         self._clock = clock
         self._after = after
+        self._has_pending = has_pending
+        self._has_told_pending = False
         self._queues: dict[TaskClass, ClassQueue[Submission]] = {}
         self._classes: dict[int, TaskClass] = {}
         self._told: dict[int, int] = {}
@@ -70,6 +74,18 @@ class Leasing:
             self._tell(queue, wanted)
         if queue.has_idle:
             self.is_idle()
+        self.tell_pending()
+
+    def tell_pending(self) -> None:
+        """Called when tasks may be pending of which the node knows nothing: tell it, so that this process stays."""
+        if not self._has_told_pending and not any(self._told.values()) and self._has_pending():
+            self._has_told_pending = True
+            self._control.notify(self._node, TasksPending(is_so=True))
+
+    def one_has_ended(self) -> None:
+        """Called when a task has ended, and its result is there: the node hears in a while if none is pending."""
+        if self._has_told_pending and not self._has_pending():
+            self.is_idle()
 
     def is_idle(self) -> None:
         """Called when a lease has no work: look in a while whether it still has none."""
@@ -79,6 +95,7 @@ class Leasing:
 
     def _tell(self, queue: ClassQueue[Submission], count: int) -> None:
         self._told[queue.number] = count
+        self.tell_pending()  # before it hears that nothing is wanted
         needs = self._classes[queue.number]
         depth = max((task.depth for task in queue.ready()), default=0) if count else 0
         want = WantLeases(
@@ -96,6 +113,7 @@ class Leasing:
     def refused(self, number: int) -> None:
         """Called when the node has forgotten how many leases of a class are wanted: the next task says it again."""
         self._told.pop(number, None)
+        self.tell_pending()
 
     def _look(self) -> None:
         """Give back the leases that have had no work for a while."""
@@ -109,6 +127,9 @@ class Leasing:
                 self._tell(queue, wanted)
             if queue.has_idle:
                 self.is_idle()
+        if self._has_told_pending and not self._has_pending():
+            self._has_told_pending = False
+            self._control.notify(self._node, TasksPending(is_so=False))
 
     def give_back(self, lease: int) -> None:
         """Give a lease back to the node."""

@@ -77,7 +77,8 @@ class Submitter:
         self._functions = Functions(self, endpoint.store, endpoint, self.workers.function_ended)
         self.lineage = Lineage(self, endpoint)
         control = endpoint.control
-        self._leasing = Leasing(self.book, control, endpoint.node, endpoint.clock, endpoint.scope.after)
+        node, clock, after = endpoint.node, endpoint.clock, endpoint.scope.after
+        self._leasing = Leasing(self.book, control, node, clock, after, lambda: bool(self.book or self.arriving))
         self._withdrawals = Withdrawals(self.book, self.workers, control, endpoint.node, self)
         Listing(self.book, self._leasing, control)
         control.handle(LeaseGranted.by(self._granted))
@@ -177,6 +178,8 @@ class Submitter:
             self.await_input(task, value)
         if not missing:
             self._is_ready(kind.queue)
+        else:
+            self._leasing.tell_pending()
 
     def await_input(self, task: Submission, value: Any) -> None:
         if not isinstance(value, TaskRef) or value.submitter is not self:
@@ -296,6 +299,7 @@ class Submitter:
             ref.set_stored(stored)
             return
         self.arriving[ref] = stored
+        self._leasing.tell_pending()
         self.cycles.suspect(ref)
         self._endpoint.scope.start(self._arrived(ref, stored), f"result of {ref.name}")
 
@@ -308,6 +312,7 @@ class Submitter:
         else:
             ref.set_stored(stored)
         self.arriving.pop(ref, None)
+        self._leasing.one_has_ended()
 
     def failed(self, lease: int, sequence: int, data: Any, executed: errors.Executed, duration_s: float) -> None:
         """Called when a FAILURE has arrived."""
@@ -399,6 +404,7 @@ class Submitter:
         self._forget(task)
         ref = task.ref
         ref.task = None
+        self._leasing.one_has_ended()
         return ref
 
     def end_with(self, task: Submission, error: BaseException) -> None:

@@ -346,3 +346,16 @@ async def await_in_a_light_task() -> int:
 @art.task
 def total_of(*numbers: int) -> int:
     return sum(numbers)
+
+
+@art.task
+def leave_a_waiting_child(box: list[art.ObjectRef[Any]], seconds: float) -> list[art.ObjectRef[Any]]:
+    """Take long enough that others need workers of their own; the child waits for what is in the box."""
+    time.sleep(seconds)
+    return [identity.submit(box[0])]
+
+
+@art.task
+def follow_a_waiting_child(box: list[art.ObjectRef[Any]], seconds: float) -> Any:
+    time.sleep(seconds)
+    return identity.submit(box[0])

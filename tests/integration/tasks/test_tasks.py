@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
+from actorrt.node.leases.pools import IDLE_S
 from actorrt.tasks.policy.class_queue import KEEP_S
 from tests.integration.tasks import functions as f
 from tests.running import wait_for_answer
@@ -307,3 +308,12 @@ async def test_a_task_that_uses_more_memory_than_it_reserves_is_ended_and_tried_
     with pytest.raises(art.TaskDiedError):
         await f.use_memory.options(retries=0).submit(128 << 20, tmp_path / "once")
     assert (tmp_path / "once").read_text() == "x"
+
+
+async def test_children_that_wait_for_an_argument_outlast_the_idle_time_of_their_parents_workers() -> None:
+    async with art.Runtime(cpus=4):
+        late = f.pid_after.submit(IDLE_S + 1.5)
+        left = [f.leave_a_waiting_child.submit([late], 0.2) for _ in range(4)]
+        followed = [f.follow_a_waiting_child.submit([late], 0.2) for _ in range(4)]
+        children = [child for box in await art.gather(*left) for child in box]
+        assert {await late} == {*await art.gather(*children, *followed)}

@@ -199,6 +199,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
         ),
         None,
     ),
+    (leases.TasksPending(is_so=True), None),
     (leases.ReturnLease(lease=4), None),
     (leases.EndWorker(lease=4, sequence=7), None),
     (leases.TaskBlocked(lease=4), None),

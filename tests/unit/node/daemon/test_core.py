@@ -19,7 +19,15 @@ from actorrt.node.placement.resources import Resources
 from actorrt.protocol import authorities, hosts, nodes
 from actorrt.protocol.authorities import Spawn
 from actorrt.protocol.envelopes import REQUEST
-from actorrt.protocol.leases import EndWorker, ReturnLease, TaskBlocked, TaskUnblocked, WantLeases, WornOut
+from actorrt.protocol.leases import (
+    EndWorker,
+    ReturnLease,
+    TaskBlocked,
+    TasksPending,
+    TaskUnblocked,
+    WantLeases,
+    WornOut,
+)
 from actorrt.protocol.nodes import AttachDriver, Detach
 from actorrt.protocol.objects import FindPromise
 from actorrt.protocol.verb import VERBS
@@ -81,7 +89,8 @@ async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalN
     own = {verb for verb, request in VERBS.items() if request.__module__ == nodes.__name__}
     shared = {verb for verb, request in VERBS.items() if request.__module__ == authorities.__name__}
     hosted = {verb for verb, request in VERBS.items() if request.__module__ == hosts.__name__}
-    lending = {request.verb for request in (WantLeases, ReturnLease, EndWorker, TaskBlocked, TaskUnblocked, WornOut)}
+    lent = (WantLeases, TasksPending, ReturnLease, EndWorker, TaskBlocked, TaskUnblocked, WornOut)
+    lending = {request.verb for request in lent}
     assert node.core.control._handlers.keys() == own | shared | lending | {FindPromise.verb}
     assert peer.control._handlers.keys() >= shared | hosted
 

@@ -123,6 +123,9 @@ class Lender:
         lease = next(lease for held in self.held.values() for lease, lent in held.items() if lent == worker)
         self.do(self.grants.blocked(worker, lease, self.now, is_blocked=is_blocked))
 
+    def pend(self, submitter: PeerId, job: JobId = JOB, *, is_so: bool = True) -> None:
+        self.do(self.grants.pending(submitter, job, self.now, is_so=is_so))
+
     def end_submitter(self, submitter: PeerId) -> None:
         self.held.pop(submitter, None)
         self.do(self.grants.submitter_ended(submitter, self.now))

@@ -170,6 +170,34 @@ def test_worker_that_has_submitted_tasks_itself_stays_until_these_have_ended() -
     assert parent in {order.worker for order in lender.dismissed}
 
 
+def test_worker_whose_tasks_want_no_leases_yet_stays_until_they_have_ended() -> None:
+    lender = Lender(cpus=4)
+    lender.want(ANN, 2)
+    lender.start_workers()
+    parent, idle = lender.held[ANN].values()
+    lender.pend(peer_of(parent))
+    lender.want(ANN, 0)
+    for _ in range(2):
+        lender.give_back(ANN)
+    lender.wait(2 * IDLE_S)
+    dismissed = {order.worker for order in lender.dismissed}
+    assert idle in dismissed
+    assert parent not in dismissed
+    assert lender.grants.submitters() == {peer_of(parent)}
+    lender.pend(peer_of(parent), is_so=False)
+    assert lender.grants.submitters() == set()
+
+
+def test_pending_tasks_are_forgotten_with_their_submitter_and_with_their_job() -> None:
+    lender = Lender()
+    for submitter, job in ((ANN, JOB), (BOB, JOB), (CAT, OTHER_JOB)):
+        lender.pend(submitter, job)
+    lender.end_submitter(ANN)
+    assert lender.grants.submitters() == {BOB, CAT}
+    lender.do(lender.grants.job_ended(JOB, (), lender.now))
+    assert lender.grants.submitters() == {CAT}
+
+
 def test_worker_of_a_submitter_that_has_ended_stays_while_its_own_tasks_run() -> None:
     lender = Lender(cpus=2)
     lender.want(ANN, 1)
