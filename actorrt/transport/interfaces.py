@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
@@ -48,6 +48,10 @@ class Lane(IntEnum):
 
     USER = 0
     CONTROL = 1
+
+
+LANES: Final = tuple(Lane)
+"""All lanes; to iterate over an enum takes several times as long."""
 
 
 class Receiver(Protocol):

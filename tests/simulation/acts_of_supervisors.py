@@ -63,7 +63,8 @@ async def kill_children_of_one_process(cast: Cast) -> None:
     try:
         kill(cast, await crew.child.options(timeout_s=TIMEOUT_S)("one"))
         await asyncio.sleep(1.0)
-        if down.done() and notes.is_spared and notes.kills_count <= kills_count + Crew.max_restarts:
+        is_sure = notes.is_spared and not cast.world.faults.spawn_failure  # each child without a process is a failure
+        if down.done() and is_sure and notes.kills_count <= kills_count + Crew.max_restarts:
             reason = (await down).reason
             notes.check(reason.kind is not art.ExitKind.INTENSITY, f"{crew!r} counts one loss more than once: {reason}")
     finally:

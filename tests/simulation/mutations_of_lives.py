@@ -165,8 +165,8 @@ LIVES: Final = (
         "tell nobody of a lost process",
         "Other processes go on waiting for one that has died.",
         "node.daemon.core:NodeCore._announce_end",
-        "if peer_address.peer != lost:",
-        "if False:",
+        "if there.peer != lost]",
+        "if False]",
     ),
     Mutation(
         "keep a reservation after death",

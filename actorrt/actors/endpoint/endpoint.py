@@ -370,7 +370,7 @@ class ActorEndpoint:
         self.peers.lost(peer, reason)
         self.silences.peers.discard(peer)
         self.transport.drop(peer)
-        self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
+        self.control.process_ended(peer, reason)
         self.losses.process_ended(peer, reason, in_hand)
         self.incoming.caller_lost(peer)
         if self.tasks is not None:

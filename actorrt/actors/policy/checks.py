@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeAlias
 
@@ -161,10 +162,15 @@ def exception_classes(option: str, value: Any) -> tuple[type[BaseException], ...
     return classes
 
 
+@lru_cache(maxsize=256)
+def _signature(cls: type, _: Any) -> inspect.Signature:
+    return inspect.signature(cls)
+
+
 def constructor(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Refuse arguments that the constructor of a class does not take, before they are sent anywhere."""
     try:
-        signature = inspect.signature(cls)
+        signature = _signature(cls, cls.__init__)  # type: ignore[misc]  # a constructor that is replaced is read anew
     except (TypeError, ValueError):
         return  # a constructor in C says nothing of its parameters
     try:

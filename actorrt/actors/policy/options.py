@@ -107,7 +107,9 @@ class ActorOptions:
 
     def __post_init__(self) -> None:
         for option, check in _CHECKS.items():
-            object.__setattr__(self, option, check(option, getattr(self, option)))
+            value = getattr(self, option)
+            if value is not _GOOD[option]:
+                object.__setattr__(self, option, check(option, value))
         if self.snapshot_dir is not None and (self.name is None or self.snapshot_every is None):
             raise ValueError(
                 f"snapshot_dir={self.snapshot_dir!r} goes with name=, by which a later actor finds its state, and with "
@@ -196,6 +198,8 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "preload": checks.modules,
 }
 OPTION_NAMES: Final = frozenset(f.name for f in fields(ActorOptions))
+_GOOD: Final = {f.name: f.default for f in fields(ActorOptions)}
+"""The defaults, which are not checked; `MISSING` where each actor gets a new one."""
 _POLICY: Final = tuple(f.name for f in fields(ActorOptions) if f.name not in ("crash_on", "placement"))
 _DEFAULTS: Final = ActorOptions()
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 from actorrt import errors
@@ -22,6 +23,7 @@ from actorrt.interrupts import let_through
 from actorrt.protocol.annotations import read_error
 from actorrt.protocol.envelopes import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.protocol.verb import Handler, Request
+from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.texts import text_of, traceback_of
 from actorrt.transport.interfaces import Envelope, Lane, Transport
@@ -116,6 +118,16 @@ class Control:
             return False
         return self.deliver(to, [NOTICE, notice.verb, data], may_wait=may_wait)
 
+    def notify_all(self, to: Iterable[PeerAddress], notice: Request[None]) -> None:
+        """Tell several other endpoints the same, expecting no answers; as `notify`."""
+        try:
+            envelope = [NOTICE, notice.verb, notice.pack()]
+        except Exception:
+            logger.exception("a notice %r can't be sent", notice.verb)
+            return
+        for peer_address in to:
+            self.deliver(peer_address, envelope)
+
     def deliver(self, to: PeerAddress, envelope: Envelope, *, may_wait: bool = True) -> bool:
         """Send an envelope of any kind on the control lane; as `notify`."""
         try:
@@ -202,6 +214,11 @@ class Control:
                 del self._requests[request_id]
                 answer.set_error(error)
 
+    def process_ended(self, peer: PeerId, reason: ExitReason) -> None:
+        """End every request that waits for `peer`, whose process has ended."""
+        if peer in self._waiting or any(answer.peer == peer for answer in self._requests.values()):
+            self.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
+
     def close(self, error: Exception, later: Exception | None = None) -> None:
         """End every request with `error`, and those to come with `later`, or with `error` too."""
         self._closed = later or error
@@ -220,7 +237,7 @@ class Control:
             let_through(error)
             self._refuse(peer, request_id, verb, error)
             return
-        if isinstance(outcome, Coroutine):
+        if isinstance(outcome, CoroutineType):
             self._serve_apart(peer, request_id, handler.request, outcome)
         else:
             self._answer(peer, request_id, handler.request, outcome)

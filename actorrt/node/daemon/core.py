@@ -327,10 +327,8 @@ class NodeCore:
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[CallInHand] = ()) -> None:
         """Tell every other process that a process is gone."""
         workers = [w.peer_address for w in self.workers.all() if w.ready.done() and w.is_usable]
-        notice = EndpointDown(peer=lost, reason=reason, in_hand=in_hand)
-        for peer_address in [*workers, *(job.driver for job in self.jobs.live())]:
-            if peer_address.peer != lost:
-                self.control.notify(peer_address, notice)
+        others = [there for there in (*workers, *(job.driver for job in self.jobs.live())) if there.peer != lost]
+        self.control.notify_all(others, EndpointDown(peer=lost, reason=reason, in_hand=in_hand))
         if self.peers is not None:
             self.peers.process_ended(lost, reason, in_hand)
 

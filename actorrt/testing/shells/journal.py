@@ -37,9 +37,9 @@ class Journal:
         """Note an event."""
         self._events.append((self._now(), text, None))
 
-    def arrived(self, way: str, head: Buffer) -> None:
-        """Note a message that has arrived; `way` names its sender and its receiver."""
-        self._events.append((self._now(), way, head))
+    def arrived(self, now: float, way: str, head: Buffer) -> None:
+        """Note a message that arrives now; `way` names its sender and its receiver."""
+        self._events.append((now, way, head))
 
     def lines(self) -> list[str]:
         """Return the events, oldest first, a line each."""

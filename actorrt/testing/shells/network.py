@@ -14,7 +14,6 @@ connections to it break after that time, or soon after the host is up again and 
 from __future__ import annotations
 
 import errno
-import struct
 import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +40,6 @@ MAX_RESET_S: Final = 1.0
 """How long it takes at most until a host that is up again resets a connection that it does not know."""
 DIRECTION_BYTES: Final = 2 << 20
 """How many bytes one direction of a connection holds."""
-_EVENT: Final = struct.Struct("=dIII")
 
 
 class Direction:
@@ -76,15 +74,17 @@ class Direction:
 
     def carry(self, callback: Callable[..., None], *args: Any) -> None:
         """Call `callback` in the target process when the message arrives, after all that were sent before."""
-        if self._held or self._network.is_stalled(self):
+        network = self._network
+        if self._held or network.is_stalled(self):
             if not self._held and self.is_between_hosts:
                 self._held_since = since = self._loop.now()
-                self._network.after(TIMEOUT_S, lambda: self._end_of_patience(since))
+                network.after(TIMEOUT_S, lambda: self._end_of_patience(since))
             self._held.append((callback, args))
-            self._network.holding[self] = None
+            network.holding[self] = None
             return
-        self._last_due = max(self._last_due, self._loop.now() + self._network.way_s(self))
-        self._loop.call_in_at(self.target, self._last_due, callback, *args)
+        due = self._loop.now() + (network.way_s(self) if self.is_between_hosts else network.latency_s())
+        self._last_due = due = due if due > self._last_due else self._last_due
+        self._loop.call_in_at(self.target, due, callback, *args)
 
     def _end_of_patience(self, since: float) -> None:
         if self._held and self._held_since == since:
@@ -160,10 +160,12 @@ class Connection:
             self._is_full = True
             return False
         head, *buffers = parts
-        size = len(head) + sum(map(len, buffers))
+        size = len(head)
+        if buffers:
+            size += sum(map(len, buffers))
+            buffers = [memoryview(buffer).toreadonly() for buffer in buffers]
         forward.bytes_under_way += size
-        read_only = [memoryview(buffer).toreadonly() for buffer in buffers]
-        forward.carry(self._arrive, head, read_only, size)
+        forward.carry(self._arrive, head, buffers, size)
         return True
 
     def _arrive(self, head: Buffer, buffers: Sequence[Buffer], size: int) -> None:
@@ -269,14 +271,12 @@ class SimulatedNetwork:
         return latency + self.max_delay_s * self._random() ** 4 if self.max_delay_s else latency
 
     def way_s(self, direction: Direction) -> float:
-        """Return how long the next message of a direction is under way."""
-        if not direction.is_between_hosts:
-            return self.latency_s()
+        """Return how long the next message of a direction between hosts is under way."""
         return HOSTS_LATENCY * self.latency_s() + self.hosts.slow_s.get(direction.hosts, 0.0)
 
     def is_stalled(self, direction: Direction) -> bool:
         """Whether messages of a direction are held."""
-        if direction.pair in self.stalled:
+        if self.stalled and direction.pair in self.stalled:
             return True
         return direction.is_between_hosts and self.hosts.is_cut(*direction.hosts)
 
@@ -286,8 +286,9 @@ class SimulatedNetwork:
 
     def noticed(self, direction: Direction, head: Buffer) -> None:
         """Called when a message has arrived."""
-        self.loop.record(_EVENT.pack(self.loop.now(), *direction.pair, zlib.crc32(head)))
-        self._journal.arrived(direction.label, head)
+        now = self.loop.now()
+        self.loop.record(now, *direction.pair, zlib.crc32(head))
+        self._journal.arrived(now, direction.label, head)
 
     def bind(self, address: str, transport: SimulatedTransport, process: SimulatedProcess) -> None:
         """Accept connections to `address`.

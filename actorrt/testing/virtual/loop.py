@@ -13,9 +13,9 @@ import gc
 import hashlib
 import heapq
 import random
+from array import array
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from struct import Struct
 from typing import Any, Final, NoReturn, TypeVar
 
 from actorrt.background import IS_BACKGROUND
@@ -37,7 +37,9 @@ _COLLECTION_COUNT: Final = 5_000
 _FULL_SHARE: Final = 0.1
 """The share of collections that look at everything the run has made, not only at what is new since the last."""
 _CANCELLED_COUNT: Final = 1_000
-_TURN: Final = Struct("=dI")
+_CHECK_EVERY_COUNT: Final = 64
+_HASHED_COUNT: Final = 4_096
+"""How many numbers of the digest are hashed at once."""
 
 T = TypeVar("T")
 
@@ -47,6 +49,8 @@ class VirtualHandle(asyncio.Handle):
 
     __slots__ = ()
 
+    _repr = _source_traceback = None  # those of the debug mode
+
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], loop: VirtualLoop, context: Context
     ) -> None:
@@ -55,13 +59,14 @@ class VirtualHandle(asyncio.Handle):
         self._loop = loop
         self._context = context
         self._cancelled = False
-        self._repr = self._source_traceback = None
 
 
 class VirtualTimer(asyncio.TimerHandle):
     """A timer that knows its process, and whether it is background work. As for its attributes, see `VirtualHandle`."""
 
     __slots__ = ("is_background", "process")
+
+    _repr = _source_traceback = None
 
     def __init__(
         self,
@@ -71,17 +76,17 @@ class VirtualTimer(asyncio.TimerHandle):
         loop: VirtualLoop,
         context: Context,
         process: SimulatedProcess,
+        is_background: bool,
     ) -> None:
         self._callback = callback
         self._args = args
         self._loop = loop
         self._context = context
         self._cancelled = False
-        self._repr = self._source_traceback = None
         self._when = when
         self._scheduled = True
         self.process = process
-        self.is_background = context.get(IS_BACKGROUND, False)
+        self.is_background = is_background
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -96,7 +101,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         processes: all processes, the dead ones too.
         step_count: how many callbacks have run.
         on_switch: called with the process that has run and the one that runs next.
-        on_step: called after each turn of a process.
+        on_check: called between two turns, after every `check_every_count` callbacks.
+        on_look: called between two turns, once it is `look_at`.
         on_stuck: called when nothing but background work is left; raises.
         on_late: called when the time is past `deadline`; raises.
         run_in_thread: runs a function of the present process in what stands for a thread; any executor will do.
@@ -116,11 +122,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._collection = random.Random(f"collections {seed}").random
         self._next_collection = _COLLECTION_COUNT
         self._hash = hashlib.blake2b(digest_size=16)
+        self._unhashed = array("d")
         self.processes: list[SimulatedProcess] = []
         self.outside = self.present = self.new_process("outside")
         self.step_count = 0
         self.on_switch: Callable[[SimulatedProcess, SimulatedProcess], None] = lambda *_: None
-        self.on_step: Callable[[], None] = lambda: None
+        self.on_check: Callable[[], None] = lambda: None
+        self.check_every_count = _CHECK_EVERY_COUNT
+        self._next_check = 0
+        self.on_look: Callable[[], None] = lambda: None
+        self.look_at = float("inf")
         self.on_stuck: Callable[[], NoReturn] = self._stuck
         self.on_late: Callable[[], NoReturn] = self._late
         self.run_in_thread: Callable[[Callable[[], Any]], asyncio.Future[Any]] = _refuse_threads
@@ -137,19 +148,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_in(self, process: SimulatedProcess, callback: Callable[..., object], *args: Any) -> None:
         """Call `callback` soon in another process, unless that is dead."""
-        context = process.new_context(is_background=IS_BACKGROUND.get())
-        self._put(process, VirtualHandle(callback, args, self, context))
+        self._put(process, VirtualHandle(callback, args, self, process.new_context(IS_BACKGROUND.get())))
 
     def call_in_at(
         self, process: SimulatedProcess, when: float, callback: Callable[..., object], *args: Any
     ) -> asyncio.TimerHandle:
         """Call `callback` at a time of the run in another process, unless that is dead then."""
-        context = process.new_context(is_background=IS_BACKGROUND.get())
-        return self._push(when, VirtualTimer(when, callback, args, self, context, process))
+        context, is_background = process.context.copy(), IS_BACKGROUND.get()
+        if is_background:
+            context.run(IS_BACKGROUND.set, True)
+        return self._push(when, VirtualTimer(when, callback, args, self, context, process, is_background))
 
     def run_in(self, process: SimulatedProcess, function: Callable[..., T], *args: Any) -> T:
         """Call a function in another process now, while the present one waits; return its result."""
-        before, context = self.present, process.new_context(is_background=IS_BACKGROUND.get())
+        before, context = self.present, process.new_context(IS_BACKGROUND.get())
         self._enter(process)
         try:
             return context.run(function, *args)
@@ -219,7 +231,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if context is None:
             context = copy_context()
         process = context.get(PROCESS, self.present)
-        timer = VirtualTimer(when, callback, args, self, context, process)
+        timer = VirtualTimer(when, callback, args, self, context, process, context.get(IS_BACKGROUND, False))
         return self._push(when if process.clock is None else process.clock.run_time(when), timer)
 
     def call_later(  # type: ignore[override]
@@ -231,19 +243,26 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Have a timer run at a time of the run."""
         if not timer.is_background:
             self._foreground_count += 1
-        self._timers_count += 1
-        heapq.heappush(self._timers, (when, self._timers_count, timer))
+        self._timers_count = number = self._timers_count + 1
+        heapq.heappush(self._timers, (when, number, timer))
         return timer
 
     def _timer_handle_cancelled(self, handle: VirtualTimer) -> None:
         if not handle._scheduled:
             return  # it is due already
-        self._foreground_count -= not handle.is_background
+        self._unscheduled(handle)
         self._cancelled_count += 1
         if self._cancelled_count > _CANCELLED_COUNT and self._cancelled_count * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
+            self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
             heapq.heapify(self._timers)
             self._cancelled_count = 0
+
+    def _unscheduled(self, timer: VirtualTimer) -> None:
+        """Note that a timer is not scheduled any more."""
+        timer._scheduled = False
+        if not timer.is_background:
+            self._foreground_count -= 1
+            self._last_foreground = self._now
 
     def _new_task(
         self, _: asyncio.AbstractEventLoop, coroutine: Any, context: Context | None = None
@@ -295,48 +314,80 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # Running
 
-    def record(self, label: bytes) -> None:
-        """Add an event to the digest, at the present time."""
-        self._hash.update(label)
+    def record(self, *numbers: float) -> None:
+        """Add an event to the digest."""
+        self._unhashed.extend(numbers)
 
     def digest(self) -> str:
         """Return a hex string that is equal for runs in which the same has happened at the same times."""
+        self._hash.update(self._unhashed)
+        del self._unhashed[:]
         return self._hash.hexdigest()
 
     def _run_once(self) -> None:
-        runnable = self._runnable
+        runnable, timers = self._runnable, self._timers
         while not self._stopping:  # type: ignore[attr-defined]
-            if self._timers and self._timers[0][0] <= self._now:
-                self._take_due()
             if not runnable:
                 self._jump()
-                continue
-            process = runnable[int(self._random() * len(runnable))]
+            if timers and timers[0][0] <= self._now:
+                self._take_due()
+                if not runnable:
+                    continue
+            process = runnable[0] if len(runnable) == 1 else runnable[int(self._random() * len(runnable))]
             self._turn(process)
             if not process.ready or process.is_frozen:
                 process.is_queued = False
                 if process is not runnable[-1]:
                     runnable[runnable.index(process)] = runnable[-1]
                 runnable.pop()
-            if self._now > self.deadline:
+            now = self._now
+            if now >= self.look_at:
+                self.on_look()
+            if now > self.deadline:
                 self.on_late()
 
     def _turn(self, process: SimulatedProcess) -> None:
         """Run some callbacks of one process."""
-        self._enter(process)
-        ready = process.ready
-        self._hash.update(_TURN.pack(self._now, process.number))
-        count = min(len(ready), 1 + int(self._random() * MAX_TURN_COUNT))
+        if process is not self.present:
+            self.on_switch(self.present, process)
+            self.present = process
+        self._unhashed.append(self._now)
+        self._unhashed.append(process.number)
+        count = len(process.ready)
+        if count > 1:
+            count = min(count, 1 + int(self._random() * MAX_TURN_COUNT))
         if process.doom is not None and self._meet_doom(process, count):
             return
+        self._run(process, count)
+        if self.step_count >= self._next_collection:
+            self._collect()
+        if self.step_count >= self._next_check:
+            self._next_check = self.step_count + self.check_every_count
+            self.on_check()
+        if len(self._unhashed) > _HASHED_COUNT:
+            self.digest()
+
+    def _run(self, process: SimulatedProcess, count: int) -> None:
+        """Run so many callbacks of a process, unless it stops meanwhile."""
+        ready = process.ready
         for _ in range(count):
             if not ready or process.is_frozen or self._stopping:  # type: ignore[attr-defined]
                 return
-            self._run(ready.popleft())
-        self.step_count += count
-        if self.step_count >= self._next_collection:
-            self._collect()
-        self.on_step()
+            handle: Any = ready.popleft()
+            self.step_count += 1
+            if handle._cancelled:
+                continue
+            self._now += STEP_S
+            if not self._foreground_count and not handle._context.get(IS_BACKGROUND):
+                self._last_foreground = self._now
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # as asyncio has it: a callback that fails ends nothing else
+                self.call_exception_handler(
+                    {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
+                )
 
     def _collect(self) -> None:
         self._next_collection = self.step_count + int(self._collection() * 2 * _COLLECTION_COUNT)
@@ -350,31 +401,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
             process.doom = (left - count, fate)
             return False
         process.doom = None
-        for _ in range(left):
-            if process.ready:
-                self._run(process.ready.popleft())
-        self.step_count += left
+        self._run(process, left)
         fate()
         return True
 
-    def _run(self, handle: Any) -> None:
-        """Run a callback."""
-        if not handle._cancelled:
-            self._now = now = self._now + STEP_S
-            if not handle._context.get(IS_BACKGROUND):
-                self._last_foreground = now
-            handle._run()
-
     def _take_due(self) -> None:
         """Move the timers that are due to the callbacks of their processes."""
-        timers = self._timers
-        while timers and timers[0][0] <= self._now:
+        timers, now = self._timers, self._now
+        while timers and timers[0][0] <= now:
             timer: Any = heapq.heappop(timers)[2]
             if timer._cancelled:
                 self._cancelled_count -= 1
                 continue
-            timer._scheduled = False
-            self._foreground_count -= not timer.is_background
+            self._unscheduled(timer)
             self._put(timer.process, timer)
 
     def _jump(self) -> None:
@@ -385,8 +424,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if timer._cancelled:
                 self._cancelled_count -= 1
             else:
-                timer._scheduled = False
-                self._foreground_count -= not timer.is_background
+                self._unscheduled(timer)
         if not timers:
             self.on_stuck()
         when = timers[0][0]

@@ -78,7 +78,7 @@ class SimulatedProcess:
         self.thawed_at = float("-inf")
         self._remains: list[Any] = []
 
-    def new_context(self, *, is_background: bool) -> Context:
+    def new_context(self, is_background: bool) -> Context:
         """Return the context of a callback that another process causes here."""
         context = self.context.copy()
         if is_background:

@@ -37,7 +37,7 @@ End: TypeAlias = Literal["driver", "node"]
 """A process that is no worker."""
 CLOSE_WITHIN_S: Final = 300.0
 """How long the world may take to end after `main`, in virtual time, although nothing fails any more."""
-CHECK_EVERY_COUNT: Final = 64
+CHECK_EVERY_COUNT: Final = 256
 
 
 class World:
@@ -94,7 +94,6 @@ class World:
         self._hosts.spawn_fails = self._injector.spawn_fails
         self._has_run = self._is_calm = False
         self.check_every_count = CHECK_EVERY_COUNT
-        self._next_check = 0
 
     def run(self, main: Main[T], *args: Any, timeout_s: float = 86_400) -> T:
         """Run the coroutine function `main(*args)` in a driver on the host 0, as `actorrt.run` does.
@@ -119,7 +118,9 @@ class World:
         self._has_run = True
         loop = self._loop
         loop.deadline = START_S + timeout_s
-        loop.on_stuck, loop.on_late, loop.on_switch, loop.on_step = self._stuck, self._late, _switch, self._step
+        loop.on_stuck, loop.on_late, loop.on_switch = self._stuck, self._late, _switch
+        loop.on_check, loop.check_every_count = self._check, self.check_every_count
+        loop.on_look, loop.look_at = self._look, self._oracles.next_look
         outcome: Completion[T] = Completion()
         self._run_fenced(self._live(main, args, outcome))
         if self._defects:
@@ -190,14 +191,15 @@ class World:
             self._injector.stop()
             self._loop.deadline = self._loop.now() + CLOSE_WITHIN_S
 
-    def _step(self) -> None:
-        """Called after some callbacks of a process."""
-        if self._loop.step_count >= self._next_check:
-            self._next_check = self._loop.step_count + self.check_every_count
-            check_process(self._hosts, self._loop.present)
-            check_incarnations(self._hosts)
-        if self._loop.now() >= self._oracles.next_look:
-            self._oracles.look()
+    def _check(self) -> None:
+        """Called after some callbacks."""
+        check_process(self._hosts, self._loop.present)
+        check_incarnations(self._hosts)
+
+    def _look(self) -> None:
+        """Called from time to time."""
+        self._oracles.look()
+        self._loop.look_at = self._oracles.next_look
 
     def _bury(self) -> None:
         """End what is left, so that nothing of this run runs later, not even `finally` blocks."""
@@ -443,5 +445,5 @@ class World:
 
 def _switch(old: SimulatedProcess, new: SimulatedProcess) -> None:
     """Give the process that runs next its own process-wide state."""
-    old.endpoint = current.process_endpoint()
-    current.set_process_endpoint(new.endpoint)
+    old.endpoint = current._process_endpoint  # without calls, since it happens with every turn
+    current._process_endpoint = new.endpoint

@@ -157,6 +157,10 @@ class Receipts:
         """Whether `ACK_FRAMES_COUNT` frames are unacknowledged, so that an acknowledgement must be sent at once."""
         return self.received - self.acknowledged >= ACK_FRAMES_COUNT
 
+    def wait_from_now(self) -> None:
+        """Begin an interval of `is_overdue`: the frames that have been received are overdue at its end."""
+        self._owed_before = self.received
+
     def is_overdue(self) -> bool:
         """Whether a frame was unacknowledged at the last call, and still is. To be called at regular intervals."""
         owed_before, self._owed_before = self._owed_before, self.received

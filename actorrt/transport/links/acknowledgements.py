@@ -16,7 +16,7 @@ from actorrt.transport.links.peer_lanes import PeerLane
 from actorrt.transport.links.queued_link import QueuedLink
 
 ACK_DELAY_S: Final = 0.005
-"""An acknowledgement that no frame carries is sent alone after one to two such delays."""
+"""An acknowledgement that no frame carries is sent alone after one to two such delays: one, if no timer runs yet."""
 LAST_ACK_TIMEOUT_S: Final = 0.1
 """A closing transport stops waiting when peers have acknowledged nothing for this time."""
 
@@ -51,7 +51,8 @@ class Acknowledgements:
         """Acknowledge the frames of this peer and lane soon. To be called only if `is_owing` is False."""
         peer_lane.is_owing = True
         self._owing.append(peer_lane)
-        if len(self._owing) == 1:
+        if not self._is_scheduled:
+            peer_lane.receipts.wait_from_now()
             self._schedule()
 
     def send(self, peer_lane: PeerLane) -> None:

@@ -15,7 +15,7 @@ from actorrt.errors import ActorRtError, AuthenticationError
 from actorrt.ids import PeerId, short
 from actorrt.machine.clock import Clock
 from actorrt.transport.frames.codec import Hello, pack_hello, pack_refusal
-from actorrt.transport.interfaces import Lane, Receiver, TransportStatistics
+from actorrt.transport.interfaces import LANES, Lane, Receiver, TransportStatistics
 from actorrt.transport.links import failures
 from actorrt.transport.links.acknowledgements import Acknowledgements
 from actorrt.transport.links.flusher import Flusher
@@ -208,7 +208,8 @@ class BaseTransport(ABC):
             self.release()
 
     def _awaits(self, link: QueuedLink) -> None:
-        self._acknowledgements.expect(link)
+        if link.is_polled:
+            self._acknowledgements.expect(link)
         self._heartbeat.wake()
 
     def address_of(self, peer: PeerId) -> str | None:
@@ -238,7 +239,7 @@ class BaseTransport(ABC):
 
     def _close_links(self, peer: PeerId) -> None:
         self._heartbeat.unwatch(peer)
-        for lane in Lane:
+        for lane in LANES:
             link = self._links.pop((peer, lane), None)
             if link is not None:
                 assert self._inbound is not None
@@ -293,7 +294,7 @@ class BaseTransport(ABC):
 
     def _renewed(self, peer: PeerId) -> None:
         """Called when a peer opens new links: it has given us up before, and its notice may still be on its way."""
-        for lane in Lane:
+        for lane in LANES:
             link = self._links.get((peer, lane))
             if link is not None:
                 self._given_up_by(link)

@@ -100,12 +100,14 @@ class LinkHeartbeat:
         """Return the progress of each peer, of both lanes together."""
         progress: dict[PeerId, PeerProgress] = {}
         for peer_lane in self._peer_lanes():
-            heard, is_awaited = progress.get(peer_lane.peer, (0, False))
-            heard += peer_lane.receipts.received
-            if peer_lane.link is not None:
-                heard += peer_lane.link.acknowledged_below
-                is_awaited = is_awaited or peer_lane.link.is_awaiting
-            progress[peer_lane.peer] = PeerProgress(heard, is_awaited)
+            peer, link, heard, is_awaited = peer_lane.peer, peer_lane.link, peer_lane.receipts.received, False
+            if link is not None:
+                heard += link.acknowledged_below
+                is_awaited = link.is_awaiting
+            known = progress.get(peer)
+            if known is not None:
+                heard, is_awaited = heard + known.heard, is_awaited or known.is_awaited
+            progress[peer] = PeerProgress(heard, is_awaited)
         return progress
 
 

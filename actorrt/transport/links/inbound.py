@@ -29,7 +29,7 @@ from actorrt.transport.frames.codec import (
     split_buffers,
 )
 from actorrt.transport.frames.form import WALKED_BYTES, FormChecker
-from actorrt.transport.interfaces import Buffer, Landing, Lane, Receiver, TransportStatistics
+from actorrt.transport.interfaces import LANES, Buffer, Landing, Lane, Receiver, TransportStatistics
 from actorrt.transport.links.acknowledgements import Acknowledgements
 from actorrt.transport.links.ended_peers import EndedPeers
 from actorrt.transport.links.hellos import Hellos
@@ -106,7 +106,7 @@ class Inbound:
         """Ignore the peer from now on, including the rest of the frame that is being delivered."""
         self._ended.drop(peer)
         self._hellos.forget(peer)
-        for lane in Lane:
+        for lane in LANES:
             key = lane_key(peer, lane)
             self._ended.forget_link(key)
             peer_lane = self._peer_lanes.pop(key, None)
@@ -130,7 +130,7 @@ class Inbound:
             peer: the peer.
             is_told: whether the peer knows already. Otherwise it is told now, or when it continues one of its links.
         """
-        for lane in Lane:
+        for lane in LANES:
             key = lane_key(peer, lane)
             peer_lane = self._peer_lanes.pop(key, None)
             if peer_lane is not None and peer_lane.receipts.first >= 0:
@@ -142,7 +142,7 @@ class Inbound:
                     self._forget_hello_of(PeerId(forgotten[:ID_BYTES]))
 
     def _forget_hello_of(self, peer: PeerId) -> None:
-        if not any(lane_key(peer, lane) in self._peer_lanes for lane in Lane):
+        if not any(lane_key(peer, lane) in self._peer_lanes for lane in LANES):
             self._hellos.forget(peer)
 
     def _close(self, peer_lane: PeerLane) -> None:
@@ -186,7 +186,9 @@ class Inbound:
             self._deliver(connection, envelopes)
         else:
             self._deliver_attached(connection, envelopes, attached)
-        if not peer_lane.is_owing:
+        if not envelopes:
+            self._acknowledgements.send(peer_lane)  # a probe: its sender wants to know at once, and no frame follows
+        elif not peer_lane.is_owing:
             self._acknowledgements.owe(peer_lane)
         elif connection.receipts.is_due:
             self._acknowledgements.send(peer_lane)

@@ -24,7 +24,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from actorrt.config import KIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
@@ -63,7 +63,7 @@ class LinkSetup(NamedTuple):
         queue_bytes: the bound of the queued and unacknowledged bytes.
         connect_timeout_s: the time within which a connection must accept the HELLO.
         is_lasting: whether the link connects again for ever, and never becomes unreachable by itself.
-        on_awaiting: called with the link when it begins to wait for acknowledgements.
+        on_awaiting: called with the link when it waits for acknowledgements; if it is polled, when it begins to.
         on_unreachable: called with the link when connecting took too long, or another process has the address.
         on_given_up: called with the link when its peer reports that it could not reach us, and gave us up.
         on_refused: called with the link when no process listens at the peer's address any more.
@@ -94,10 +94,13 @@ class QueuedLink(ABC):
     """A link to one peer on one lane.
 
     Attributes:
+        is_polled: whether acknowledgements are also looked for at intervals, since nothing reports some that arrive.
         acknowledged: a function to be called with the number below which the far end has received every frame; returns
             False if that is impossible.
         last_error: the operating system's error at the last attempt to connect, if it failed.
     """
+
+    is_polled: ClassVar[bool] = False
 
     def __init__(self, setup: LinkSetup) -> None:
         self._setup = setup
@@ -218,7 +221,7 @@ class QueuedLink(ABC):
             return
         self._is_flush_due = False
         if not self._is_awaiting and len(self._window):
-            self._is_awaiting = True
+            self._is_awaiting = self.is_polled
             self._awaited = self._window.next
             self._setup.on_awaiting(self)
         if self._flushed:

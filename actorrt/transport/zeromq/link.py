@@ -93,6 +93,8 @@ class ZmqLink(QueuedLink):
         setup: as for `QueuedLink`. A link that is made does not connect before `connect` is called.
     """
 
+    is_polled = True
+
     def __init__(self, setup: LinkSetup) -> None:
         super().__init__(setup)
         self._place = ""

@@ -94,6 +94,18 @@ def test_receipts_are_due_after_a_number_of_frames() -> None:
     assert not receipts.is_due
 
 
+def test_receipts_are_overdue_at_the_end_of_an_interval_that_began_when_they_were_owed() -> None:
+    receipts = Receipts()
+    receipts.begin(0)
+    receipts.received = 1
+    receipts.wait_from_now()
+    receipts.received = 2
+    assert receipts.is_overdue()
+    receipts.wait_from_now()
+    receipts.acknowledge()
+    assert not receipts.is_overdue()
+
+
 def test_receipts_are_overdue_when_owed_for_a_whole_interval() -> None:
     receipts = Receipts()
     receipts.begin(0)

@@ -55,17 +55,28 @@ class FakeLink:
         return self.polls_left > 0
 
 
-def test_owed_acknowledgement_is_sent_alone_at_the_second_round() -> None:
+def test_owed_acknowledgement_is_sent_alone_after_a_delay() -> None:
     world = World()
     peer_lane = world.peer_lane()
     world.received(peer_lane)
-    world.loop.advance(ACK_DELAY_S)
-    assert world.answers == []
     world.received(peer_lane, 2)
     world.loop.advance(ACK_DELAY_S)
     assert world.answers == [(b"1", 3)]
     assert world.statistics.acknowledgements_out == 1
     assert (peer_lane.is_owing, world.loop.timers) == (False, [])
+
+
+def test_acknowledgement_that_is_owed_while_a_timer_runs_is_sent_at_the_second_round() -> None:
+    world = World()
+    first, second = world.peer_lane(b"1"), world.peer_lane(b"2")
+    world.received(first)
+    world.loop.advance(0.9 * ACK_DELAY_S)
+    world.received(second)
+    world.loop.advance(0.2 * ACK_DELAY_S)
+    assert world.answers == [(b"1", 1)]
+    world.loop.advance(ACK_DELAY_S)
+    assert world.answers == [(b"1", 1), (b"2", 1)]
+    assert (second.is_owing, world.loop.timers) == (False, [])
 
 
 def test_acknowledgement_that_a_frame_carried_is_not_sent_alone() -> None:

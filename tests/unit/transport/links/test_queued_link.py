@@ -24,6 +24,8 @@ HELLO = b"hello"
 class ScriptedLink(QueuedLink):
     """A link whose connection accepts frames while `is_writable`."""
 
+    is_polled = True
+
     def __init__(self, *, is_writable: bool = True, connect_timeout_s: float = 60.0, is_lasting: bool = False) -> None:
         self.troubles: list[str] = []
         self.unreachable: list[QueuedLink] = []
@@ -230,6 +232,17 @@ async def test_link_asks_for_acknowledgements_until_all_are_there_or_nothing_mor
     await end_of_tick()
     link.answered(pack_acknowledgement(4))
     assert not link.poll_acknowledgements()
+    link.close()
+
+
+async def test_link_that_hears_of_acknowledgements_says_with_each_flush_that_it_waits_for_some() -> None:
+    link = ScriptedLink()
+    link.is_polled = False  # type: ignore[misc]
+    await end_of_tick()
+    for number in range(2):
+        link.send((0, number))
+        await end_of_tick()
+    assert link.awaiting == [link, link]
     link.close()
 
 
