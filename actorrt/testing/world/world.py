@@ -37,7 +37,7 @@ End: TypeAlias = Literal["driver", "node"]
 """A process that is no worker."""
 CLOSE_WITHIN_S: Final = 300.0
 """How long the world may take to end after `main`, in virtual time, although nothing fails any more."""
-CHECK_EVERY_COUNT: Final = 256
+CHECK_EVERY_COUNT: Final = 64
 
 
 class World:
