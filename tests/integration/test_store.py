@@ -305,7 +305,7 @@ async def test_ref_that_arrives_again_at_once_needs_no_request_to_the_store(
     object_id = refs.pop().id
     sender.close()
     await asyncio.to_thread(wait_until, lambda: store.stats()["objects_count"] == 0, "the object is released")
-    with pytest.raises(ObjectNotFoundError):
+    with pytest.raises(ObjectLostError):
         client.get(object_id)
 
 
