@@ -18,7 +18,6 @@ from actorrt.config import MIB
 from actorrt.errors import (
     CallTimeoutError,
     ObjectLostError,
-    ObjectNotFoundError,
     ObjectStoreFullError,
     PeerUnreachableError,
     RuntimeStateError,
