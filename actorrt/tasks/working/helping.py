@@ -7,10 +7,12 @@ helping joins end in deadlocks.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorrt.completion import Completion
 from actorrt.ids import short
+from actorrt.tasks.policy.class_queue import SHORT_S
 from actorrt.tasks.policy.task import TaskState
 from actorrt.tasks.submitting.task_ref import TaskRef
 from actorrt.tasks.working.attempt import Attempt, OwnListener
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_NESTED_COUNT: Final = 64
 """How many tasks run in each other's places: beyond, a wait waits for another worker."""
+
+SOON_S: Final = 0.004
+"""How long a coroutine leaves long plain tasks, and those of unknown duration, to other workers in any case."""
 
 SAFETY: Final = 4.0
 """How often the mean duration of a task has to fit into a wait with a timeout, for the task to run in its place."""
@@ -65,6 +70,7 @@ class Helping:
         self._peer = endpoint.peers.own_peer
         self._store = endpoint.store
         self._clock = endpoint.clock
+        self._after = endpoint.scope.after
 
     def run_in_place(self, ref: TaskRef[Any], until: float | None = None) -> bool:
         """Called when plain code of a task here begins to wait: run that task now, and first what it waits for.
@@ -106,11 +112,25 @@ class Helping:
         """
         if self.worker.waits_in_plain_code:
             return  # it would begin only when the plain code has waited, and that may wait for this
-        for ref in refs:
-            if ref.task is not None and ref.submitter.book.takes_in_place(ref.task):
-                self.worker.begin_soon(self._own_attempt(ref.submitter, ref.task))
-                ref.add_callback(lambda _: self.run_beside(refs))
-                return
+        self._run_beside(next(refs, None), refs, is_late=False)
+
+    def _run_beside(self, ref: TaskRef[Any] | None, refs: Iterator[TaskRef[Any]], *, is_late: bool) -> None:
+        """Run a task or one that follows. A long plain task would block the loop, so others may take it first."""
+        while ref is not None:
+            task = ref.task
+            if task is not None and task.state is TaskState.READY and not self.worker.waits_in_plain_code:
+                if self._is_long(task) and not (is_late and _has_no_worker(task)):
+                    self._after(SOON_S, partial(self._run_beside, ref, refs, is_late=True))
+                    return
+                if ref.submitter.book.takes_in_place(task):
+                    self.worker.begin_soon(self._own_attempt(ref.submitter, task))
+                    ref.add_callback(lambda _: self.run_beside(refs))
+                    return
+            ref, is_late = next(refs, None), False
+
+    def _is_long(self, task: Submission) -> bool:
+        mean_s = task.kind.cost.mean_s
+        return (mean_s is None or mean_s > SHORT_S) and self._is_plain(task)
 
     def _ends_by(self, task: Submission, until: float) -> bool:
         mean_s = task.kind.cost.mean_s
@@ -137,6 +157,10 @@ class Helping:
         attempt.object_id = task.object_id
         task.withdraw_here = lambda is_late: self.worker.give_up(attempt, is_late)
         return attempt
+
+
+def _has_no_worker(task: Submission) -> bool:
+    return not any(lease.is_open for lease in task.queue.leases.values())
 
 
 def tasks_in(completion: Completion[Any]) -> Iterator[TaskRef[Any]]:

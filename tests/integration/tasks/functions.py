@@ -359,3 +359,12 @@ def leave_a_waiting_child(box: list[art.ObjectRef[Any]], seconds: float) -> list
 def follow_a_waiting_child(box: list[art.ObjectRef[Any]], seconds: float) -> Any:
     time.sleep(seconds)
     return identity.submit(box[0])
+
+
+@art.task
+async def pids_of_long_children(count: int, seconds: float) -> list[int]:
+    """Return the own pid, and those of children that are submitted while a worker is lent for them."""
+    first = slow_pid.submit(seconds)
+    while not first.done():
+        await asyncio.sleep(0.001)  # nobody waits for it, so it runs in another worker
+    return [os.getpid(), *await art.gather(*[slow_pid.submit(seconds) for _ in range(count)])]

@@ -56,6 +56,12 @@ async def test_children_that_plain_code_gathers_run_in_several_workers() -> None
         assert len({*await f.slow_pids.submit(8, 0.1)}) > 1
 
 
+async def test_long_children_that_a_coroutine_gathers_leave_its_loop_free_while_a_worker_is_lent_for_them() -> None:
+    async with art.Runtime(cpus=2):
+        own, *children = await f.pids_of_long_children.submit(4, 0.05)
+        assert own not in children
+
+
 async def test_tasks_wait_for_actors_that_submit_tasks() -> None:
     async with art.Runtime(cpus=2):
         actors = list(await Middle.spawn_many(20))
