@@ -278,6 +278,8 @@ COMMANDS: Final = {
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),
     "token": _elsewhere("make a token by which other machines join the cluster", "actorrt.node.inspect.token"),
     "nodes": _elsewhere("list the nodes of the cluster", "actorrt.node.inspect.nodes"),
+    "bury": _elsewhere("write a node of the cluster dead that is off", "actorrt.node.inspect.bury"),
+    "revoke": _elsewhere("refuse a node of the cluster from now on", "actorrt.node.inspect.revoke"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
     "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.cli.train"),
     "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),

@@ -58,8 +58,10 @@ class ClusterMember:
         scope: owns the work.
         clock: the time, which goes on while the machine sleeps.
         ids: the source of nonces.
+        also: tables of the control store that are read with the members.
 
     Attributes:
+        on_rows: called with the rows of each read that brought some, those of the members too.
         on_probed: called with each probe of another node, which may be an incarnation that is in no view yet.
         on_viewed: called after each read of the members that brought something new.
         on_ended: called with each member that has been written dead, or has left.
@@ -67,7 +69,14 @@ class ClusterMember:
     """
 
     def __init__(
-        self, own: Member, control: Control, store: ControlStore, scope: Scope, clock: Clock, ids: IdSource
+        self,
+        own: Member,
+        control: Control,
+        store: ControlStore,
+        scope: Scope,
+        clock: Clock,
+        ids: IdSource,
+        also: Sequence[str] = (),
     ) -> None:
         self._own = own
         self._control = control
@@ -75,10 +84,12 @@ class ClusterMember:
         self._scope = scope
         self._clock = clock
         self._ids = ids
+        self._tables = (MEMBERS, *also)
         self._membership = Membership(own.node, own.incarnation, clock.now())
         self._version = 0
         self._is_reading = False
         self._read_began = float("-inf")
+        self.on_rows: Callable[[Sequence[Row]], None] = lambda rows: None
         self.on_probed: Callable[[ProbeNode], None] = lambda probe: None
         self.on_viewed: Callable[[], None] = _nothing
         self.on_ended: Callable[[Member], None] = lambda member: None
@@ -116,6 +127,21 @@ class ClusterMember:
             await self._store.write(self._write_of([left], None))
         except ControlUnavailableError as error:
             logger.warning("the other nodes learn of this node's end by its silence: %s", error)
+
+    async def bury(self, node: NodeId) -> None:
+        """Write a member dead, whatever the others say: for an operator who knows that it is off.
+
+        Raises:
+            ValueError: it is this node, or no member that has not ended.
+            ControlUnavailableError: the control store does not answer.
+        """
+        member = self.member(node)
+        if member is None or node == self._own.node:
+            raise ValueError(f"{short(node)} is no other member of the cluster that has not ended")
+        wall_s = self._membership.view.wall_s(self._clock.now())
+        dead = member.replaced(status=MemberStatus.DEAD, ended_s=wall_s)
+        await self._store.write(self._write_of([dead], None))
+        await self.read()
 
     # What is known
 
@@ -272,18 +298,21 @@ class ClusterMember:
             ControlUnavailableError: the control store does not answer.
         """
         sent = self._clock.now()
-        news = await self._store.since(self._version, [MEMBERS])
+        news = await self._store.since(self._version, self._tables)
         self._version = max(self._version, news.version)
         self._viewed(news, sent)
 
     def _viewed(self, news: News, sent: float) -> None:
-        gone = [NodeId(row.key) for row in news.rows if row.value is None]
+        if news.rows:
+            self.on_rows(news.rows)
+        rows = [row for row in news.rows if row.table == MEMBERS]
+        gone = [NodeId(row.key) for row in rows if row.value is None]
         view = self._membership.view.version
         actions = self._membership.read(
             sent,
             self._clock.now(),
             news.view,
-            members_of(news.rows),
+            members_of(rows),
             gone,
             is_whole=news.is_whole,
             wall_s=news.now_s,

@@ -20,6 +20,7 @@ from typing import Final
 import msgpack
 
 from actorrt.actors.wire.control import Control
+from actorrt.background import in_background
 from actorrt.cluster.control.remote import RemoteControlStore, serve_store
 from actorrt.cluster.control.sqlite_log import SqliteLog
 from actorrt.cluster.control.store import ControlStore, LocalControlStore
@@ -32,9 +33,9 @@ from actorrt.cluster.security.card import Card
 from actorrt.cluster.security.minting import mint_token
 from actorrt.cluster.security.refusals import Reason, RefusedError
 from actorrt.cluster.security.state_directory import StateDirectory, default_state_directory
-from actorrt.cluster.security.stored_rows import Revocations, StoredTokenRows
+from actorrt.cluster.security.stored_rows import REVOCATIONS, Revocations, StoredTokenRows, revoke_key
 from actorrt.errors import PeerUnreachableError, RuntimeStateError
-from actorrt.ids import NodeAddress, PeerAddress, PeerId, short
+from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.clustering.cluster_names import ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
@@ -42,7 +43,15 @@ from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addre
 from actorrt.node.clustering.known_nodes import KnownNodes
 from actorrt.node.clustering.member_directory import MemberDirectory, key_of, placed
 from actorrt.node.clustering.own_host import own_host_towards
-from actorrt.protocol.cluster.members import AskMembers, Member, MemberStatus, MintToken, ProbeNode
+from actorrt.protocol.cluster.members import (
+    AskMembers,
+    BuryNode,
+    Member,
+    MemberStatus,
+    MintToken,
+    ProbeNode,
+    RevokeNode,
+)
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.transport.composite.sockets import NodeSockets
@@ -51,6 +60,7 @@ from actorrt.transport.zeromq.security import save_keys
 
 logger = logging.getLogger(__name__)
 
+RENEW_EVERY_S: Final = 3600.0
 LEAVE_TIMEOUT_S: Final = 2.0
 STORE_FILE: Final = "control.sqlite"
 KNOWN_FILE: Final = "nodes"
@@ -101,7 +111,7 @@ class ClusterNode:
             ports=setting.ports,
         )
         self.members = MemberDirectory()
-        self._revocations = Revocations()
+        self._revocations = Revocations(self._revoked)
         self.names: ClusterNames
         self._admission: Admission | None = None
         self._member: ClusterMember | None = None
@@ -143,17 +153,20 @@ class ClusterNode:
         tls = await self._admit(store)
         self._state.keep_ports({"tls": tls})
         own = own.replaced(addresses=[*own.addresses, f"tls://{self._announced(tls)}"])
-        member = self._member = ClusterMember(own, control, store, scope, BootClock(), self._surroundings.ids)
+        ids = self._surroundings.ids
+        member = self._member = ClusterMember(own, control, store, scope, BootClock(), ids, [REVOCATIONS])
         member.on_ended, member.on_phase = self._ended, self._turned
-        member.on_viewed, member.on_probed = self._viewed, self._probed
+        member.on_viewed, member.on_probed, member.on_rows = self._viewed, self._probed, self._revocations.read
         await member.join()
         self.members.follow(member, scope)
         self._viewed()
-        ids = self._surroundings.ids
+        self._renew()
         self.names = ClusterNames(store, self.members, own.node, own.incarnation, control, scope, ids)
         self._tokens = StoredTokenRows(store, os.urandom)
         control.handle(MintToken.by(lambda _, asked: self._mint(asked)))
         control.handle(AskMembers.by(lambda *_: member.members))
+        control.handle(BuryNode.by(lambda _, asked: member.bury(asked.node)))
+        control.handle(RevokeNode.by(lambda _, asked: self._revoke(store, member, asked.node)))
 
     def _own_row(self, transport: CompositeTransport, resources: dict[str, float]) -> Member:
         return Member(
@@ -260,6 +273,26 @@ class ClusterNode:
         if self._member is None or self._member.member(card.node) is None:
             return RefusedError(Reason.NO_MEMBER, "this node is no member now: it was written dead, or has left")
         return None
+
+    async def _revoke(self, store: ControlStore, member: ClusterMember, node: NodeId) -> None:
+        """Revoke the key of a member; see `RevokeNode`."""
+        other = member.member(node)
+        key = None if other is None else key_of(other)
+        if key is None or node == self.sockets.node:
+            raise ValueError(f"{short(node)} is no other member of the cluster that has not ended")
+        await revoke_key(store, key, time.time(), os.urandom)
+        await member.read()
+
+    def _revoked(self, key: bytes) -> None:
+        """Called once with each key that has been revoked."""
+        self._peers.key_revoked(key)
+
+    def _renew(self) -> None:
+        """Show a new card when half of the time of the old one is over; look again later."""
+        if self._admission is not None and self._state.renew_card(time.time()):
+            self._admission.renew(self._state.credentials())
+            logger.info("the card of this node is renewed")
+        in_background(self._scope.after, RENEW_EVERY_S, self._renew)
 
     async def _mint(self, asked: MintToken) -> str:
         assert self._state.cluster is not None, "the node belongs to a cluster since it has started"

@@ -134,3 +134,27 @@ class MintToken(Request[str]):
 @verb("ask_members", asked_by="a command, a driver")
 class AskMembers(Request[list[Member]]):
     """Return the members of the cluster as the node knows them, ended ones too."""
+
+
+@verb("bury_node", asked_by="a command")
+class BuryNode(Request[None]):
+    """Write a member dead because a person says that it is off: needed when more than half of all are gone at once.
+
+    Raises:
+        ValueError: it is this node, or no member that has not ended.
+        ControlUnavailableError: the control store does not answer.
+    """
+
+    node: NodeId
+
+
+@verb("revoke_node", asked_by="a command")
+class RevokeNode(Request[None]):
+    """Revoke the key of a member, for good: its connections are refused from then on.
+
+    Raises:
+        ValueError: it is this node, or no member that has not ended.
+        ControlUnavailableError: the control store does not answer.
+    """
+
+    node: NodeId

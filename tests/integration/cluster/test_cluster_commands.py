@@ -68,6 +68,41 @@ def test_a_cluster_goes_on_when_its_first_node_starts_again(three: Sequence[Mach
         wait_for_states(one, ["alive"] * 2)
 
 
+def test_when_more_than_half_are_gone_an_operator_says_so(three: Sequence[Machine]) -> None:
+    first, *others = three
+    first.start("--listen=127.0.0.1")
+    token = first.token()
+    for other in others:
+        other.start(f"--join={token}")
+    wait_for_states(first, ["alive"] * 3)
+    own = first.command("nodes").stdout
+    for other in others:
+        other.kill()
+    ids = [line.split()[0] for line in own.splitlines()[1:]]
+    refused = first.command("bury", ids[0])
+    assert (refused.returncode, "--it-is-off" in refused.stderr) == (1, True)
+    done = [first.command("bury", one, "--it-is-off").returncode for one in ids]
+    assert sorted(done) == [0, 0, 1]  # the node that answers can't be off
+    assert states(first) == ["alive"]
+
+
+def test_a_revoked_node_is_refused_from_then_on(three: Sequence[Machine]) -> None:
+    first, second, _ = three
+    first.start("--listen=127.0.0.1")
+    second.start(f"--join={first.token()}")
+    wait_for_states(first, ["alive"] * 2)
+    before = {line.split()[0] for line in first.command("nodes").stdout.splitlines()[1:]}
+    second.stop()
+    second.start()
+    wait_for_states(first, ["alive"] * 2)
+    done = [first.command("revoke", one).returncode for one in before]
+    assert sorted(done) == [0, 1]
+    wait_for_states(first, ["alive"], within_s=8.0)  # its probes are ignored, so it is written dead
+    second.kill()
+    refused = second.command("node", f"--state-dir={second.state}")
+    assert (refused.returncode, "revoked" in refused.stderr) == (1, True)
+
+
 def test_a_wrong_token_is_refused_in_one_line(three: Sequence[Machine], tmp_path: Path) -> None:
     first, second, _ = three
     first.start("--listen=127.0.0.1")

@@ -271,6 +271,8 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (members.ProbeFor(node=NODE), True),
     (members.MintToken(minutes=15.0, uses=1), "art1-token"),
     (members.AskMembers(), [MEMBER]),
+    (members.BuryNode(node=NODE), None),
+    (members.RevokeNode(node=NODE), None),
     (names.HasName(actor=ACTOR, namespace="default", name="x"), True),
     (members.PromiseDeath(nodes=[NODE], view=3), members.Promise(is_given=True, view=3)),
     (
