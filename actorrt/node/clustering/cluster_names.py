@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import msgpack
@@ -112,7 +113,7 @@ class ClusterNames:
     async def _decided(self, found: Row, record: ActorRecord) -> ActorCard | None:
         """Decide about the holder of a taken name: return its card to use it, or None to take its place."""
         holder = _read(found)
-        home = self._home(holder)
+        home = await self._home(holder)
         if home is None or not await self._still_has(home, holder):
             return None  # its node has ended, or it has itself
         if record.options.if_exists is IfExists.FAIL:
@@ -150,11 +151,17 @@ class ClusterNames:
     def _again(self, row: NameRow) -> None:
         self._scope.start(self._give_back(row), f"give back {row.name!r}")
 
+    async def forget_ended(self, rows: Sequence[Row]) -> None:
+        """Delete those of these rows whose node has ended: for the node that has the control store."""
+        for row in rows:
+            if await self._home(_read(row)) is None:
+                await self._store.write(Write([Change(NAMES, row.key, None, row.version)], self._ids.peer()))
+
     async def find(self, namespace: str, name: str) -> ActorCard | None:
         """Ask the home of the actor that has a name for its card; see `SharedNames`."""
         found = await self._store.read(NAMES, _key(namespace, name))
         holder = None if found is None else _read(found)
-        home = None if holder is None else self._home(holder)
+        home = None if holder is None else await self._home(holder)
         if holder is None or home is None or holder.node == self._node:
             return None
         return await self._card_at(home, holder, 0.0)
@@ -178,12 +185,16 @@ class ClusterNames:
         row = self._claimed.get(asked.actor)
         return row is not None and (row.namespace, row.name) == (asked.namespace, asked.name)
 
-    def _home(self, holder: NameRow) -> PeerAddress | None:
-        """Return the daemon of the node whose actor has a name; None if that incarnation of it has ended."""
-        for member in self._members.members():
-            if (member.node, member.incarnation) == (holder.node, holder.incarnation):
-                return placed(member).daemon
-        return None
+    async def _home(self, holder: NameRow) -> PeerAddress | None:
+        """Return the daemon of the node whose actor has a name; None if that incarnation of it has ended.
+
+        A node that is in no view yet is looked for in the control store: it had a row before the name had one.
+        """
+        known = self._members.incarnation(holder.incarnation)
+        if known is None:
+            await self._members.read()
+            known = self._members.incarnation(holder.incarnation)
+        return None if known is None else placed(known).daemon
 
 
 def _key(namespace: str, name: str) -> bytes:

@@ -34,10 +34,10 @@ from actorrt.cluster.security.minting import mint_token
 from actorrt.cluster.security.refusals import Reason, RefusedError
 from actorrt.cluster.security.state_directory import StateDirectory, default_state_directory
 from actorrt.cluster.security.stored_rows import REVOCATIONS, Revocations, StoredTokenRows, revoke_key
-from actorrt.errors import PeerUnreachableError, RuntimeStateError
+from actorrt.errors import ActorRtError, PeerUnreachableError, RuntimeStateError
 from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
-from actorrt.node.clustering.cluster_names import ClusterNames
+from actorrt.node.clustering.cluster_names import NAMES, ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
 from actorrt.node.clustering.known_nodes import KnownNodes
@@ -162,6 +162,8 @@ class ClusterNode:
         self._viewed()
         self._renew()
         self.names = ClusterNames(store, self.members, own.node, own.incarnation, control, scope, ids)
+        if self._local_store is not None:
+            scope.start(self._forget_names(self._local_store), "forget names")
         self._tokens = StoredTokenRows(store, os.urandom)
         control.handle(MintToken.by(lambda _, asked: self._mint(asked)))
         control.handle(AskMembers.by(lambda *_: member.members))
@@ -312,6 +314,15 @@ class ClusterNode:
     def _ended(self, member: Member) -> None:
         reason = ExitReason(ExitKind.NODE_LOST, f"node {short(member.node)} ended")
         self._peers.node_ended(PeerId(member.incarnation), reason)
+        if self._local_store is not None:
+            self._scope.start(self._forget_names(self._local_store), "forget names")
+
+    async def _forget_names(self, store: LocalControlStore) -> None:
+        """Delete the names of actors whose nodes have ended. What is not deleted is free all the same."""
+        try:
+            await self.names.forget_ended(await store.rows(NAMES))
+        except ActorRtError as error:
+            logger.warning("names of ended nodes stay in the control store for now: %s", error)
 
     def _turned(self, phase: Phase, why: str) -> None:
         if phase is Phase.GIVEN_UP:

@@ -10,7 +10,7 @@ from actorrt.cluster.membership.view import BELONGS
 from actorrt.cluster.peers.members import Member as PlacedMember
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError
-from actorrt.ids import NodeAddress, NodeId, PeerAddress
+from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId
 from actorrt.protocol.cluster.members import Member
 from actorrt.scopes import Scope
 from actorrt.transport.zeromq.security import split_address
@@ -37,6 +37,19 @@ class MemberDirectory:
         """Return the members that have not ended."""
         known = self._told if self._own is None else self._own[0].members
         return [member for member in known if member.status in BELONGS]
+
+    def incarnation(self, peer: PeerId) -> Member | None:
+        """Return the member with this incarnation, if it is known and has not ended."""
+        return next((member for member in self.members() if member.incarnation == peer), None)
+
+    async def read(self) -> None:
+        """Read the members now.
+
+        Raises:
+            ControlUnavailableError: the control store does not answer.
+        """
+        if self._own is not None:
+            await self._own[0].read()
 
     def find(self, node: NodeId) -> Completion[PlacedMember | None]:
         """Return where the daemon of a node is reached, to come; see `Members`."""
