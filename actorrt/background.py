@@ -8,7 +8,7 @@ schedules is background too; a task that background work wakes has a context of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -19,7 +19,10 @@ IS_BACKGROUND: Final[ContextVar[bool]] = ContextVar("actorrt_background", defaul
 
 
 def in_background(schedule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `schedule`, such as a loop's `call_later`, and mark what it schedules; return what it returns."""
-    context = copy_context()
+    """Call `schedule`, such as a loop's `call_later`, and mark what it schedules; return what it returns.
+
+    What is scheduled has a context of its own: that of the present message would keep the message and its actor alive.
+    """
+    context = Context()
     context.run(IS_BACKGROUND.set, True)
     return context.run(schedule, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 from actorrt.actors.policy import checks
@@ -93,17 +94,7 @@ def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None
         if error is not None and not return_exceptions:
             gathered.set_error_of(item)
         elif left_count == 0:
-            take()
-
-    def take(_: Any = None) -> None:
-        values: list[Any] = []
-        for item in items:
-            try:
-                values.append(item.error() or item.value())
-            except NotReadyError:  # its object was lost since it was done, and is made again
-                item.once_more().add_callback(take)
-                return
-        gathered.set_value(values)
+            _take(gathered, items)
 
     if not items:
         gathered.set_value([])
@@ -112,6 +103,21 @@ def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None
     if timeout_s is not None and not gathered.done():
         current.endpoint().threads.limit(gathered, timeout_s, lambda: gathered.set_error(_too_late(items, timeout_s)))
     return gathered
+
+
+def _take(gathered: Operation[list[Any]], items: Sequence[Any], _: Any = None) -> None:
+    """Complete a `gather`, all of whose items are done.
+
+    A function of its own: one that names itself inside of `gather` would keep the values until a search for cycles.
+    """
+    values: list[Any] = []
+    for item in items:
+        try:
+            values.append(item.error() or item.value())
+        except NotReadyError:  # its object was lost since it was done, and is made again
+            item.once_more().add_callback(partial(_take, gathered, items))
+            return
+    gathered.set_value(values)
 
 
 def _too_late(items: Sequence[Any], timeout_s: float) -> CallTimeoutError:
