@@ -40,6 +40,7 @@ class Table:
     """Chooses the call of the node that fails."""
 
     def __init__(self, path):
+        self.path = path
         path.write_bytes(bytes(TABLE_BYTES))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), TABLE_BYTES)
@@ -77,16 +78,16 @@ def node_of(path):
 
 
 @pytest.fixture(scope="module")
-def scarce_node(tmp_path_factory, table):
+def scarce_node(table):
     """A node that many tests share."""
-    with node_of(next(tmp_path_factory.getbasetemp().glob("scarcity*/table"))) as node:
+    with node_of(table.path) as node:
         yield node
 
 
 @pytest.fixture
-def fresh_scarce_node(tmp_path_factory, table):
+def fresh_scarce_node(table):
     """A node whose store has made no memory yet."""
-    with node_of(next(tmp_path_factory.getbasetemp().glob("scarcity*/table"))) as node:
+    with node_of(table.path) as node:
         yield node
 
 
