@@ -63,7 +63,7 @@ class Proxy:
             return
         self._writers.append(far_writer)
         for ends in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.ensure_future(self._pass_on(*ends))
+            task = asyncio.ensure_future(self._pass_on(*ends))  # `close` awaits it
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

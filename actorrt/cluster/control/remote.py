@@ -31,7 +31,7 @@ class RemoteControlStore:
 
     Args:
         control: of this node.
-        host: returns the node that has the store.
+        host: returns the node that has the store; it may raise an `ActorRtError`, such as that the node is dead.
     """
 
     def __init__(self, control: Control, host: Callable[[], PeerAddress]) -> None:
@@ -61,13 +61,12 @@ class RemoteControlStore:
         self._version = max(self._version, version)
 
     async def _ask(self, request: Request[A]) -> A:
-        host = self._host()
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._control.request(host, request)
+                return await self._control.request(self._host(), request)
         except TimeoutError:
             raise ControlUnavailableError(
-                f"the node with the control store, {host.address}, did not answer within {ANSWER_TIMEOUT_S:g} s"
+                f"the node with the control store did not answer within {ANSWER_TIMEOUT_S:g} s"
             ) from None
         except ControlUnavailableError:
             raise

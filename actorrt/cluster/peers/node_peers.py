@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from actorrt.actors.wire.bounded_dict import BoundedDict
 from actorrt.actors.wire.control import Control
 from actorrt.cluster.peers.members import Members
-from actorrt.cluster.peers.process_peers import listen
+from actorrt.cluster.peers.process_peers import judge, listen
 from actorrt.cluster.peers.reported_ends import ProcessEnd, ReportedEnds
 from actorrt.cluster.peers.watched_ends import WatchedEnds
 from actorrt.completion import Completion
@@ -151,18 +151,7 @@ class NodePeers:
         return await self._members.owner_of(key)
 
     def _ask_about_key(self, key: bytes, verdict: Verdict) -> None:
-        owner = self._members.owner_of(key)
-
-        def found(_: object) -> None:
-            if owner.error() is not None:
-                verdict(None)
-                return
-            node = owner.value()
-            if node is not None:
-                self._transport.keys.accept(key, node)
-            verdict(node is not None)
-
-        owner.add_callback(found)
+        judge(key, self._members.owner_of(key), self._transport.keys, verdict)
 
     def key_revoked(self, key: bytes) -> None:
         """Ignore frames under a key in all processes of this node. To be called by the membership."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.errors import PeerUnreachableError
-from actorrt.ids import PeerAddress, PeerId
+from actorrt.ids import NodeId, PeerAddress, PeerId
 from actorrt.protocol.cluster.peers import (
     AskKeyOwner,
     KeyRevoked,
@@ -21,6 +21,7 @@ from actorrt.transport.composite.resolver import Resolved
 from actorrt.transport.composite.transport import CompositeTransport
 
 if TYPE_CHECKING:
+    from actorrt.transport.zeromq.node_keys import NodeKeys
     from actorrt.transport.zeromq.security import Verdict
 
 
@@ -58,21 +59,25 @@ class ProcessPeers:
         return resolved
 
     def _ask_about_key(self, key: bytes, verdict: Verdict) -> None:
-        answer = self._control.request(self._node, AskKeyOwner(key=key))
-
-        def answered(_: object) -> None:
-            if answer.error() is not None:
-                verdict(None)
-                return
-            node = answer.value()
-            if node is not None:
-                self._transport.keys.accept(key, node)
-            verdict(node is not None)
-
-        answer.add_callback(answered)
+        judge(key, self._control.request(self._node, AskKeyOwner(key=key)), self._transport.keys, verdict)
 
     def _tell_links(self, daemon: PeerAddress, peers: Sequence[PeerId]) -> None:
         self._control.notify(self._node, LinkedPeers(daemon=daemon, peers=peers))
+
+
+def judge(key: bytes, owner: Completion[NodeId | None], keys: NodeKeys, verdict: Verdict) -> None:
+    """Give the verdict about an unknown key when its owner is known, and accept the key if it has one."""
+
+    def found(_: object) -> None:
+        if owner.error() is not None:
+            verdict(None)
+            return
+        node = owner.value()
+        if node is not None:
+            keys.accept(key, node)
+        verdict(node is not None)
+
+    owner.add_callback(found)
 
 
 def listen(transport: CompositeTransport) -> str:

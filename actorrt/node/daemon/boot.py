@@ -46,7 +46,7 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
     try:
         uvloop.run(_run(setting))
     except (ActorRtError, OSError) as error:
-        logger.error("the node can't start: %s", error)
+        logger.error("the node can't start, or go on: %s", error)
         return 1
     return 0
 

@@ -65,6 +65,7 @@ class Daemon:
         self._forker = forker
         self._surroundings = Surroundings.of_process()
         self._stop = asyncio.Event()
+        self._why_given_up = ""
 
     async def run(self) -> None:
         """Serve until a signal or the driver's end stops the node; leave nothing behind."""
@@ -126,6 +127,8 @@ class Daemon:
                 await self._enter(cluster, transport, resources)
             self._begin(loop, directory, descriptor, resources, capacity)
             await self._stop.wait()
+            if self._why_given_up:
+                raise errors.RuntimeStateError(f"it has to end what runs on it: {self._why_given_up}")
             logger.info("stopping")
         finally:
             if cluster is not None:
@@ -164,7 +167,7 @@ class Daemon:
         core.registry.share_names(cluster.names)
 
     def _given_up(self, why: str) -> None:
-        logger.error("the node stops, with all that runs on it: %s", why)
+        self._why_given_up = why
         self._stop.set()
 
     def _own_sockets(self, directory: NodeDirectory) -> NodeSockets | None:

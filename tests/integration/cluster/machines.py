@@ -47,7 +47,7 @@ class Machine:
         while not self._nodes() - before:
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.02)
+            time.sleep(0.02)  # polling interval, since a node that has not started can't notify us
 
     def _nodes(self) -> set[Path]:
         return {*self.runtime.glob(f"*/{DESCRIPTOR}")}

@@ -28,7 +28,7 @@ def wait_for_states(machine: Machine, expected: list[str], *options: str, within
     end = time.monotonic() + within_s
     while (seen := sorted(states(machine, *options))) != sorted(expected):
         assert time.monotonic() < end, seen
-        time.sleep(0.1)
+        time.sleep(0.1)  # polling interval, since the command shows the view of one moment
 
 
 def test_a_machine_joins_by_a_token_and_both_see_both(three: Sequence[Machine]) -> None:

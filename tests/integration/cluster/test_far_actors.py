@@ -29,7 +29,7 @@ OWNER = """
             return np.ones(shape)
 
         def slow(self):
-            time.sleep(30)
+            time.sleep(30)  # a call that is under way when its node is killed
 
         def ask(self, other):
             return other.add(10).result()

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import pytest
+
 from actorrt.actors.wire.control import Control
 from actorrt.cluster.control.log import MemoryLog
 from actorrt.cluster.control.remote import RemoteControlStore, serve_store
 from actorrt.cluster.control.store import LocalControlStore
 from actorrt.cluster.membership.cluster_member import ClusterMember
 from actorrt.cluster.membership.membership import Phase
+from actorrt.errors import ControlUnavailableError, PeerUnreachableError
 from actorrt.ids import IdSource, NodeAddress, NodeId, PeerAddress, PeerId
 from actorrt.protocol.cluster.members import Member, MemberStatus
 from actorrt.scopes import Scope
@@ -191,6 +194,19 @@ def test_a_node_that_leaves_is_told_to_all_others_at_their_next_read() -> None:
         await asyncio.sleep(2)
         assert statuses(cluster.members[0])[2] is MemberStatus.LEFT
         assert [cluster.ended[number] for number in (0, 1)] == [[NodeId(bytes([2]) * 16)]] * 2
+
+    in_virtual_time(story)
+
+
+def test_a_store_whose_node_is_dead_is_unavailable_and_nothing_else() -> None:
+    async def story(cluster: Cluster) -> None:
+        def host() -> PeerAddress:
+            raise PeerUnreachableError("the node that has the control store is dead")
+
+        await cluster.start()
+        store = RemoteControlStore(cluster.controls[cluster.peers[0]], host)
+        with pytest.raises(ControlUnavailableError, match="the node that has the control store is dead"):
+            await store.read("names", b"x")
 
     in_virtual_time(story)
 
