@@ -25,7 +25,7 @@ from actorrt.cluster.joining.join import join
 from actorrt.cluster.joining.tls_stream import TlsStream
 from actorrt.cluster.security.identity import Identity
 from actorrt.cluster.security.tls import client_context
-from tests.integration.entry_node import entry_node, state_directory
+from tests.integration.joining.entry_node import entry_node, state_directory
 
 COUNT: Final = 200
 
