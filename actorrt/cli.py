@@ -97,6 +97,13 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
     )
     cluster.add_argument("--join", metavar="TOKEN", help="join the cluster that `actorrt token` gave the token for")
     cluster.add_argument("--state-dir", metavar="DIR", help="keys and control store (default: ~/.local/state/actorrt)")
+    cluster.add_argument(
+        "--control",
+        type=_database_url,
+        metavar="URL",
+        help="postgresql://..., a database for the control store (default: a file in the state directory of the first "
+        "node); nodes that join learn of it",
+    )
     cluster.add_argument("--advertise", metavar="HOST[:PORT]", help="the address that others use, if it is another one")
     cluster.add_argument("--ports", type=_port_range, metavar="LOW-HIGH", help="ports of the node's processes")
     cluster.add_argument(
@@ -121,7 +128,7 @@ def _node(arguments: argparse.Namespace) -> int:
 def _cluster_setting(arguments: argparse.Namespace) -> ClusterSetting | None:
     """Return the part of the options that is about a cluster; None if there is none of it."""
     if arguments.listen is None and arguments.join is None and arguments.state_dir is None:
-        given = [name for name in ("advertise", "ports", "label", "resource") if getattr(arguments, name)]
+        given = [name for name in ("control", "advertise", "ports", "label", "resource") if getattr(arguments, name)]
         if given:
             raise ValueError(f"--{given[0]} is for a node of a cluster: give --listen HOST or --join TOKEN with it")
         return None
@@ -135,6 +142,7 @@ def _cluster_setting(arguments: argparse.Namespace) -> ClusterSetting | None:
         advertised=arguments.advertise or "",
         ports=arguments.ports,
         token=arguments.join,
+        control=arguments.control,
         labels=dict(arguments.label),
         resources=dict(arguments.resource),
     )
@@ -228,6 +236,12 @@ def _port_range(text: str) -> tuple[int, int]:
     from actorrt.node.clustering.cluster_setting import port_range
 
     return _or_argument_error(port_range, text)
+
+
+def _database_url(text: str) -> str:
+    from actorrt.node.clustering.cluster_setting import database_url
+
+    return _or_argument_error(database_url, text)
 
 
 def _pair(text: str) -> tuple[str, str]:

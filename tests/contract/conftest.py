@@ -14,6 +14,7 @@ import zmq
 from actorrt.config import MIB
 from actorrt.testing.virtual.loop import VirtualLoop
 from tests.contract.world import Run, World
+from tests.postgres_server import PostgresServer, running_server, why_missing
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,6 +26,16 @@ def library_resources_exist() -> None:
         b.connect("inproc://first")
         a.send(bytes(MIB), copy=False)  # pyzmq: a thread that releases buffers after a send without a copy
         b.recv()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer | None]:
+    """A server for all tests of the module, so that none of them has left it behind; None where there is none."""
+    if why_missing() is not None:
+        yield None
+        return
+    with running_server() as server:
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -146,6 +146,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "tasks.working.functions": ({STATE}, "has Python's collector free functions that refer to themselves"),
     # node
     "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
+    "node.clustering.store_place": ({TIME}, "opens the control store of a real node of a cluster"),
     "node.clustering.own_host": ({SOCKETS}, "asks the machine for the address of a route"),
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),

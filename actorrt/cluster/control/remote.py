@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from actorrt.actors.wire.control import Control
-from actorrt.cluster.control.store import ControlStore
+from actorrt.cluster.control.history import HistoryWatch
+from actorrt.cluster.control.store import ANSWER_TIMEOUT_S, ControlStore
 from actorrt.errors import ActorRtError, ControlUnavailableError
 from actorrt.ids import PeerAddress
 from actorrt.protocol.cluster.control import News, Outcome, ReadControl, ReadNews, Row, Write, WriteControl
 from actorrt.protocol.verb import Request
 
 A = TypeVar("A")
-
-ANSWER_TIMEOUT_S: Final = 10.0
-"""How long a request waits for the store, unless its caller waits less."""
 
 
 def serve_store(store: ControlStore, control: Control) -> None:
@@ -37,28 +35,21 @@ class RemoteControlStore:
     def __init__(self, control: Control, host: Callable[[], PeerAddress]) -> None:
         self._control = control
         self._host = host
-        self._version = 0
+        self._history = HistoryWatch("its file is an older copy")
 
     async def write(self, write: Write) -> Outcome:
         outcome = await self._ask(WriteControl(write=write))
-        self._seen(outcome.version)
+        self._history.wrote(outcome.version)
         return outcome
 
     async def read(self, table: str, key: bytes) -> Row | None:
         return await self._ask(ReadControl(table=table, key=key))
 
     async def since(self, version: int, tables: Sequence[str]) -> News:
+        known = self._history.newest
         news = await self._ask(ReadNews(version=version, tables=list(tables)))
-        self._seen(news.version, is_newest=True)
+        self._history.read(news.version, known)
         return news
-
-    def _seen(self, version: int, *, is_newest: bool = False) -> None:
-        """Refuse a store that has forgotten writes: a copy of an older state, which must not decide anything."""
-        if is_newest and version < self._version:
-            raise ControlUnavailableError(
-                f"the control store has gone back from version {self._version} to {version}: its file is an older copy"
-            )
-        self._version = max(self._version, version)
 
     async def _ask(self, request: Request[A]) -> A:
         try:

@@ -107,9 +107,9 @@ def _load(connection: sqlite3.Connection) -> Tables:
 def _advice(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_BUSY:
-        return f"{error}; another node runs on this state directory: stop it, or give another with --state"
+        return f"{error}; another node runs on this state directory: stop it, or give another with --state-dir"
     if code == sqlite3.SQLITE_FULL:
         return f"{error}; free some space, and the cluster goes on by itself"
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, 0):
-        return f"{error}; the file is damaged: restore it from a copy, or start a new cluster with another --state"
+        return f"{error}; the file is damaged: restore it from a copy, or start a new cluster with another --state-dir"
     return str(error)

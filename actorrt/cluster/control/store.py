@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+ANSWER_TIMEOUT_S: Final = 10.0
+"""How long a request to a store elsewhere waits, unless its caller waits less."""
 BATCH_COUNT: Final = 256
 """So many writes are committed together at most."""
 _CLOSED: Final = "its node ends"

@@ -167,14 +167,17 @@ class Staging:
         self.batch = Batch(tables.version, tables.view, tables.forgotten_until)
 
     def write(self, write: Write) -> Outcome:
-        """Carry out a write, or refuse it; see `Outcome`."""
+        """Carry out a write, or refuse it; see `Outcome`.
+
+        Raises:
+            ValueError: no store can carry it out.
+        """
         batch = self.batch
         made = self._tables.made_by(write.nonce) or batch.nonces.get(write.nonce)
         if made is not None:
             return Outcome(True, made, batch.view)
+        check(write)
         found = {(change.table, change.key): self._row(change.table, change.key) for change in write.changes}
-        if len(found) < len(write.changes):
-            raise ValueError("a write changes one row twice")
         is_as_expected = all(
             change.expected is None or change.expected == _version_of(found[change.table, change.key])
             for change in write.changes
@@ -204,6 +207,16 @@ class Staging:
                 batch.forgotten.append((row.table, row.key))
             batch.forgotten_until = max(batch.forgotten_until, row.version)
         return batch
+
+
+def check(write: Write) -> None:
+    """Refuse a write that no store can carry out.
+
+    Raises:
+        ValueError: it changes one row twice.
+    """
+    if len({(change.table, change.key) for change in write.changes}) < len(write.changes):
+        raise ValueError("a write changes one row twice")
 
 
 def _version(row: Row) -> int:

@@ -6,6 +6,7 @@
 | `identity.json` | the node's id and its secret CURVE key |
 | `card.key`, `card.pem` | the key of the node's card, and the card, once it belongs to a cluster |
 | `authority.pem`, `authority.key` | the certificate of the cluster's authority; its key, on full nodes |
+| `control` | the URL of the database with the control store, if it is in one |
 | `ports.json` | the addresses at which the node listened last |
 
 Invariants: the directory has mode 0700 and its files 0600, or it is refused. A file gets its name when it is complete
@@ -41,9 +42,9 @@ from actorrt.machine.disk import Disk
 T = TypeVar("T")
 
 RUNTIME_VARIABLE: Final = "ACTORRT_RUNTIME_DIR"
-LOCK, IDENTITY, PORTS = "lock", "identity.json", "ports.json"
+LOCK, IDENTITY, PORTS, CONTROL = "lock", "identity.json", "ports.json", "control"
 CARD_KEY, CARD, AUTHORITY, AUTHORITY_KEY = "card.key", "card.pem", "authority.pem", "authority.key"
-_FILES: Final = (IDENTITY, PORTS, CARD_KEY, CARD, AUTHORITY, AUTHORITY_KEY)
+_FILES: Final = (IDENTITY, PORTS, CONTROL, CARD_KEY, CARD, AUTHORITY, AUTHORITY_KEY)
 _OTHERS: Final = 0o077
 _NEXT: Final = "restore it from a copy, or remove the directory and join again as a new node"
 
@@ -75,6 +76,7 @@ class StateDirectory:
         issuer: the authority with its key; None on driver nodes.
         card: the node's card; None before the node belongs to a cluster.
         ports: the addresses at which the node listened last, by their use.
+        control: the URL of the database with the control store; None if it is in a file.
 
     Raises:
         RuntimeStateError: another daemon uses the directory.
@@ -104,6 +106,7 @@ class StateDirectory:
         self.issuer: Issuer | None = None
         self.card: Card | None = None
         self.ports: dict[str, str] = self._parsed(PORTS, _ports_of) if PORTS in found else {}
+        self.control: str | None = self._parsed(CONTROL, bytes.decode) if CONTROL in found else None
         if CARD not in found or AUTHORITY not in found:
             return  # the node belongs to no cluster, or its first start or join was cut short: it begins again
         self.authority = self._parsed(AUTHORITY, lambda pem: Authority.read(certificate_of_pem(pem)))
@@ -175,6 +178,12 @@ class StateDirectory:
         if dict(ports) != self.ports:
             self._write(PORTS, json.dumps(dict(ports)).encode())
             self.ports = dict(ports)
+
+    def keep_control(self, url: str) -> None:
+        """Keep where the control store is. There may be a password in it."""
+        if url != self.control:
+            self._write(CONTROL, url.encode())
+            self.control = url
 
     def close(self) -> None:
         """Unlock the directory. Idempotent."""

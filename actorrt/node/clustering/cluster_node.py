@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +21,7 @@ import msgpack
 
 from actorrt.actors.wire.control import Control
 from actorrt.background import in_background
-from actorrt.cluster.control.remote import RemoteControlStore, serve_store
-from actorrt.cluster.control.sqlite_log import SqliteLog
-from actorrt.cluster.control.store import ControlStore, LocalControlStore
+from actorrt.cluster.control.store import ControlStore
 from actorrt.cluster.joining.admission import Admission, Membership
 from actorrt.cluster.joining.join import join, read_token
 from actorrt.cluster.membership.cluster_member import ClusterMember
@@ -34,22 +32,22 @@ from actorrt.cluster.security.minting import mint_token
 from actorrt.cluster.security.refusals import Reason, RefusedError
 from actorrt.cluster.security.state_directory import StateDirectory, default_state_directory
 from actorrt.cluster.security.stored_rows import REVOCATIONS, Revocations, StoredTokenRows, revoke_key
-from actorrt.errors import ActorRtError, PeerUnreachableError, RuntimeStateError
-from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId, short
+from actorrt.errors import ActorRtError, RuntimeStateError
+from actorrt.ids import NodeId, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.clustering.cluster_names import NAMES, ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
 from actorrt.node.clustering.known_nodes import KnownNodes
-from actorrt.node.clustering.member_directory import MemberDirectory, key_of, placed
+from actorrt.node.clustering.member_directory import MemberDirectory, key_of
 from actorrt.node.clustering.own_host import own_host_towards
+from actorrt.node.clustering.store_place import StorePlace
 from actorrt.protocol.cluster.members import (
     AskMembers,
     BuryNode,
     Member,
     MemberStatus,
     MintToken,
-    ProbeNode,
     RevokeNode,
 )
 from actorrt.reasons import ExitKind, ExitReason
@@ -115,8 +113,9 @@ class ClusterNode:
         self.names: ClusterNames
         self._admission: Admission | None = None
         self._member: ClusterMember | None = None
-        self._local_store: LocalControlStore | None = None
-        self._store_incarnation: PeerId | None = None
+        self._place: StorePlace
+        self._closing = AsyncExitStack()
+        self._closing.callback(self._state.close)
         self.on_given_up: Callable[[str], None] = lambda why: None
 
     def _host(self) -> str:
@@ -149,21 +148,26 @@ class ClusterNode:
         """
         self._control, self._scope, self._transport, self._peers = control, scope, transport, peers
         own = self._own_row(transport, resources)
-        store = await self._open_store(own)
+        self._place = StorePlace(own.node, self.members, control, scope, self._surroundings)
+        self._closing.push_async_callback(self._place.close)
+        await self._open_store(own)
+        store = self._place.store
+        await self._refuse_if_revoked(store)
         tls = await self._admit(store)
         self._state.keep_ports({"tls": tls})
         own = own.replaced(addresses=[*own.addresses, f"tls://{self._announced(tls)}"])
         ids = self._surroundings.ids
         member = self._member = ClusterMember(own, control, store, scope, BootClock(), ids, [REVOCATIONS])
         member.on_ended, member.on_phase = self._ended, self._turned
-        member.on_viewed, member.on_probed, member.on_rows = self._viewed, self._probed, self._revocations.read
+        member.on_viewed, member.on_probed = self._viewed, self._place.probed
+        member.on_rows = self._revocations.read
+        self._closing.push_async_callback(self._leave, member)
         await member.join()
         self.members.follow(member, scope)
         self._viewed()
         self._renew()
         self.names = ClusterNames(store, self.members, own.node, own.incarnation, control, scope, ids)
-        if self._local_store is not None:
-            scope.start(self._forget_names(self._local_store), "forget names")
+        self._tidy()
         self._tokens = StoredTokenRows(store, os.urandom)
         control.handle(MintToken.by(lambda _, asked: self._mint(asked)))
         control.handle(AskMembers.by(lambda *_: member.members))
@@ -184,32 +188,35 @@ class ClusterNode:
 
     # The control store
 
-    async def _open_store(self, own: Member) -> ControlStore:
-        """Return the control store: the one in the state directory, or that of the cluster that the node joins."""
-        path = self._state.file(STORE_FILE)
-        if self._setting.token is None and self._state.cluster is None:
-            self._state.begin_cluster(time.time())
-        elif not os.path.exists(path):
-            return await self._join(own)
+    async def _open_store(self, own: Member) -> None:
+        """Find the control store: in the state directory, in a database, or at a node of the cluster to join."""
+        state, place = self._state, self._place
+        url, path = self._setting.control or state.control, state.file(STORE_FILE)
+        is_first = self._setting.token is None and state.cluster is None
+        if url is not None and is_first and await place.open_database(url, None) is not None:
+            raise RuntimeStateError("the database has the control store of a cluster: join that one with --join TOKEN")
+        if is_first:
+            state.begin_cluster(time.time())
+        elif state.cluster is None or (url is None and not os.path.exists(path)):
+            url = await self._join(own) or url
         elif self._setting.token is not None:
             self._refuse_another_cluster()
-        log = SqliteLog(path)
-        store = self._local_store = LocalControlStore(log, self._surroundings.threads, self._scope, time.time)
-        await store.open()
-        serve_store(store, self._control)
-        self._store_node = own.node
-        return store
+        if url is not None:
+            await place.open_database(url, state.cluster)
+            state.keep_control(url)
+        elif place.node is None:
+            await place.open_file(path)
 
     def _refuse_another_cluster(self) -> None:
         token = read_token(self._setting.token or "")
         if token.fingerprint != self._state.cluster:
             raise RuntimeStateError(
-                f"the node of {self._state.path} has the control store of a cluster: to join another one, give another "
-                "directory with --state-dir"
+                f"the node of {self._state.path} belongs to a cluster: to join another one, give another directory "
+                "with --state-dir"
             )
 
-    async def _join(self, own: Member) -> ControlStore:
-        """Join by the token, or, if the node has joined before, by its card."""
+    async def _join(self, own: Member) -> str | None:
+        """Join by the token, or by the card of an earlier join; return the database of the cluster, if it has one."""
         state, token = self._state, self._setting.token
         about: bytes = msgpack.packb(own.pack())
         if state.cluster is None:
@@ -221,27 +228,14 @@ class ClusterNode:
             )
         state.keep_membership(joined.authority, joined.issuer, joined.card)
         introduction = Introduction.from_packed(joined.view)
-        self._store_node = introduction.store_node
         self.members.tell(introduction.members)
         for member in introduction.members:
             key = key_of(member)
             if key is not None:
                 self._transport.keys.accept(key, member.node)
-        return RemoteControlStore(self._control, self._store_host)
-
-    def _probed(self, probe: ProbeNode) -> None:
-        """Called with each probe of a member. The node with the store may have started again: no view says so yet."""
-        if probe.node == self._store_node:
-            self._store_incarnation = probe.incarnation
-
-    def _store_host(self) -> PeerAddress:
-        if self._store_incarnation is not None:
-            address = str(NodeAddress(self._store_node, self._store_incarnation))
-            return PeerAddress(self._store_incarnation, address)
-        for member in self.members.members():
-            if member.node == self._store_node:
-                return placed(member).daemon
-        raise PeerUnreachableError(f"node {short(self._store_node)}, which has the control store, is dead")
+        if introduction.store_node is not None:
+            self._place.at_node(introduction.store_node)
+        return introduction.database
 
     # The way in
 
@@ -249,7 +243,7 @@ class ClusterNode:
         """Open the TLS port; return its address."""
         issuer = self._state.issuer
         assert issuer is not None, "a full node has the key of the authority"
-        enrolment = Enrolment(store, self._store_node, self._surroundings.ids)
+        enrolment = Enrolment(store, self._place.node, self._place.url, self._surroundings.ids)
         admission = self._admission = Admission(
             issuer,
             self._state.credentials(),
@@ -261,6 +255,7 @@ class ClusterNode:
             wall=time.time,
             draw=os.urandom,
         )
+        self._closing.push_async_callback(admission.close)
         port = self._setting.port or int(self._state.ports.get("tls", ":0").rpartition(":")[2])
         return await admission.serve(self.sockets.host, port)
 
@@ -284,6 +279,16 @@ class ClusterNode:
             raise ValueError(f"{short(node)} is no other member of the cluster that has not ended")
         await revoke_key(store, key, time.time(), os.urandom)
         await member.read()
+
+    async def _refuse_if_revoked(self, store: ControlStore) -> None:
+        """Refuse to go on without having joined, if the others have revoked this node meanwhile.
+
+        Raises:
+            AuthenticationError: they have.
+        """
+        self._revocations.read((await store.since(0, [REVOCATIONS])).rows)
+        if self._state.identity.keys.public in self._revocations:
+            raise RefusedError(Reason.CARD_REVOKED, "the key of this node has been revoked").public("the control store")
 
     def _revoked(self, key: bytes) -> None:
         """Called once with each key that has been revoked."""
@@ -314,13 +319,18 @@ class ClusterNode:
     def _ended(self, member: Member) -> None:
         reason = ExitReason(ExitKind.NODE_LOST, f"node {short(member.node)} ended")
         self._peers.node_ended(PeerId(member.incarnation), reason)
-        if self._local_store is not None:
-            self._scope.start(self._forget_names(self._local_store), "forget names")
+        self._tidy()
 
-    async def _forget_names(self, store: LocalControlStore) -> None:
+    def _tidy(self) -> None:
+        """Delete the names of actors whose nodes have ended, if that is up to this node."""
+        if self._place.is_tidied_here(self.members.members()):
+            self._scope.start(self._forget_names(), "forget names")
+
+    async def _forget_names(self) -> None:
         """Delete the names of actors whose nodes have ended. What is not deleted is free all the same."""
         try:
-            await self.names.forget_ended(await store.rows(NAMES))
+            news = await self._place.store.since(0, [NAMES])
+            await self.names.forget_ended([row for row in news.rows if row.value is not None])
         except ActorRtError as error:
             logger.warning("names of ended nodes stay in the control store for now: %s", error)
 
@@ -330,12 +340,9 @@ class ClusterNode:
 
     async def close(self) -> None:
         """Leave the cluster, and release the state directory. Idempotent."""
-        if self._member is not None:
-            with suppress(TimeoutError):  # the others learn of this node's end by its silence
-                async with asyncio.timeout(LEAVE_TIMEOUT_S):
-                    await self._member.leave()
-        if self._admission is not None:
-            await self._admission.close()
-        if self._local_store is not None:
-            await self._local_store.close()
-        self._state.close()
+        await self._closing.aclose()
+
+    async def _leave(self, member: ClusterMember) -> None:
+        with suppress(TimeoutError):  # the others learn of this node's end by its silence
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await member.leave()

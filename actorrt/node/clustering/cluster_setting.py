@@ -19,6 +19,7 @@ class ClusterSetting:
         advertised: the host that other nodes connect to, if it is another one; with `:port` if that differs, too.
         ports: the lowest and the highest port of its processes; None: the system chooses.
         token: by which it joins; None: it goes on in its cluster, or begins one.
+        control: the URL of the database with the control store; None: the last one, or a file of the first node.
         labels, resources: what placement compares, and custom resources.
     """
 
@@ -28,6 +29,7 @@ class ClusterSetting:
     advertised: str = ""
     ports: tuple[int, int] | None = None
     token: str | None = field(default=None, repr=False)
+    control: str | None = field(default=None, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
 
@@ -56,6 +58,21 @@ def port_range(text: str) -> tuple[int, int]:
     if not low.isdigit() or not high.isdigit() or not 0 < int(low) <= int(high) < 1 << 16:
         raise ValueError(f"{text!r} is no range of ports: give LOW-HIGH, such as 7500-7600")
     return int(low), int(high)
+
+
+def database_url(text: str) -> str:
+    """Read the URL of a database.
+
+    Raises:
+        ValueError: the text is none of a kind that a control store can be in.
+    """
+    scheme, mark, place = text.partition("://")
+    if scheme not in ("postgresql", "postgres") or not mark or not place:
+        raise ValueError(
+            f"{scheme or text!r} is no database for the control store: give postgresql://USER:PASSWORD@HOST/DATABASE, "
+            "or leave --control out for a file on the first node"
+        )
+    return text
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgpack
 
@@ -21,11 +22,13 @@ class Introduction(Record):
     """What a node is told when it joins.
 
     Attributes:
-        store_node: the node that has the control store.
+        store_node: the node that has the control store; None if it is in a database.
+        database: the URL of that database, in which a password may be.
         members: the members, the new one too.
     """
 
-    store_node: NodeId
+    store_node: NodeId | None
+    database: str | None
     members: list[Member]
 
     def packed(self) -> bytes:
@@ -51,13 +54,14 @@ class Enrolment:
 
     Args:
         store: the control store.
-        store_node: the node that has it.
+        store_node: the node that has it, if one has.
+        database: the URL of the database that has it, if one has.
         ids: the source of nonces.
     """
 
-    def __init__(self, store: ControlStore, store_node: NodeId, ids: IdSource) -> None:
+    def __init__(self, store: ControlStore, store_node: NodeId | None, database: str | None, ids: IdSource) -> None:
         self._store = store
-        self._store_node = store_node
+        self._introduce = partial(Introduction, store_node=store_node, database=database)
         self._ids = ids
 
     async def enrol(self, joiner: Joiner) -> bytes:
@@ -75,7 +79,7 @@ class Enrolment:
             others = [other for other in members_of(news.rows) if other.node != member.node]
             change = Change(MEMBERS, member.node, packed(member))
             if (await self._store.write(Write([change], self._ids.peer(), news.view))).is_committed:
-                return Introduction(store_node=self._store_node, members=[*others, member]).packed()
+                return self._introduce(members=[*others, member]).packed()
 
     def _member_of(self, joiner: Joiner) -> Member:
         try:
