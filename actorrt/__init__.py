@@ -61,6 +61,7 @@ __all__ = [
     "lookup",
     "map",
     "monitor",
+    "node",
     "offload",
     "pin",
     "poison",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from actorrt.actors.calling.deadly_calls import Poison
     from actorrt.actors.calling.streams import Stream
     from actorrt.actors.policy.backoff import Backoff
+    from actorrt.actors.policy.node_placement import node
     from actorrt.actors.refs.ends import Down, Exit
     from actorrt.actors.refs.group import ActorGroup
     from actorrt.actors.refs.ref import ActorRef
@@ -142,6 +144,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "actorrt.actors.api.actor": ("Actor",),
     "actorrt.actors.policy.backoff": ("Backoff",),
+    "actorrt.actors.policy.node_placement": ("node",),
     "actorrt.actors.supervisors.child": ("Child",),
     "actorrt.actors.refs.group": ("ActorGroup",),
     "actorrt.actors.api.monitoring": ("monitor",),

@@ -1,1 +1,22 @@
-"""The node: its daemon, its zygote, its workers, and how their processes begin, are watched and end."""
+"""The processes of a machine: the daemon, its workers, and the drivers that are connected to it.
+
+The package has the name of a public function: `actorrt.node(id)` is the placement on one node. Whoever imports a module
+of the package, as the runtime itself does, makes `actorrt.node` the package; so the package can be called.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from actorrt.actors.policy import node_placement
+
+
+class _CallablePackage(ModuleType):
+    """A package that stands for a function too."""
+
+    def __call__(self, id: str | bytes) -> node_placement.OnNode:
+        return node_placement.node(id)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -115,6 +115,7 @@ class Host:
     async def _start(self, cell: Cell, label: str, snapshots: Sequence[ObjectId]) -> None:
         try:
             await self._registry.children_gone(cell.actor_id)
+            await self._reports.unknown_children_gone(cell)
             await cell.start(snapshots)
         except BaseException as error:
             raise self.start_failed(cell.actor_id, label, error) from error
@@ -179,6 +180,11 @@ class Host:
             self._refuse_orphans(cell, error)
             self._forget(cell)
 
+    async def children_gone(self, cell: Cell) -> None:
+        """Return when the children of an actor that is gone are gone too."""
+        await self._registry.children_gone(cell.actor_id)
+        await self._reports.unknown_children_gone(cell)
+
     def _forget(self, cell: Cell) -> None:
         self._outgoing.forget(cell.actor_id)
         cell.buried()
@@ -220,7 +226,8 @@ class Host:
 
     def _bury_at_once(self, cell: Cell) -> bool:
         """Forget a cell that has ended for good and left nothing here; return whether that is so."""
-        is_over = cell.state is CellState.ENDED and not self._registry.has_children(cell.actor_id)
+        has_children = self._registry.has_children(cell.actor_id) or self._reports.has_unknown_children(cell)
+        is_over = cell.state is CellState.ENDED and not has_children
         if is_over and self.cell(cell.actor_id) is cell:
             self._population.remove(cell)
             self._forget(cell)

@@ -95,8 +95,12 @@ def serve_authorities(
             assert isinstance(error, errors.ActorDiedError)
             return error
 
+        cell = host.cell(asked.actor)
         host.bury(asked.actor, died)
-        await registry.children_gone(asked.actor)
+        if cell is None:
+            await registry.children_gone(asked.actor)
+        else:
+            await host.children_gone(cell)
 
     def start(_: PeerId, asked: HostActor) -> Coroutine[Any, Any, None]:
         if crash_notes is not None:

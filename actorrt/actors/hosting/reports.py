@@ -71,8 +71,20 @@ class Reports:
         if awaited is not None:
             awaited.set_value(None)
         self._registry.stops.stop_children(cell.actor_id)
-        if cell.has_distant_children and cell.blueprint.authority != self._peers.node:
+        if self.has_unknown_children(cell):
             self._control.notify(self._peers.node, Orphaned(actor=cell.actor_id))
+
+    def has_unknown_children(self, cell: Cell) -> bool:
+        """Whether the node may have children of an actor that it does not know itself, so that it has to be told."""
+        return cell.has_distant_children and cell.blueprint.authority != self._peers.node
+
+    async def unknown_children_gone(self, cell: Cell) -> None:
+        """End what an actor has spawned elsewhere on this node and its authority does not know; return when it is gone.
+
+        A light child has none: its authority is here.
+        """
+        if self.has_unknown_children(cell) and not cell.blueprint.is_child_here:
+            await self._control.request(self._peers.node, Orphaned(actor=cell.actor_id))
 
     def exited(
         self, cell: Cell, incarnation: int, reason: ExitReason, *, is_administrative: bool, is_buried: bool

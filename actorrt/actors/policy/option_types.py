@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from os import PathLike
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from actorrt.actors.policy.backoff import Backoff
+from actorrt.actors.policy.node_placement import OnNode
 
 
 class OptionTypes(TypedDict, total=False):
@@ -33,6 +34,6 @@ class OptionTypes(TypedDict, total=False):
     overflow: Literal["block", "fail", "drop_old", "drop_new", "latest"]
     max_concurrency: int
     call_timeout_s: float | None
-    placement: Any
+    placement: Literal["pack", "spread"] | OnNode | Mapping[str, str] | None
     env_vars: Mapping[str, str]
     preload: str | Collection[str]

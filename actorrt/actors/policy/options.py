@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from actorrt import config
-from actorrt.actors.policy import checks
+from actorrt.actors.policy import checks, node_placement
 from actorrt.actors.policy.backoff import DEFAULT_BACKOFF, Backoff
+from actorrt.actors.policy.node_placement import Placement
 
 
 class RestartType(StrEnum):
@@ -71,7 +72,7 @@ class ActorOptions:
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
         call_timeout_s: the time limit of calls that give none; None: no limit.
-        placement: reserved for the choice of a node; must be None.
+        placement: on which node of a cluster it runs; None: on that of its spawner if it fits there.
         env_vars: environment variables of its process; an actor with any has a process of its own.
         preload: modules that are imported before its process is forked; an actor with any has a process of its own.
 
@@ -101,7 +102,7 @@ class ActorOptions:
     overflow: Overflow = Overflow.BLOCK
     max_concurrency: int = 1
     call_timeout_s: float | None = None
-    placement: Any = None
+    placement: Placement | None = None
     env_vars: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
 
@@ -121,8 +122,6 @@ class ActorOptions:
                 f"preload={self.preload}, hang_timeout_s={self.hang_timeout_s}: these need a process of "
                 "the actor's own; leave out either them or isolation"
             )
-        if self.placement is not None:
-            raise ValueError(f"placement={self.placement!r}: where an actor lives can't be chosen yet; leave it out")
         if self.if_exists is not IfExists.FAIL and self.name is None:
             raise ValueError(f"if_exists={self.if_exists.value!r} without a name: give name= as well")
 
@@ -153,23 +152,30 @@ class ActorOptions:
     @property
     def is_light(self) -> bool:
         """Whether the actor lives on the loop of the actor that spawns it, if an actor does."""
-        return not self.needs_own_process and self.isolation is not Isolation.SHARED and not self.detached
+        return (
+            not self.needs_own_process
+            and self.isolation is not Isolation.SHARED
+            and not self.detached
+            and self.placement is None
+        )
 
     def to_data(self) -> dict[str, Any]:
         """Return the policy as plain data for the wire: the options that differ from their defaults.
 
-        Classes stay behind: `crash_on` and `placement` are read where the actor's class is known.
+        Classes stay behind: `crash_on` is read where the actor's class is known.
         """
         data = {name: getattr(self, name) for name in _POLICY if getattr(self, name) != getattr(_DEFAULTS, name)}
         if "backoff" in data:
             data["backoff"] = self.backoff.to_data()
+        if self.placement is not None:
+            data["placement"] = node_placement.to_data(self.placement)
         return {name: value.value if isinstance(value, StrEnum) else value for name, value in data.items()}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the policy that `to_data` made."""
-        backoff = data.get("backoff")
-        return cls.of(data if backoff is None else {**data, "backoff": Backoff.from_data(backoff)})
+        read = {name: _READ[name](value) for name, value in data.items() if name in _READ}
+        return cls.of({**data, **read} if read else data)
 
 
 _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
@@ -194,14 +200,19 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "overflow": checks.choice(Overflow),
     "max_concurrency": checks.count(1),
     "call_timeout_s": checks.optional(checks.above_zero),
+    "placement": node_placement.check,
     "env_vars": checks.mapping(checks.any_text),
     "preload": checks.modules,
 }
 OPTION_NAMES: Final = frozenset(f.name for f in fields(ActorOptions))
 _GOOD: Final = {f.name: f.default for f in fields(ActorOptions)}
 """The defaults, which are not checked; `MISSING` where each actor gets a new one."""
-_POLICY: Final = tuple(f.name for f in fields(ActorOptions) if f.name not in ("crash_on", "placement"))
+_POLICY: Final = tuple(f.name for f in fields(ActorOptions) if f.name != "crash_on")
 _DEFAULTS: Final = ActorOptions()
+_READ: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "backoff": Backoff.from_data,
+    "placement": node_placement.from_data,
+}
 
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,24 +22,28 @@ from actorrt.cluster.peers.members import Members
 from actorrt.cluster.peers.node_peers import NodePeers
 from actorrt.config import DEATH_GRACE_S, VERSION
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.ids import NodeId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
 from actorrt.node.daemon.task_listing import ListsTasks, add_tasks
+from actorrt.node.guests.guest_workers import GuestWorkers
 from actorrt.node.leases.leases import Leases
 from actorrt.node.objects.promises import serve_promises
 from actorrt.node.objects.transfers import Transfers
+from actorrt.node.placement.far_workers import FarWorkers
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.nodes import Nodes
 from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import WorkerFactory, Workers
 from actorrt.protocol.authorities import ActorCard, CheckInvariants, GroupPlaces, Spawn, SpawnMany
+from actorrt.protocol.cluster.members import Member
 from actorrt.protocol.envelopes import CHUNK_KINDS, NOTICE, REQUEST
 from actorrt.protocol.nodes import (
     ActorTree,
@@ -113,6 +117,8 @@ class NodeCore:
         self.on_crash: Callable[[BaseException], None] | None = None
         self.on_driver_gone: Callable[[PeerAddress], None] | None = None
         self.peers: NodePeers | None = None
+        self._guests: GuestWorkers | None = None
+        self._far_workers: FarWorkers | None = None
 
     async def start(self) -> None:
         """Bind the transport and begin to serve."""
@@ -122,8 +128,9 @@ class NodeCore:
         await self.transport.start(self)
         self.peer_address = PeerAddress(self.transport.peer, self.transport.address)
         self.workers = Workers(self._factory, self.control, self.scope, self._surroundings.ids)
+        self.nodes = Nodes()
         self.placement = Placement(
-            WorkerChoice(self.workers, self.resources, self.jobs.job),
+            WorkerChoice(self.workers, self.resources, self.jobs.job, self.nodes),
             self.workers,
             self.control,
             self.scope,
@@ -138,7 +145,7 @@ class NodeCore:
         self.status = NodeStatus(
             self.peer_address.address, self.jobs, self.workers, self.registry, self.resources, self.leases
         )
-        self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.all, self._factory.kill)
+        self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.here, self._factory.kill)
         self._hang_detector.start()
         self._serve()
         if self._members is not None:
@@ -146,10 +153,46 @@ class NodeCore:
             self.peers = NodePeers(
                 self.transport, self.control, self.scope, self._members, self._processes, self._far_process_ended
             )
+            self._begin_sharing(self.peers)
         if self._exchange is not None:
             self._transfers = Transfers(
                 self.transport, self.control, self._exchange, self.scope, clock, self._surroundings.threads
             )
+
+    def _begin_sharing(self, peers: NodePeers) -> None:
+        """Make the parts that run actors of this node elsewhere, and actors of other nodes here."""
+        transport, control = self.transport, self.control
+        self._far_workers = self.workers.far = FarWorkers(
+            self.workers, control, self.peer_address, transport.round_trip_s, self.worker_ended
+        )
+        self._guests = GuestWorkers(
+            self.jobs,
+            self.workers,
+            self.resources,
+            self.registry,
+            control,
+            self.scope,
+            transport.address_of,
+            self.end_job,
+        )
+        self._job_ends.end_guests = self._guests.end_guests
+        peers.on_node_ended = self._node_ended
+
+    def _node_ended(self, daemon: PeerId, reason: ExitReason) -> None:
+        """Called when another node has ended. What belonged to it ends first; then what ran there is started again."""
+        assert self._guests is not None
+        assert self._far_workers is not None
+        self._guests.node_ended(daemon)
+        self._far_workers.node_ended(daemon, reason)
+
+    def enter_cluster(self, node: NodeId, members: Callable[[], Sequence[Member]]) -> None:
+        """Run actors on other nodes too from now on.
+
+        Args:
+            node: this node.
+            members: returns the members of the cluster that have not ended.
+        """
+        self.nodes.own, self.nodes.members = node, members
 
     def _serve(self) -> None:
         """Register the handlers of requests."""
@@ -192,6 +235,8 @@ class NodeCore:
         if self._is_closing:
             return
         self._is_closing = True
+        if self._guests is not None:
+            self._guests.is_closing = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for job in [] if self.scope.is_closed else self.jobs.all():  # a node that has failed sends nothing
@@ -234,9 +279,9 @@ class NodeCore:
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         worker = self.workers.find(peer)
-        if worker is not None:
+        if worker is not None and (worker.host is None or not isinstance(error, errors.ActorDiedError)):
             logger.error("the worker %s (pid %s) can't be reached any more; it is ended", worker.label, worker.pid)
-            self._factory.kill(worker)
+            self.workers.kill(worker)
         if self._transfers is not None:
             self._transfers.peer_failed(peer)
 
@@ -315,27 +360,34 @@ class NodeCore:
         if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
+        if worker.host is None:
+            self._tell_end(worker, reason)
+        for actor_id in (*worker.actors, *worker.parents):
+            self.registry.stops.stop_children(actor_id)
+        self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
+
+    def _tell_end(self, worker: Worker, reason: ExitReason) -> None:
+        """Tell everybody of the end of a worker of this node, its home first."""
+        if self._guests is not None:
+            self._guests.worker_ended(worker, reason)
         in_hand = worker.in_hand
         if worker.begun_count is None:  # its notes can't be read, so all that its submitters sent counts as begun
             in_hand = [*in_hand, *(CallInHand(peer, ALL_BEGUN) for peer in self.leases.submitters_of(worker.peer))]
         self._announce_end(worker.peer, reason, in_hand)
         self.leases.process_ended(worker.peer, str(reason))
-        for actor_id in list(worker.actors):
-            self.registry.stops.stop_children(actor_id)
-        self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[CallInHand] = ()) -> None:
-        """Tell every other process that a process is gone."""
-        workers = [w.peer_address for w in self.workers.all() if w.ready.done() and w.is_usable]
-        others = [there for there in (*workers, *(job.driver for job in self.jobs.live())) if there.peer != lost]
+        """Tell every other process of this node, and the nodes that watch it, that a process is gone."""
+        workers = [w.peer_address for w in self.workers.here() if w.ready.done() and w.is_usable]
+        others = [there for there in (*workers, *self.jobs.drivers()) if there.peer != lost]
         self.control.notify_all(others, EndpointDown(peer=lost, reason=reason, in_hand=in_hand))
         if self.peers is not None:
             self.peers.process_ended(lost, reason, in_hand)
 
     def _processes(self) -> dict[PeerId, PeerAddress]:
         """Return the workers and drivers of this node."""
-        workers = {worker.peer: worker.peer_address for worker in self.workers.all()}
-        return workers | {job.driver.peer: job.driver for job in self.jobs.live()}
+        workers = {worker.peer: worker.peer_address for worker in self.workers.here()}
+        return workers | {driver.peer: driver for driver in self.jobs.drivers()}
 
     def _far_process_ended(self, peer: PeerId, reason: ExitReason) -> None:
         """Called when a process of another node has ended that this daemon has links with."""
@@ -360,12 +412,17 @@ class NodeCore:
         self.jobs.job(order.job)
         address = self.transport.address_of(peer)
         order.beside_peer_address = None if address is None else PeerAddress(peer, address)
+        worker = self.workers.find(peer)
+        if worker is not None and order.parent is not None:
+            worker.parents[order.parent] = None
 
     def _look_up(self, _: PeerId, asked: LookUp) -> Coroutine[Any, Any, ActorCard]:
         return self.registry.questions.look_up(asked.namespace, asked.name, asked.timeout_s)
 
     async def _orphaned(self, _: PeerId, orphaned: Orphaned) -> None:
         """End the children of an actor that has ended and that the node did not know; return when they are gone."""
+        for worker in self.workers.here():
+            worker.parents.pop(orphaned.actor, None)
         self.registry.stops.stop_children(orphaned.actor)
         await self.registry.children_gone(orphaned.actor)
 

@@ -165,6 +165,7 @@ class Daemon:
         cluster.on_given_up = self._given_up
         await cluster.start(core.control, core.scope, transport, core.peers, amounts)
         core.registry.share_names(cluster.names)
+        core.enter_cluster(cluster.sockets.node, cluster.members.members)
 
     def _given_up(self, why: str) -> None:
         self._why_given_up = why

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.actors.policy.options import ActorOptions
 from actorrt.ids import short
 from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.resources import amounts_of
 from actorrt.node.processes.process_stat import resident_bytes, stat_of
 from actorrt.protocol.nodes import ActorStatus, Cursor, WorkerStatus
 
@@ -133,12 +133,6 @@ def _actor_row(record: ActorRecord) -> ActorStatus:
         incarnation=record.incarnation,
         worker=None if record.place is None else record.place.label,
         pid=None if record.place is None else record.place.pid,
-        reserved=reserved(record.options),
+        reserved=amounts_of(record.options),
         last_exit=None if record.last_reason is None else str(record.last_reason),
     )
-
-
-def reserved(options: ActorOptions) -> dict[str, float]:
-    """Return how much an actor reserves, by resource."""
-    counts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
-    return {name: count for name, count in counts.items() if count}

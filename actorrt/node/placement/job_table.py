@@ -1,4 +1,8 @@
-"""Pure: the jobs that a node knows: those with a connected driver, and those that have detached actors left."""
+"""Pure: the jobs that a node knows.
+
+These are the jobs with a connected driver, those that have detached actors left, and guests: jobs of the drivers of
+other nodes that have workers or actors here.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ class JobTable:
         if job_id in self._jobs or self.of_driver(driver):
             raise RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
 
-    def begin(self, job_id: JobId, driver: PeerAddress, setting: JobSetting) -> Job:
-        """Add a new job."""
-        job = self._jobs[job_id] = Job(job_id, driver, setting)
+    def begin(self, job_id: JobId, driver: PeerAddress, setting: JobSetting, home: PeerAddress | None = None) -> Job:
+        """Add a new job; with a `home`, a guest job."""
+        job = self._jobs[job_id] = Job(job_id, driver, setting, home)
         return job
 
     def find(self, job_id: JobId) -> Job | None:
@@ -44,8 +48,12 @@ class JobTable:
         return job
 
     def of_driver(self, peer: PeerId) -> list[Job]:
-        """Return the jobs of a driver: one, or none."""
-        return [job for job in self._jobs.values() if job.driver.peer == peer]
+        """Return the jobs of a driver of this node: one, or none."""
+        return [job for job in self._jobs.values() if job.driver.peer == peer and job.home is None]
+
+    def drivers(self) -> list[PeerAddress]:
+        """Return the drivers of this node whose jobs live."""
+        return [job.driver for job in self.live() if job.home is None]
 
     def all(self) -> list[Job]:
         """Return every job."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -46,6 +46,11 @@ class Worker:
         ordered_count: the number of orders to start an actor that were sent to it.
         begun_count: the number of these orders that it had begun when it ended; None if that is unknown.
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
+        host: the daemon of the other node that makes it; None: this node does.
+        owner: the daemon of the other node that its actors belong to; None: they belong to this node.
+        reserved: what its host reserves for it, by resource; empty if this node is the host.
+        lacks: what its host lacked for it, in words; empty if it was not refused for that.
+        parents: actors that have spawned others on the node where it runs, as far as that is known here.
     """
 
     def __init__(
@@ -73,6 +78,11 @@ class Worker:
         self.in_hand: Sequence[CallInHand] = ()
         self.ordered_count = 0
         self.begun_count: int | None = None
+        self.host: PeerAddress | None = None
+        self.owner: PeerAddress | None = None
+        self.reserved: Mapping[str, float] = {}
+        self.lacks = ""
+        self.parents: dict[ActorId, None] = {}
 
     @property
     def peer(self) -> PeerId:
@@ -97,7 +107,9 @@ class Worker:
         """Called when the worker got no process. Starts that wait for it fail with the error."""
         if not isinstance(error, ActorStartError):
             error = ActorStartError(f"{self.label} got no process: {type(error).__name__}: {error}")
-        self.exit_reason = error.reason = ExitReason(ExitKind.ERROR, str(error))
+        if error.reason is None:
+            error.reason = ExitReason(ExitKind.ERROR, str(error))
+        self.exit_reason = error.reason
         self.ready.set_error(error)
 
     def ended(self, reason: ExitReason) -> None:
@@ -109,6 +121,23 @@ class Worker:
 
 
 @dataclass
+class SharedWorkers:
+    """The workers of a job on one node that several of its actors share.
+
+    Attributes:
+        shared: the workers of light actors. Each light actor gets a new one, until there are as many as CPUs.
+        child_groups: the workers of supervisors' light children, by supervisor and number of the group.
+        supervisors: the worker of supervisors.
+        round_robin_index: the number of placements on shared workers, which are used in rotation.
+    """
+
+    shared: list[Worker] = field(default_factory=list)
+    child_groups: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
+    supervisors: Worker | None = None
+    round_robin_index: int = 0
+
+
+@dataclass
 class Job:
     """The job of one driver.
 
@@ -116,10 +145,10 @@ class Job:
         job_id: the job.
         driver: the driver's endpoint.
         setting: how its workers find code, and how much they log.
-        shared: its shared workers. Each light actor gets a new one, until there are as many as CPUs.
-        child_groups: the workers of supervisors' light children, by supervisor and number of the group.
-        supervisors: the worker of its supervisors.
-        round_robin_index: the number of placements on shared workers, which are used in rotation.
+        home: the daemon of the driver's node if that is another one: the job is a guest here.
+        guests: the daemons of the nodes where it is a guest.
+        here: the workers on this node that its actors share.
+        there: the same for other nodes, by their daemons.
         has_ended: whether its end has begun, so that only its detached actors live on.
         is_left_behind: whether only detached actors are left.
     """
@@ -127,9 +156,13 @@ class Job:
     job_id: JobId
     driver: PeerAddress
     setting: JobSetting
-    shared: list[Worker] = field(default_factory=list)
-    child_groups: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
-    supervisors: Worker | None = None
-    round_robin_index: int = 0
+    home: PeerAddress | None = None
+    guests: dict[PeerAddress, None] = field(default_factory=dict)
+    here: SharedWorkers = field(default_factory=SharedWorkers)
+    there: dict[PeerAddress, SharedWorkers] = field(default_factory=dict)
     has_ended: bool = False
     is_left_behind: bool = False
+
+    def workers_at(self, host: PeerAddress | None) -> SharedWorkers:
+        """Return the workers that actors share on a node; None: this node."""
+        return self.here if host is None else self.there.setdefault(host, SharedWorkers())

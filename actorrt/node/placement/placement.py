@@ -23,6 +23,7 @@ from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
 from actorrt.protocol.hosts import Bury, DelayHosted, KillHosted, StopHosted, StopInTurn
+from actorrt.protocol.nodes import Orphaned
 from actorrt.scopes import Scope
 from actorrt.store.server.retention import Retention
 
@@ -83,6 +84,7 @@ class Placement:
 
     async def start(self, record: ActorRecord) -> PeerAddress:
         """Start the record's incarnation; see `Hosting.start`."""
+        await self._far_children_gone(record)
         ends: list[_NotBegunError] = []
         while len(ends) < ATTEMPTS_COUNT:
             worker = self._choice.worker_of(record)
@@ -92,6 +94,25 @@ class Placement:
                 worker.actors.pop(record.actor_id, None)
                 ends.append(error)
         raise errors.ActorStartError(f"{ends[-1]}; so did {ATTEMPTS_COUNT - 1} other workers", reason=ends[-1].reason)
+
+    async def _far_children_gone(self, record: ActorRecord) -> None:
+        """Return when the children that an incarnation has left on another node have ended."""
+        children = self._far_children(record)
+        if children is not None:
+            try:
+                await children
+            except (errors.ActorDiedError, errors.PeerUnreachableError) as error:
+                logger.debug("the children of %s ended with their node: %s", record.label, error)
+
+    def _far_children(self, record: ActorRecord) -> Completion[None] | None:
+        """End the children that an actor has left on the node of its process, which has ended; None if it has none.
+
+        While the process lives, it ends them itself, when it is told to start the actor again or to bury it.
+        """
+        worker: Worker | None = record.place
+        if worker is None or worker.host is None or worker.is_up or record.actor_id not in worker.parents:
+            return None
+        return self._control.request(worker.host, Orphaned(actor=record.actor_id))
 
     async def _start_at(self, worker: Worker, record: ActorRecord) -> PeerAddress:
         number = 0
@@ -220,12 +241,14 @@ class Placement:
         if worker is None:
             return None
         worker.actors.pop(record.actor_id, None)
+        if worker.host is None:
+            worker.parents.pop(record.actor_id, None)
         if record.is_supervisor:
             self._choice.forget_children_of(record)
         if is_buried or not worker.is_up:
             if self._is_no_longer_needed(worker):
                 self._workers.dismiss(worker)
-            return None
+            return self._far_children(record)
         burial = self._control.request(worker.peer_address, Bury(actor=record.actor_id, error=tombstone.error()))
         worker.burials_count += 1
         burial.add_callback(lambda _: self._buried(worker))
@@ -240,7 +263,7 @@ class Placement:
     def _is_no_longer_needed(worker: Worker) -> bool:
         """Whether a worker that has lost an actor will host no other actor, and no actor is still ending there."""
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
-        return is_over and not worker.actors and not worker.burials_count
+        return is_over and worker.owner is None and not worker.actors and not worker.burials_count
 
     def _kill_hosted(self, records: Sequence[ActorRecord]) -> None:
         for worker, actors in _hosts(records):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError
-from actorrt.ids import ActorId
+from actorrt.ids import ActorId, PeerId
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Resources:
         self.on_change: Callable[[], None] = lambda: None
         self._has_said_so = False
         self._reserved: dict[ActorId, dict[str, float]] = {}  # of actors that reserve something
+        self._of_guests: dict[PeerId, dict[str, float]] = {}
         self._sums: dict[str, float] = {}
 
     def reserved(self, name: str) -> float:
@@ -60,11 +61,7 @@ class Resources:
             ActorStartError: there is not enough left, and reservations may not exceed the resources.
         """
         self.release(actor_id)
-        amounts = {
-            name: amount
-            for name, amount in {"cpus": options.cpus, "gpus": options.gpus, **options.resources}.items()
-            if amount
-        }
+        amounts = amounts_of(options)
         for name, amount in amounts.items():
             wanted, total = self.reserved(name) + amount, self._total.get(name, 0)
             if wanted > total:
@@ -73,12 +70,31 @@ class Resources:
             self._reserved[actor_id] = amounts
             self._add(amounts, 1)
 
+    def reserve_for_guest(self, worker: PeerId, label: str, amounts: Mapping[str, float]) -> str:
+        """Reserve amounts for a worker of another node's actors, if they are free; return what is lacking, in words.
+
+        Raises:
+            PlacementError: the node has nothing of a resource.
+        """
+        lacks = []
+        for name, amount in amounts.items():
+            total, free = self._total.get(name, 0), self._total.get(name, 0) - self.reserved(name)
+            if not total:
+                raise _has_none(label, name)
+            if amount > free:
+                lacks.append(f"{max(free, 0.0):g} of {total:g} {name} free")
+        if not lacks and amounts:
+            self._of_guests[worker] = dict(amounts)
+            self._add(amounts, 1)
+        return " and ".join(lacks)
+
+    def release_for_guest(self, worker: PeerId) -> None:
+        """Release what was reserved for a worker of another node's actors. Idempotent."""
+        self._add(self._of_guests.pop(worker, {}), -1)
+
     def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
         if not total:
-            raise PlacementError(
-                f"{label} did not start: it reserves {name}, and the node has none; leave the reservation out, or "
-                f"start the actor on a node that has some"
-            )
+            raise _has_none(label, name)
         if not self.may_exceed:
             raise ActorStartError(
                 f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "
@@ -92,9 +108,22 @@ class Resources:
         """Release the reservation of an actor. Idempotent."""
         self._add(self._reserved.pop(actor_id, {}), -1)
 
-    def _add(self, amounts: dict[str, float], sign: int) -> None:
+    def _add(self, amounts: Mapping[str, float], sign: int) -> None:
         for name, amount in amounts.items():
             # Rounded, so that many fractions that are added and subtracted leave exactly 0.
             self._sums[name] = round(self.reserved(name) + sign * amount, 9)
         if amounts:
             self.on_change()
+
+
+def amounts_of(options: ActorOptions) -> dict[str, float]:
+    """Return how much an actor reserves, by resource."""
+    counts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _has_none(label: str, name: str) -> PlacementError:
+    return PlacementError(
+        f"{label} did not start: it reserves {name}, and the node has none; leave the reservation out, or start the "
+        "actor on a node that has some"
+    )

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.ids import ActorId, JobId
-from actorrt.node.placement.jobs import Job, Worker, WorkerKind
-from actorrt.node.placement.resources import Resources
+from actorrt.ids import ActorId, JobId, PeerAddress
+from actorrt.node.placement.jobs import Job, SharedWorkers, Worker, WorkerKind
+from actorrt.node.placement.nodes import Nodes
+from actorrt.node.placement.resources import Resources, amounts_of
 from actorrt.node.placement.workers import Workers
 
 
@@ -21,14 +22,18 @@ class WorkerChoice:
 
     Args:
         workers: the node's workers.
-        resources: the resources that actors can reserve.
+        resources: the resources of this node that actors can reserve.
         job_of: returns a job, or raises ActorStartError when it has ended.
+        nodes: the other nodes.
     """
 
-    def __init__(self, workers: Workers, resources: Resources, job_of: Callable[[JobId], Job]) -> None:
+    def __init__(
+        self, workers: Workers, resources: Resources, job_of: Callable[[JobId], Job], nodes: Nodes | None = None
+    ) -> None:
         self._workers = workers
         self._resources = resources
         self._job_of = job_of
+        self._nodes = nodes or Nodes()
         self.release = resources.release
         self.reserving = resources.reserving
 
@@ -45,60 +50,77 @@ class WorkerChoice:
     def _place(self, record: ActorRecord) -> Worker:
         """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
-        child_group = self._child_group_of(record)
-        worker = self._existing(record, job, None if child_group is None else job.child_groups.get(child_group))
-        if worker is None:
-            worker = self._new(record, job)
-        if child_group is not None:
-            job.child_groups[child_group] = worker
+        host = self._nodes.host_of(record)
+        if host is None:
+            self._resources.reserve(record.actor_id, record.label, record.options)
+        give = self._own if record.options.needs_own_process else self._shared
+        worker = give(record, job, host)
         record.place = worker
         worker.actors[record.actor_id] = None
         return worker
 
-    def _child_group_of(self, record: ActorRecord) -> tuple[ActorId, int] | None:
-        """Return the group of a supervisor's light children that a child belongs to; None if it is no such child.
-
-        There are as many groups as CPUs. A group shares a worker, so that one order stops or starts the whole group.
-        """
-        child_index = record.order.share
-        if child_index is None or record.supervisor is None:
-            return None
-        if record.options.needs_own_process or record.is_supervisor:
-            return None
-        index, count = child_index
-        return record.supervisor, index * self._resources.cpu_count // count
-
-    def _existing(self, record: ActorRecord, job: Job, of_child_group: Worker | None) -> Worker | None:
-        self._resources.reserve(record.actor_id, record.label, record.options)
-        if record.options.needs_own_process:
-            return None
-        if record.is_supervisor:
-            return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
-        if record.order.is_beside and record.order.beside_peer_address is not None:
-            beside = self._workers.find(record.order.beside_peer_address.peer)
-            if beside is not None and beside.is_usable:
-                return beside
-        if of_child_group is not None and of_child_group.is_usable:
-            return of_child_group
-        job.shared = [worker for worker in job.shared if worker.is_usable]
-        if len(job.shared) < self._resources.cpu_count:
-            return None
-        job.round_robin_index += 1
-        return job.shared[job.round_robin_index % len(job.shared)]
-
-    def _new(self, record: ActorRecord, job: Job) -> Worker:
-        if record.options.needs_own_process:
-            worker = self._workers.launch(WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
-            worker.hang_timeout_s, worker.preload = record.options.hang_timeout_s, record.options.preload
-            return worker
-        if record.is_supervisor:
-            job.supervisors = self._workers.launch(WorkerKind.SUPERVISORS, job, "supervisors", {})
-            return job.supervisors
-        worker = self._workers.launch(WorkerKind.SHARED, job, f"shared-{len(job.shared) + 1}", {})
-        job.shared.append(worker)
+    def _own(self, record: ActorRecord, job: Job, host: PeerAddress | None) -> Worker:
+        options = record.options
+        worker = self._launch(host, WorkerKind.OWN, job, record.label, dict(options.env_vars))
+        worker.hang_timeout_s, worker.preload = options.hang_timeout_s, options.preload
+        if host is not None:
+            worker.reserved = amounts_of(options)
         return worker
+
+    def _launch(
+        self, host: PeerAddress | None, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]
+    ) -> Worker:
+        if host is None:
+            return self._workers.launch(kind, job, label, env_vars)
+        return self._workers.launch_at(host, kind, job, label, env_vars)
+
+    def _shared(self, record: ActorRecord, job: Job, host: PeerAddress | None) -> Worker:
+        """Return the worker of an actor that shares one."""
+        places = job.workers_at(host)
+        if record.is_supervisor:
+            if places.supervisors is None or not places.supervisors.is_usable:
+                places.supervisors = self._launch(host, WorkerKind.SUPERVISORS, job, "supervisors", {})
+            return places.supervisors
+        beside = record.order.beside_peer_address
+        if record.order.is_beside and beside is not None:
+            worker = self._workers.find(beside.peer)
+            if worker is not None and worker.is_usable:
+                return worker
+        cpu_count = self._resources.cpu_count if host is None else self._nodes.cpu_count(host)
+        child_group = _child_group_of(record, cpu_count)
+        found = None if child_group is None else places.child_groups.get(child_group)
+        if found is None or not found.is_usable:
+            found = self._next_shared(places, job, host, cpu_count)
+        if child_group is not None:
+            places.child_groups[child_group] = found
+        return found
+
+    def _next_shared(self, places: SharedWorkers, job: Job, host: PeerAddress | None, cpu_count: int) -> Worker:
+        places.shared = [worker for worker in places.shared if worker.is_usable]
+        if len(places.shared) < cpu_count:
+            worker = self._launch(host, WorkerKind.SHARED, job, f"shared-{len(places.shared) + 1}", {})
+            places.shared.append(worker)
+            return worker
+        places.round_robin_index += 1
+        return places.shared[places.round_robin_index % len(places.shared)]
 
     def forget_children_of(self, supervisor: ActorRecord) -> None:
         """Forget the workers of the groups of a supervisor that has ended."""
         job = supervisor.place.job
-        job.child_groups = {key: part for key, part in job.child_groups.items() if key[0] != supervisor.actor_id}
+        for places in (job.here, *job.there.values()):
+            groups = places.child_groups
+            places.child_groups = {key: part for key, part in groups.items() if key[0] != supervisor.actor_id}
+
+
+def _child_group_of(record: ActorRecord, cpu_count: int) -> tuple[ActorId, int] | None:
+    """Return the group of a supervisor's light children that a child belongs to; None if it is no such child.
+
+    There are as many groups as CPUs. A group shares a worker, so that one order stops or starts the whole group.
+    """
+    child_index = record.order.share
+    if child_index is None or record.supervisor is None:
+        return None
+    if record.options.needs_own_process or record.is_supervisor:
+        return None
+    index, count = child_index
+    return record.supervisor, index * cpu_count // count

@@ -18,13 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import actorrt.node
 from actorrt.node.processes import channel, zygote
 from actorrt.node.processes.process_watch import ProcessExit, ProcessWatch, watch_exit
 
 logger = logging.getLogger(__name__)
 
-_PACKAGE_ROOT: Final = str(Path(actorrt.node.__file__).parents[2])
+_PACKAGE_ROOT: Final = str(Path(zygote.__file__).parents[3])
 # Not `-m`: workers would find the zygote's names in `__main__`. The package's directory comes last in the path, so
 # that nothing beside it hides a module; `-P` keeps the current directory out.
 _BOOT: Final = (

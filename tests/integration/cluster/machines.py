@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from actorrt.cluster.security.state_directory import IDENTITY
 from actorrt.node.daemon.node_directory import DESCRIPTOR
 
 UP_TIMEOUT_S = 30.0
@@ -56,6 +58,11 @@ class Machine:
         """Run `actorrt` with these arguments on the machine."""
         command = [sys.executable, "-m", "actorrt.cli", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def node(self) -> str:
+        """Return the id of the node, which has started."""
+        identity = json.loads((self.state / IDENTITY).read_text())
+        return str(identity["node"])
 
     def token(self, *options: str) -> str:
         """Return a token by which other machines join."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.cluster.drivers import Script
 from tests.integration.cluster.machines import Machine, machines_in_a_short_place
 
 OWNER = """
@@ -47,29 +46,6 @@ def pair() -> Iterator[tuple[Machine, Machine]]:
         first.start("--listen=127.0.0.1")
         second.start(f"--join={first.token()}")
         yield first, second
-
-
-class Script:
-    """A driver in a process of its own, on a machine."""
-
-    def __init__(self, machine: Machine, code: str) -> None:
-        command = [sys.executable, "-c", textwrap.dedent(code)]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command, env=machine.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1])
-        return line.strip()
-
-    def end(self) -> str:
-        out, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
-        return out
 
 
 @pytest.fixture

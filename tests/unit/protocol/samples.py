@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import control, members, names, peers
+from actorrt.protocol.cluster import control, members, names, peers, workers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -257,6 +257,29 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (peers.KeyRevoked(key=bytes(32)), None),
     (peers.LinkedPeers(daemon=AT, peers=[PEER]), None),
     (peers.WatchEnds(peers=[PEER]), None),
+    (
+        workers.MakeWorker(
+            worker=AT,
+            kind="own",
+            label="x",
+            env_vars={"A": "b"},
+            preload=["json"],
+            hang_timeout_s=1.5,
+            job=workers.GuestJob(job=JOB, driver=AT, home=AT, setting=SETTING),
+            reserved={"cpus": 1.0},
+        ),
+        workers.WorkerMade(pid=7, lacks=""),
+    ),
+    (workers.KillWorker(worker=PEER, is_expected=False, why="it hangs"), None),
+    (workers.LeaveWorker(worker=PEER, grace_s=0.5), None),
+    (
+        workers.WorkerEnded(
+            worker=PEER, reason=REASON, in_hand=[processes.CallInHand(PEER, 4)], begun_count=1, parents=[ACTOR]
+        ),
+        None,
+    ),
+    (workers.GuestJobBegun(job=JOB), None),
+    (workers.EndGuestJob(job=JOB), None),
     (
         control.WriteControl(write=control.Write([control.Change("names", b"x", b"v", 1)], b"nonce", 2)),
         control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),

@@ -44,6 +44,7 @@ class Told:
     def __init__(self):
         self.log = []
         self.parents = set()  # actors with children here
+        self.unknown = set()  # actors with children on the node that their authority does not know
         self.stops = self
         self.exits = {}
 
@@ -55,6 +56,13 @@ class Told:
 
     async def children_gone(self, actor_id):
         self.log.append(("children gone", actor_id))
+
+    def has_unknown_children(self, cell):
+        return cell.actor_id in self.unknown
+
+    async def unknown_children_gone(self, cell):
+        if cell.actor_id in self.unknown:
+            self.log.append(("unknown children gone", cell.actor_id))
 
     def happened(self, cell):
         self.log.append(("happened", cell.actor_id))
@@ -177,9 +185,10 @@ async def test_actor_that_ends_for_good_and_leaves_nothing_is_forgotten_at_once(
     ]
 
 
-async def test_actor_whose_children_still_end_is_kept_until_it_is_buried(stage):
+@pytest.mark.parametrize("are_known", [True, False])
+async def test_actor_whose_children_still_end_is_kept_until_it_is_buried(stage, are_known):
     cell = stage.started()
-    stage.told.parents.add(cell.actor_id)
+    (stage.told.parents if are_known else stage.told.unknown).add(cell.actor_id)
     stage.hosting.kill(cell.actor_id)
     assert stage.told.log[-1] == ("exited", 1, "killed", True, False)
     assert stage.population.cells() == [cell]

@@ -202,7 +202,7 @@ async def test_actors_are_ended_by_one_order_to_each_worker():
         control.request = Control().request
         record.started(await placement.start(record), 0.0)
         record.is_administrative = True
-    one, two = job.shared
+    one, two = job.here.shared
     ids_at = {worker.peer_address: [r.actor_id for r in records if r.place is worker] for worker in (one, two)}
     assert all(len(ids) == 3 for ids in ids_at.values())
 
@@ -249,7 +249,7 @@ async def test_worker_of_an_ended_job_is_kept_while_children_of_one_of_its_actor
     factory.kill = lambda _: None  # when the time to leave is over
     placement = placement_of(factory, control, scope, job)
     records = [await hosted(placement, ActorRecord(IDS.actor(), order_of(None))) for _ in range(4)]
-    parent, neighbour = [record for record in records if record.place is job.shared[0]]
+    parent, neighbour = [record for record in records if record.place is job.here.shared[0]]
     job.has_ended = True
     control.sent.clear()
     placement.bury(parent, parent.tombstone(), is_buried=False)

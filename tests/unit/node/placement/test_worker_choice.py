@@ -54,7 +54,7 @@ async def test_light_actors_share_as_many_workers_as_there_are_cpus_in_turn(node
     assert node.labels([record() for _ in range(6)]) == [
         *("shared-1", "shared-2", "shared-2", "shared-1", "shared-2", "shared-1")
     ]
-    assert [len(worker.actors) for worker in node.job.shared] == [3, 3]
+    assert [len(worker.actors) for worker in node.job.here.shared] == [3, 3]
 
 
 async def test_actor_keeps_its_worker_until_that_is_unusable(node: Node) -> None:
@@ -63,7 +63,7 @@ async def test_actor_keeps_its_worker_until_that_is_unusable(node: Node) -> None
     assert (node.choice.worker_of(actor), actor.place) == (first, first)
     first.ended(SHUTDOWN)
     second = node.choice.worker_of(actor)
-    assert (second is first, actor.place, node.job.shared) == (False, second, [second])
+    assert (second is first, actor.place, node.job.here.shared) == (False, second, [second])
 
 
 async def test_actor_with_a_process_of_its_own_gets_a_new_worker_with_its_settings(node: Node) -> None:
@@ -77,7 +77,7 @@ async def test_actor_with_a_process_of_its_own_gets_a_new_worker_with_its_settin
 
 async def test_supervisors_of_a_job_share_one_worker(node: Node) -> None:
     assert node.labels([record(is_supervisor=True) for _ in range(3)]) == ["supervisors"] * 3
-    assert node.job.shared == []
+    assert node.job.here.shared == []
 
 
 async def test_actor_beside_another_goes_to_the_others_worker_while_that_is_usable(node: Node) -> None:
@@ -101,11 +101,11 @@ async def test_light_children_of_a_supervisor_go_to_workers_in_groups_of_neighbo
     node.choice.worker_of(supervisor)
     children = [record(supervisor=supervisor.actor_id, share=[index, 5]) for index in range(5)]
     assert node.labels(children) == ["shared-1", "shared-1", "shared-1", "shared-2", "shared-2"]
-    assert list(node.job.child_groups) == [(supervisor.actor_id, 0), (supervisor.actor_id, 1)]
+    assert list(node.job.here.child_groups) == [(supervisor.actor_id, 0), (supervisor.actor_id, 1)]
     other = IDS.actor()
-    node.job.child_groups[other, 0] = node.job.shared[0]
+    node.job.here.child_groups[other, 0] = node.job.here.shared[0]
     node.choice.forget_children_of(supervisor)
-    assert node.job.child_groups == {(other, 0): node.job.shared[0]}
+    assert node.job.here.child_groups == {(other, 0): node.job.here.shared[0]}
 
 
 async def test_actor_of_an_ended_job_and_one_beyond_the_resources_get_no_worker(node: Node) -> None:

@@ -45,7 +45,7 @@ async def workers(factory: FakeFactory, control: FakeControl, scope: Scope) -> W
 
 async def launched(workers: Workers, label: str = "shared-1") -> Worker:
     worker = workers.launch(WorkerKind.SHARED, JOB, label, {"A": "b"})
-    while workers.find(worker.peer) is None:
+    while worker.pid is None:
         await asyncio.sleep(0)
     return worker
 

@@ -1,0 +1,1 @@
+"""What a node does for actors that belong to other nodes."""

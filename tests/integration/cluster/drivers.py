@@ -1,0 +1,40 @@
+"""Drivers in processes of their own, on the machines of a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+from tests.integration.cluster.machines import Machine
+
+
+class Script:
+    """A driver in a process of its own, on a machine.
+
+    Args:
+        machine: where it runs.
+        code: what it runs; the parts are joined.
+        arguments: its arguments, in `sys.argv`.
+    """
+
+    def __init__(self, machine: Machine, *code: str, arguments: tuple[str, ...] = ()) -> None:
+        command = [sys.executable, "-c", "".join(map(textwrap.dedent, code)), *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, env=machine.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def line(self) -> str:
+        """Return the next line that it prints."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(self.process.communicate()[1])
+        return line.strip()
+
+    def end(self) -> str:
+        """Return what it prints until its end, which must be a success."""
+        out, errors = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, errors
+        return out
