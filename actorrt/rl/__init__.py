@@ -21,10 +21,15 @@ from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.policies.protocols import Policy
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records.progress import Progress
+from actorrt.rl.replay.limiters import Limiter, MinSize, Queue, SampleToInsertRatio, Stack
+from actorrt.rl.replay.selectors import Fifo, Lifo, MaxHeap, MinHeap, Prioritised, Uniform
+from actorrt.rl.replay.service import Sample
+from actorrt.rl.replay.table import Table
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import ParameterServer
+from actorrt.rl.roles.replay import Replay
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.rollouts.stream import Stream, stream
@@ -56,12 +61,18 @@ __all__ = [
     "EarlyStop",
     "Evaluation",
     "Evaluator",
+    "Fifo",
     "Fragment",
     "IMPALASettings",
     "Inference",
     "Learner",
+    "Lifo",
+    "Limiter",
     "LinearPolicy",
     "MaskedByInfo",
+    "MaxHeap",
+    "MinHeap",
+    "MinSize",
     "MlflowLog",
     "MlpPolicy",
     "Moments",
@@ -70,11 +81,19 @@ __all__ = [
     "ParameterServer",
     "Policy",
     "PolicySpec",
+    "Prioritised",
     "Progress",
+    "Queue",
+    "Replay",
     "Run",
+    "Sample",
+    "SampleToInsertRatio",
     "Simulator",
+    "Stack",
     "Stream",
+    "Table",
     "TensorBoardLog",
+    "Uniform",
     "UnplayableError",
     "Video",
     "WandbLog",

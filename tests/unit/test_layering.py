@@ -75,7 +75,7 @@ PACKAGES = {
     "testing": ("virtual", "shells", "world"),
     "tasks": ("policy", "submitting", "working", "api"),
     "rl": (
-        *("foundation", "spaces", "networks", "policies", "environments", "rollouts"),
+        *("foundation", "spaces", "networks", "policies", "environments", "rollouts", "replay"),
         *("settings", "presets", "roles", "records", "views", "runs", "evolution", "algorithms", "cli"),
     ),
 }
