@@ -79,7 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _node_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cpus", type=_positive, help="CPUs that actors can reserve (default: those of the machine)")
+    parser.add_argument(
+        "--cpus", type=_count, help="CPUs that actors can reserve; 0: drivers only (default: those of the machine)"
+    )
     parser.add_argument("--gpus", type=_count, help="GPUs that actors can reserve (default: those of the machine)")
     parser.add_argument(
         "--store-bytes",

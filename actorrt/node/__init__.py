@@ -7,7 +7,9 @@ of the package, as the runtime itself does, makes `actorrt.node` the package; so
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from actorrt.actors.policy import node_placement
 
@@ -17,6 +19,10 @@ class _CallablePackage(ModuleType):
 
     def __call__(self, id: str | bytes) -> node_placement.OnNode:
         return node_placement.node(id)
+
+    def __reduce__(self) -> Any:
+        """Pickle it by its name, as other modules are."""
+        return import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _CallablePackage

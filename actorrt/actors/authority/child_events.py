@@ -32,14 +32,14 @@ class ChildEvents:
         """Tell the supervisor that its child runs for the first time."""
         if record.supervisor is None:
             return
-        home = self._home_of_supervisor(record)
+        home = self.home_of_supervisor(record)
         if home is not None:
             notice = ChildStarted(supervisor=record.supervisor, child=record.actor_id, card=record.card())
             self._control.notify(home, notice)
 
     def exited(self, record: ActorRecord, reason: ExitReason, cause: Hashable) -> bool:
         """Tell the supervisor that an incarnation of its child ended; return whether a supervisor runs."""
-        home = self._home_of_supervisor(record)
+        home = self.home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False
         notice = ChildExited(
@@ -55,13 +55,19 @@ class ChildEvents:
 
     def withdrawn(self, record: ActorRecord) -> bool:
         """Tell the supervisor to remove a child that does not run now; return whether a supervisor runs."""
-        home = self._home_of_supervisor(record)
+        home = self.home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False
         self._control.notify(home, ChildWithdrawn(supervisor=record.supervisor, child=record.actor_id))
         return True
 
-    def _home_of_supervisor(self, record: ActorRecord) -> PeerAddress | None:
-        """Return where the supervisor of a record runs, if it has one that runs."""
-        supervisor = None if record.supervisor is None else self._record_of(record.supervisor)
-        return None if supervisor is None else supervisor.home
+    def home_of_supervisor(self, record: ActorRecord) -> PeerAddress | None:
+        """Return where the supervisor of a record runs, if it has one that runs.
+
+        A supervisor that another node started here is not known: it runs where the order of the spawn came from. A
+        record has no supervisor any more when the supervisor has ended.
+        """
+        if record.supervisor is None:
+            return None
+        supervisor = self._record_of(record.supervisor)
+        return record.order.beside_peer_address if supervisor is None else supervisor.home

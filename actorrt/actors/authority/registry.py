@@ -72,6 +72,7 @@ class Registry:
         self._records: dict[ActorId, ActorRecord] = {}
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
+        self.home_of_supervisor = self._child_events.home_of_supervisor
         self._names = Names(clock, scope, lambda holder: self.stops.begin([holder], "replaced", kill=False))
         self._tombstones = Tombstones()
         self.questions = Questions(self._records, self._children, self._names, self._tombstones, clock)

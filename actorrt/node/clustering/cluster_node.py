@@ -84,6 +84,7 @@ class ClusterNode:
         members: the members of the cluster, as far as they are known.
         names: the names that the nodes share, once the node has joined.
         on_given_up: called with the reason when the node has to end what runs on it.
+        on_viewed: called when the members have changed.
 
     Raises:
         RuntimeStateError, AuthenticationError, OSError: the state directory can't be used; the text says why.
@@ -117,6 +118,7 @@ class ClusterNode:
         self._closing = AsyncExitStack()
         self._closing.callback(self._state.close)
         self.on_given_up: Callable[[str], None] = lambda why: None
+        self.on_viewed: Callable[[], None] = lambda: None
 
     def _host(self) -> str:
         """Return the address of this machine that reaches the cluster; the loopback one if there is no cluster yet."""
@@ -315,6 +317,7 @@ class ClusterNode:
         """Called when the members have changed."""
         members = self.members.members()
         self._known.keep(tls_addresses([member for member in members if member.node != self.sockets.node]))
+        self.on_viewed()
 
     def _ended(self, member: Member) -> None:
         reason = ExitReason(ExitKind.NODE_LOST, f"node {short(member.node)} ended")

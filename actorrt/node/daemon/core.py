@@ -40,6 +40,7 @@ from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.nodes import Nodes
 from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.room_news import RoomNews
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import WorkerFactory, Workers
 from actorrt.protocol.authorities import ActorCard, CheckInvariants, GroupPlaces, Spawn, SpawnMany
@@ -128,7 +129,7 @@ class NodeCore:
         await self.transport.start(self)
         self.peer_address = PeerAddress(self.transport.peer, self.transport.address)
         self.workers = Workers(self._factory, self.control, self.scope, self._surroundings.ids)
-        self.nodes = Nodes()
+        self.nodes = Nodes(self.resources, self.workers.all)
         self.placement = Placement(
             WorkerChoice(self.workers, self.resources, self.jobs.job, self.nodes),
             self.workers,
@@ -138,6 +139,7 @@ class NodeCore:
             self._retention,
             self.transport.silent_s,
         )
+        self.room_news = RoomNews(self.resources, self.nodes, self.placement.waiting, self.control, self.scope)
         self.registry = Registry(self.placement, self.control, clock, self._surroundings.random, self.scope)
         self.leases = Leases(self.jobs, self.workers, self.resources, self.control, self.scope, clock)
         self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope, self.leases.job_ended)
@@ -162,8 +164,9 @@ class NodeCore:
     def _begin_sharing(self, peers: NodePeers) -> None:
         """Make the parts that run actors of this node elsewhere, and actors of other nodes here."""
         transport, control = self.transport, self.control
+        self.room_news.serve()
         self._far_workers = self.workers.far = FarWorkers(
-            self.workers, control, self.peer_address, transport.round_trip_s, self.worker_ended
+            self.workers, control, self.room_news.told, self.peer_address, transport.round_trip_s, self.worker_ended
         )
         self._guests = GuestWorkers(
             self.jobs,
@@ -184,6 +187,7 @@ class NodeCore:
         assert self._far_workers is not None
         self._guests.node_ended(daemon)
         self._far_workers.node_ended(daemon, reason)
+        self.room_news.node_ended(daemon)
 
     def enter_cluster(self, node: NodeId, members: Callable[[], Sequence[Member]]) -> None:
         """Run actors on other nodes too from now on.
@@ -193,10 +197,11 @@ class NodeCore:
             members: returns the members of the cluster that have not ended.
         """
         self.nodes.own, self.nodes.members = node, members
+        self.room_news.members_changed()
 
     def _serve(self) -> None:
         """Register the handlers of requests."""
-        GroupRestarts(self.registry, self.placement, self.control, self.peer_address)
+        GroupRestarts(self.registry, self.placement, self.control, self.peer_address, self.transport.address_of)
         serve_questions(self.registry, self.control)
         serve_links(self.registry, self.control)
         self.leases.serve()

@@ -102,9 +102,10 @@ class Daemon:
             may_preload=setting.embedded_fd is not None,
         )
         resources = Resources(
-            setting.cpus or cpu_count(),
+            cpu_count() if setting.cpus is None else setting.cpus,
             gpu_count() if setting.gpus is None else setting.gpus,
             memory_bytes()[0],
+            {} if setting.cluster is None else setting.cluster.resources,
             may_exceed=setting.embedded_fd is not None,
         )
         transport, address = self._own_transport(peer, directory, sockets)
@@ -166,6 +167,7 @@ class Daemon:
         await cluster.start(core.control, core.scope, transport, core.peers, amounts)
         core.registry.share_names(cluster.names)
         core.enter_cluster(cluster.sockets.node, cluster.members.members)
+        cluster.on_viewed = core.room_news.members_changed
 
     def _given_up(self, why: str) -> None:
         self._why_given_up = why

@@ -83,13 +83,13 @@ class GuestWorkers:
     def _make(self, peer: PeerId, asked: MakeWorker) -> Coroutine[Any, Any, WorkerMade]:
         """Take the worker at once: an order to kill it may follow directly, and must find it."""
         if self.is_closing:
-            return _refused("the node is being stopped")
+            return self._refused("the node is being stopped")
         owner = PeerAddress(peer, self._address_of(peer) or "")
         job = self._guest(asked.job, owner)
         worker = Worker(asked.worker, WorkerKind(asked.kind), job, asked.label, asked.env_vars)
         lacks = self._resources.reserve_for_guest(worker.peer, asked.label, asked.reserved)
         if lacks:
-            return _refused(lacks)
+            return self._refused(lacks)
         worker.owner = owner
         worker.preload, worker.hang_timeout_s = tuple(asked.preload), asked.hang_timeout_s
         self._workers.begin(worker)
@@ -101,7 +101,10 @@ class GuestWorkers:
         except errors.ActorStartError:
             self._resources.release_for_guest(worker.peer)  # if it got no process, nobody reports its end
             raise
-        return WorkerMade(pid=worker.pid)
+        return WorkerMade(pid=worker.pid, lacks="", free=self._resources.free())
+
+    async def _refused(self, lacks: str) -> WorkerMade:
+        return WorkerMade(pid=None, lacks=lacks, free={} if self.is_closing else self._resources.free())
 
     def _owned(self, home: PeerId, worker: PeerId) -> Worker | None:
         found = self._workers.find(worker)
@@ -135,6 +138,7 @@ class GuestWorkers:
             in_hand=worker.in_hand,
             begun_count=worker.begun_count,
             parents=[actor for actor in worker.parents if self._registry.has_children(actor)],
+            free=self._resources.free(),
         )
         self._control.notify(worker.owner, told)
 
@@ -186,7 +190,3 @@ class GuestWorkers:
         job = self._jobs.find(job_id)
         if job is not None and job.home is not None:
             await self._end_job(job_id)
-
-
-async def _refused(lacks: str) -> WorkerMade:
-    return WorkerMade(pid=None, lacks=lacks)

@@ -81,7 +81,7 @@ class Leases:
         self._orders: deque[GrantOrder] = deque()
         self._is_carrying_out = False
         self._is_change_waiting = False
-        resources.on_change = self._reservations_changed
+        resources.watchers.append(self._reservations_changed)
 
     def serve(self) -> None:
         """Register the handlers of notices."""

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from actorrt import errors
 from actorrt.actors.wire.control import Control
 from actorrt.config import DEATH_GRACE_S
-from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.ids import PeerAddress, PeerId
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.workers import Workers
 from actorrt.protocol.cluster.workers import (
@@ -35,6 +35,7 @@ class FarWorkers:
     Args:
         workers: the node's.
         control: speaks with the other nodes.
+        told_room: called with the daemon of another node, and what is free there.
         own: the endpoint of this node's daemon.
         round_trip_s: returns the time that a message to a process and its answer take.
         on_ended: called with a worker that has ended, and how it ended.
@@ -44,12 +45,14 @@ class FarWorkers:
         self,
         workers: Workers,
         control: Control,
+        told_room: Callable[[PeerId, Mapping[str, float]], None],
         own: PeerAddress,
         round_trip_s: Callable[[PeerId], float],
         on_ended: Callable[[Worker, ExitReason], None],
     ) -> None:
         self._workers = workers
         self._control = control
+        self._told_room = told_room
         self._own = own
         self._round_trip_s = round_trip_s
         self._on_ended = on_ended
@@ -63,8 +66,10 @@ class FarWorkers:
         try:
             made = await self._control.request(worker.host, self._order(worker))
         except (errors.ActorDiedError, errors.PeerUnreachableError) as error:
-            worker.lacks = f"node {short(worker.host.peer)} can't be reached: {error}"
+            worker.lacks = f"its node can't be reached: {error}"
+            self._told_room(worker.host.peer, {})
             raise errors.ActorStartError(f"{worker.label} got no process: {worker.lacks}") from error
+        self._told_room(worker.host.peer, made.free)
         if made.lacks:
             worker.lacks = made.lacks
             raise errors.ActorStartError(f"{worker.label} got no process: {made.lacks}")
@@ -102,6 +107,7 @@ class FarWorkers:
         worker = self._workers.find(told.worker)
         if worker is None or worker.host is None or worker.host.peer != host:
             return  # it never was ready, and the answer to `MakeWorker` says so
+        self._told_room(host, told.free)
         worker.in_hand, worker.begun_count = told.in_hand, told.begun_count
         worker.parents = dict.fromkeys(told.parents)
         grace_s = DEATH_GRACE_S + self._round_trip_s(worker.peer)

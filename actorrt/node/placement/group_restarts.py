@@ -7,9 +7,9 @@ is `actors.hosting.batches`. The supervisor decides which children restart or st
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from actorrt import errors
 from actorrt.actors.authority.record import ActorRecord, RecordState
@@ -23,15 +23,36 @@ from actorrt.protocol.hosts import ChildFailure, ChildrenRestarted, HostInTurn, 
 from actorrt.protocol.nodes import Hosted, RestartChildren, StopChildren
 
 
-class GroupRestarts:
-    """Carries out the orders of supervisors for several children at once."""
+class _Supervisor(NamedTuple):
+    """A supervisor, and the process that its order came from."""
 
-    def __init__(self, registry: Registry, placement: Placement, control: Control, peer_address: PeerAddress) -> None:
+    actor: ActorId
+    at: PeerAddress
+
+
+class GroupRestarts:
+    """Carries out the orders of supervisors for several children at once.
+
+    Args:
+        registry, placement, control: the node's.
+        peer_address: of the node's daemon.
+        address_of: returns where a process that has spoken to this one is reached.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        placement: Placement,
+        control: Control,
+        peer_address: PeerAddress,
+        address_of: Callable[[PeerId], str | None],
+    ) -> None:
         self._registry = registry
         self._placement = placement
         self._control = control
         self._peer_address = peer_address
-        self._turns: dict[ActorId, tuple[ActorId, deque[ActorRecord]]] = {}
+        self._address_of = address_of
+        self._turns: dict[ActorId, tuple[_Supervisor, deque[ActorRecord]]] = {}
         """The supervisor and the queue of each actor whose start is queued."""
         placement.cancel_queued_start = self._cancel_queued_start
         control.handle(RestartChildren.by(self._restart))
@@ -40,16 +61,16 @@ class GroupRestarts:
 
     # Restarts: the supervisor is told of each child that has started, and of the first that did not
 
-    def _restart(self, _: PeerId, asked: RestartChildren) -> Coroutine[Any, Any, None]:
+    def _restart(self, peer: PeerId, asked: RestartChildren) -> Coroutine[Any, Any, None]:
         """Queue the children at once: an order to stop one may follow directly, and must find the child queued."""
-        supervisor = asked.supervisor
+        supervisor = _Supervisor(asked.supervisor, PeerAddress(peer, self._address_of(peer) or ""))
         waiting: deque[ActorRecord] = deque()
         for actor_id in asked.actors:
             try:
                 record = self._registry.questions.live(actor_id)
             except errors.ActorDiedError as error:  # an order has ended the actor meanwhile
                 failed = ChildFailure(child=actor_id, error=error, cause=None, is_administrative=True)
-                self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed))
+                self._tell(supervisor, ChildrenRestarted(supervisor=supervisor.actor, failed=failed))
             else:
                 record.begin_restart()
                 waiting.append(record)
@@ -57,7 +78,7 @@ class GroupRestarts:
             self._turns[record.actor_id] = supervisor, waiting
         return self._restart_each(supervisor, waiting)
 
-    async def _restart_each(self, supervisor: ActorId, waiting: deque[ActorRecord]) -> None:
+    async def _restart_each(self, supervisor: _Supervisor, waiting: deque[ActorRecord]) -> None:
         while waiting:
             group = self._restartable(waiting)
             first = waiting[0]
@@ -68,7 +89,7 @@ class GroupRestarts:
             else:
                 await self._restart_alone(supervisor, first, waiting)
 
-    def _leave_turn(self, record: ActorRecord) -> ActorId | None:
+    def _leave_turn(self, record: ActorRecord) -> _Supervisor | None:
         """Remove a record from the queue that it waits in; return the supervisor, or None if it waits in none."""
         supervisor, waiting = self._turns.pop(record.actor_id, (None, None))
         if waiting is not None:
@@ -98,7 +119,9 @@ class GroupRestarts:
 
         return list(takewhile(can_return, waiting))
 
-    async def _restart_group(self, supervisor: ActorId, group: list[ActorRecord], behind: deque[ActorRecord]) -> None:
+    async def _restart_group(
+        self, supervisor: _Supervisor, group: list[ActorRecord], behind: deque[ActorRecord]
+    ) -> None:
         worker: Worker = group[0].place
         for record in group:
             record.starts_at(worker.peer_address)
@@ -110,11 +133,11 @@ class GroupRestarts:
             if left:
                 self._failed(supervisor, left[0], error, [*left[1:], *behind])
 
-    async def _restart_alone(self, supervisor: ActorId, record: ActorRecord, behind: deque[ActorRecord]) -> None:
+    async def _restart_alone(self, supervisor: _Supervisor, record: ActorRecord, behind: deque[ActorRecord]) -> None:
         """Restart one child: elsewhere, in a process of its own, or after its own children have ended."""
         await self._registry.run_start(record)
         if record.start_error is None:
-            self._tell(ChildrenRestarted(supervisor=supervisor, started=[record.actor_id]))
+            self._tell(supervisor, ChildrenRestarted(supervisor=supervisor.actor, started=[record.actor_id]))
         elif record.is_to_end:
             self._report_failure(supervisor, record, record.start_error)
         else:
@@ -123,23 +146,23 @@ class GroupRestarts:
     def _hosted(self, _: PeerId, hosted: Hosted) -> None:
         """Called when a worker has carried out orders for some actors of a group."""
         started: list[ActorId] = []
-        supervisor: ActorId | None = None
+        supervisor: _Supervisor | None = None
         for actor_id, incarnation, has_started in hosted.actors:
             record = self._registry.record(actor_id)
             if record is None or record.incarnation != incarnation or not record.is_start_under_way:
                 continue
-            supervisor = record.supervisor or supervisor
+            supervisor = self._supervisor_of(record) or supervisor
             if has_started:
                 assert record.start_peer_address is not None
                 self._registry.started(record, record.start_peer_address)
                 started.append(record.actor_id)
             else:
-                self._report_failure(record.supervisor, record, stopped_early(record))
+                self._report_failure(self._supervisor_of(record), record, stopped_early(record))
         if supervisor is not None and started:
-            self._tell(ChildrenRestarted(supervisor=supervisor, started=started))
+            self._tell(supervisor, ChildrenRestarted(supervisor=supervisor.actor, started=started))
 
     def _failed(
-        self, supervisor: ActorId, record: ActorRecord, error: Exception, behind: Sequence[ActorRecord]
+        self, supervisor: _Supervisor, record: ActorRecord, error: Exception, behind: Sequence[ActorRecord]
     ) -> None:
         """Report a child that did not start, and the children queued behind it as not reached."""
         unreached = []
@@ -153,7 +176,7 @@ class GroupRestarts:
         self._report_failure(supervisor, record, error, unreached)
 
     def _report_failure(
-        self, supervisor: ActorId | None, record: ActorRecord, error: Exception, unreached: Sequence[ActorId] = ()
+        self, supervisor: _Supervisor | None, record: ActorRecord, error: Exception, unreached: Sequence[ActorId] = ()
     ) -> None:
         cause = None
         has_lost_process = (
@@ -169,12 +192,18 @@ class GroupRestarts:
             failed = ChildFailure(
                 child=record.actor_id, error=error, cause=cause, is_administrative=record.is_administrative
             )
-            self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed, unreached=unreached))
+            self._tell(supervisor, ChildrenRestarted(supervisor=supervisor.actor, failed=failed, unreached=unreached))
 
-    def _tell(self, notice: ChildrenRestarted) -> None:
-        record = self._registry.record(notice.supervisor)
-        if record is not None and record.home is not None:
-            self._control.notify(record.home, notice)
+    def _tell(self, supervisor: _Supervisor, notice: ChildrenRestarted) -> None:
+        """Tell a supervisor. One that another node started here is not known: it runs where its order came from."""
+        record = self._registry.record(supervisor.actor)
+        home = supervisor.at if record is None else record.home
+        if home is not None:
+            self._control.notify(home, notice)
+
+    def _supervisor_of(self, record: ActorRecord) -> _Supervisor | None:
+        home = self._registry.home_of_supervisor(record)
+        return None if record.supervisor is None or home is None else _Supervisor(record.supervisor, home)
 
     # Stops: the supervisor is told of each child's exit, as of any
 

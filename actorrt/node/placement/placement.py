@@ -20,6 +20,7 @@ from actorrt.completion import Completion
 from actorrt.ids import ActorId, ActorIds, PeerAddress, PeerId
 from actorrt.node.placement.deadlines import Deadlines
 from actorrt.node.placement.jobs import Worker, WorkerKind
+from actorrt.node.placement.waiting_starts import Entry, NoRoomError, WaitingStarts
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
 from actorrt.protocol.hosts import Bury, DelayHosted, KillHosted, StopHosted, StopInTurn
@@ -54,6 +55,9 @@ class Placement:
         endpoint: the node's own.
         retention: keeps the objects in the store that the specs of actors refer to.
         silent_s: returns how long a worker has owed a sign of life.
+
+    Attributes:
+        waiting: the starts that wait for room on a node.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Placement:
         self.hold, self.release = retention.hold, retention.release
         self.cancel_queued_start: Callable[[ActorRecord], bool] = lambda _: False
         """Removes a start that waits in a queue of restarts; returns whether there was one."""
+        self.waiting = WaitingStarts(scope.after)
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
@@ -87,13 +92,28 @@ class Placement:
         await self._far_children_gone(record)
         ends: list[_NotBegunError] = []
         while len(ends) < ATTEMPTS_COUNT:
-            worker = self._choice.worker_of(record)
+            worker = await self._worker_of(record)
             try:
                 return await self._start_at(worker, record)
             except _NotBegunError as error:
                 worker.actors.pop(record.actor_id, None)
-                ends.append(error)
+                if not worker.lacks or not worker.reserved:  # else the next choice knows that there is no room
+                    ends.append(error)
         raise errors.ActorStartError(f"{ends[-1]}; so did {ATTEMPTS_COUNT - 1} other workers", reason=ends[-1].reason)
+
+    async def _worker_of(self, record: ActorRecord) -> Worker:
+        """Return the worker of an actor. Wait until a node has room for it, if none has now."""
+        entry: Entry | None = None
+        try:
+            while True:
+                try:
+                    return self._choice.worker_of(record)
+                except NoRoomError as error:
+                    entry = entry or self.waiting.enter(record, self._choice.line_of(record))
+                    await entry.next_turn(str(error))
+        finally:
+            if entry is not None:
+                entry.leave()
 
     async def _far_children_gone(self, record: ActorRecord) -> None:
         """Return when the children that an incarnation has left on another node have ended."""
@@ -139,6 +159,8 @@ class Placement:
         try:
             await worker.ready
         except errors.ActorStartError as error:
+            if worker.lacks:
+                raise _NotBegunError(f"{record.label} did not start: {error}", reason=error.reason) from error
             record.starts_at(worker.peer_address)  # the starts that wait for one process fail for one cause
             if worker.kind is WorkerKind.OWN:  # its error names the actor already
                 raise
@@ -146,7 +168,7 @@ class Placement:
 
     def stop(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Ask actors to end; kill the ones that take longer than their `shutdown_s`."""
-        records = [record for record in records if not self.cancel_queued_start(record)]
+        records = [record for record in records if not self._cancel_waiting(record)]
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
             for worker, actors in _hosts(part):
                 order = StopHosted(actors=actors, reason=reason, is_administrative=is_for_good, manner=manner)
@@ -193,7 +215,7 @@ class Placement:
         hosted = []
         for record in records:
             worker: Worker | None = record.place
-            if self.cancel_queued_start(record) or worker is None:
+            if self._cancel_waiting(record) or worker is None:
                 continue
             if worker.kind is WorkerKind.OWN:
                 self._workers.end(worker)
@@ -220,13 +242,17 @@ class Placement:
     def break_off(self, record: ActorRecord) -> None:
         """End the start under way at once; see `Hosting.break_off`."""
         worker: Worker | None = record.place
-        if self.cancel_queued_start(record) or worker is None:
+        if self._cancel_waiting(record) or worker is None:
             return
         if worker.kind is WorkerKind.OWN:
             self._workers.end(worker)
             worker.ready.set_error(stopped_early(record))  # its process may not exist yet
         else:
             self._kill_hosted([record])
+
+    def _cancel_waiting(self, record: ActorRecord) -> bool:
+        """End a start that waits, for room or for its turn; return whether there was one."""
+        return self.waiting.cancel(record, stopped_early(record)) or self.cancel_queued_start(record)
 
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors that have a reservation, or a deadline for their end."""

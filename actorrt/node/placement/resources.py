@@ -18,19 +18,28 @@ class Resources:
     Args:
         cpu_count, gpu_count: the CPUs and GPUs of the node.
         memory_bytes: the memory that tasks can reserve.
+        custom: further resources, with their amounts.
         may_exceed: whether reservations may add up to more than the node has; one warning says so.
 
     Attributes:
-        on_change: called when a reservation was made or released.
+        watchers: called when a reservation was made or released.
     """
 
-    def __init__(self, cpu_count: int, gpu_count: int, memory_bytes: int = 0, *, may_exceed: bool) -> None:
+    def __init__(
+        self,
+        cpu_count: int,
+        gpu_count: int,
+        memory_bytes: int = 0,
+        custom: Mapping[str, float] | None = None,
+        *,
+        may_exceed: bool,
+    ) -> None:
         self.cpu_count = cpu_count
         self.gpu_count = gpu_count
         self.memory_bytes = memory_bytes
-        self._total = {"cpus": cpu_count, "gpus": gpu_count}
+        self._total = {**(custom or {}), "cpus": cpu_count, "gpus": gpu_count}
         self.may_exceed = may_exceed
-        self.on_change: Callable[[], None] = lambda: None
+        self.watchers: list[Callable[[], None]] = []
         self._has_said_so = False
         self._reserved: dict[ActorId, dict[str, float]] = {}  # of actors that reserve something
         self._of_guests: dict[PeerId, dict[str, float]] = {}
@@ -48,6 +57,23 @@ class Resources:
     def total(self) -> Mapping[str, float]:
         """How much of each resource the node has."""
         return self._total
+
+    def free(self) -> dict[str, float]:
+        """Return how much of each resource is not reserved, and 0 where reservations exceed it."""
+        return {name: max(0.0, amount - self.reserved(name)) for name, amount in self._total.items()}
+
+    def has_room(self, need: Mapping[str, float], reserved: Mapping[str, float]) -> bool:
+        """Return whether a need fits here, in place of what was `reserved` for it; nothing fits without CPUs."""
+        if not self.cpu_count:
+            return False
+        return all(
+            amount <= self._total.get(name, 0) - self.reserved(name) + reserved.get(name, 0.0)
+            for name, amount in need.items()
+        )
+
+    def reserved_by(self, actor_id: ActorId) -> Mapping[str, float]:
+        """Return what an actor has reserved, by resource."""
+        return self._reserved.get(actor_id, {})
 
     def reserving(self) -> Collection[ActorId]:
         """Return the actors that have reserved anything."""
@@ -92,17 +118,17 @@ class Resources:
         """Release what was reserved for a worker of another node's actors. Idempotent."""
         self._add(self._of_guests.pop(worker, {}), -1)
 
-    def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
+    def _exceed(self, label: str, name: str, wanted: float, total: float) -> None:
         if not total:
             raise _has_none(label, name)
         if not self.may_exceed:
             raise ActorStartError(
-                f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "
+                f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total:g}; stop "
                 f"other actors, or start the node with more"
             )
         if not self._has_said_so:
             self._has_said_so = True
-            logger.warning("%g %s are reserved on a node that has %d: actors share them", wanted, name, total)
+            logger.warning("%g %s are reserved on a node that has %g: actors share them", wanted, name, total)
 
     def release(self, actor_id: ActorId) -> None:
         """Release the reservation of an actor. Idempotent."""
@@ -113,7 +139,8 @@ class Resources:
             # Rounded, so that many fractions that are added and subtracted leave exactly 0.
             self._sums[name] = round(self.reserved(name) + sign * amount, 9)
         if amounts:
-            self.on_change()
+            for watcher in self.watchers:
+                watcher()
 
 
 def amounts_of(options: ActorOptions) -> dict[str, float]:

@@ -1,19 +1,23 @@
-"""Chooses the worker that hosts an actor, and reserves what the actor needs.
+"""Chooses the worker that hosts an actor, and reserves what the actor needs on this node.
 
-An actor with a process of its own gets a new worker. The supervisors of a job share one worker. Light actors share as
-many workers as the node has CPUs, in rotation. There are two exceptions: an actor that is spawned beside another actor
-goes to the worker of that actor, and the light children of one supervisor go to workers in groups.
+`node_choice` chooses the node, and the node of a worker reserves. An actor with a process of its own gets a new worker.
+So does one that reserves anything on another node, since a node reserves for workers of others and not for their
+actors. The supervisors of a job share one worker. Light actors share as many workers as the node has CPUs, in rotation.
+There are two exceptions: an actor that is spawned beside another actor goes to the worker of that actor, and the light
+children of one supervisor go to workers in groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, JobId, PeerAddress
 from actorrt.node.placement.jobs import Job, SharedWorkers, Worker, WorkerKind
+from actorrt.node.placement.node_choice import choose
 from actorrt.node.placement.nodes import Nodes
 from actorrt.node.placement.resources import Resources, amounts_of
+from actorrt.node.placement.waiting_starts import NoRoomError
 from actorrt.node.placement.workers import Workers
 
 
@@ -24,16 +28,14 @@ class WorkerChoice:
         workers: the node's workers.
         resources: the resources of this node that actors can reserve.
         job_of: returns a job, or raises ActorStartError when it has ended.
-        nodes: the other nodes.
+        nodes: the nodes where they can run.
     """
 
-    def __init__(
-        self, workers: Workers, resources: Resources, job_of: Callable[[JobId], Job], nodes: Nodes | None = None
-    ) -> None:
+    def __init__(self, workers: Workers, resources: Resources, job_of: Callable[[JobId], Job], nodes: Nodes) -> None:
         self._workers = workers
         self._resources = resources
         self._job_of = job_of
-        self._nodes = nodes or Nodes()
+        self._nodes = nodes
         self.release = resources.release
         self.reserving = resources.reserving
 
@@ -41,8 +43,9 @@ class WorkerChoice:
         """Return the worker of an actor. An actor without a usable worker gets one.
 
         Raises:
-            ActorStartError: its job has ended, or there is not enough left to reserve.
-            PlacementError: the node has nothing of a resource that the actor reserves.
+            ActorStartError: its job has ended.
+            NoRoomError: no node has room for it now.
+            PlacementError: no node will ever have room for it.
         """
         worker: Worker | None = record.place
         return worker if worker is not None and worker.is_usable else self._place(record)
@@ -50,14 +53,42 @@ class WorkerChoice:
     def _place(self, record: ActorRecord) -> Worker:
         """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
-        host = self._nodes.host_of(record)
+        host = self._host_of(record)
         if host is None:
             self._resources.reserve(record.actor_id, record.label, record.options)
-        give = self._own if record.options.needs_own_process else self._shared
+        else:
+            self._resources.release(record.actor_id)
+        is_alone = record.options.needs_own_process or (host is not None and bool(amounts_of(record.options)))
+        give = self._own if is_alone else self._shared
         worker = give(record, job, host)
         record.place = worker
         worker.actors[record.actor_id] = None
         return worker
+
+    @staticmethod
+    def line_of(record: ActorRecord) -> Hashable:
+        """Return what is equal for actors that wait for the same."""
+        return tuple(sorted(amounts_of(record.options).items())), str(record.options.placement)
+
+    def _host_of(self, record: ActorRecord) -> PeerAddress | None:
+        """Return the node for an actor; None for this one."""
+        if record.order.is_beside and self._beside(record) is not None:
+            return None
+        options, resources = record.options, self._resources
+        need = amounts_of(options)
+        reserved = resources.reserved_by(record.actor_id)
+        if options.placement is None and resources.has_room(need, reserved):
+            return None
+        choice = choose(record.label, need, options.placement, self._nodes.views(record.job, reserved))
+        if not choice.nodes:
+            raise NoRoomError(choice.lacks)
+        return choice.nodes[0].daemon
+
+    def _beside(self, record: ActorRecord) -> Worker | None:
+        """Return the worker of the actor that a light actor was spawned by, if that can host it."""
+        at = record.order.beside_peer_address
+        worker = None if at is None else self._workers.find(at.peer)
+        return worker if worker is not None and worker.is_usable else None
 
     def _own(self, record: ActorRecord, job: Job, host: PeerAddress | None) -> Worker:
         options = record.options
@@ -81,11 +112,9 @@ class WorkerChoice:
             if places.supervisors is None or not places.supervisors.is_usable:
                 places.supervisors = self._launch(host, WorkerKind.SUPERVISORS, job, "supervisors", {})
             return places.supervisors
-        beside = record.order.beside_peer_address
-        if record.order.is_beside and beside is not None:
-            worker = self._workers.find(beside.peer)
-            if worker is not None and worker.is_usable:
-                return worker
+        beside = self._beside(record) if record.order.is_beside else None
+        if beside is not None:
+            return beside
         cpu_count = self._resources.cpu_count if host is None else self._nodes.cpu_count(host)
         child_group = _child_group_of(record, cpu_count)
         found = None if child_group is None else places.child_groups.get(child_group)

@@ -39,10 +39,12 @@ class WorkerMade(Record):
     Attributes:
         pid: the id of the process; None if there is none.
         lacks: what the node lacks, in words; empty if it made the worker.
+        free: what is free on the node now, by resource.
     """
 
     pid: Count | None
-    lacks: str = ""
+    lacks: str
+    free: dict[str, float]
 
 
 @verb("make_worker", asked_by="the home of the actors that it is for")
@@ -102,6 +104,7 @@ class WorkerEnded(Request[None]):
         worker, reason: the worker, and how it ended.
         in_hand, begun_count: see `Worker`.
         parents: those of its actors whose children are still ending on the node.
+        free: what is free on the node now, by resource.
     """
 
     worker: PeerId
@@ -109,6 +112,7 @@ class WorkerEnded(Request[None]):
     in_hand: Sequence[CallInHand]
     begun_count: Count | None
     parents: Sequence[ActorId]
+    free: dict[str, float]
 
 
 @verb("guest_job_begun", asked_by="a node that has begun a guest job for a third node")
@@ -129,3 +133,10 @@ class EndGuestJob(Request[None]):
     """
 
     job: JobId
+
+
+@verb("node_room", asked_by="a node of the cluster")
+class NodeRoom(Request[None]):
+    """What is free on the asker, by resource: a hint, since each node grants its own resources."""
+
+    free: dict[str, float]

@@ -26,6 +26,9 @@ BEGIN = """
         def pid(self):
             return os.getpid()
 
+        def life(self):
+            return os.getpid(), self.context.incarnation
+
         def runtime(self):
             return os.environ["ACTORRT_RUNTIME_DIR"]
 
@@ -133,3 +136,145 @@ def test_nothing_is_left_on_the_other_node_when_the_driver_has_ended_or_was_kill
     killed.process.communicate()
     for machine in pair:
         until(lambda machine=machine: "Echo" not in machine.command("ps").stdout)
+
+
+def test_actors_go_where_there_is_room_and_wait_where_there_is_none(pair: tuple[Machine, Machine]) -> None:
+    script = on(
+        *pair,
+        """
+        import asyncio
+
+        async def main():
+            refs = [await Echo.options(cpus=1).spawn() for _ in range(4)]
+            print([(await ref.runtime())[-1] for ref in refs])
+            spare = asyncio.ensure_future(Echo.options(cpus=1).spawn())
+            done, _ = await asyncio.wait([spare], timeout=0.5)
+            print(len(done), flush=True)
+            await refs[3].stop()
+            print((await (await spare).runtime())[-1])
+            cancelled = asyncio.ensure_future(Echo.options(cpus=1).spawn())
+            await asyncio.wait([cancelled], timeout=0.2)
+            cancelled.cancel()
+            for options in ({"cpus": 3}, {"gpus": 1}, {"placement": {"zone": "b"}}, {"placement": art.node("0" * 32)}):
+                try:
+                    await Echo.options(**options).spawn()
+                except art.PlacementError as error:
+                    print(str(error).partition(": ")[2])
+
+        asyncio.run(main())
+        """,
+    )
+    a, b = (machine.node()[:8] for machine in pair)
+    assert script.end().splitlines() == [
+        "['a', 'a', 'b', 'b']",
+        "0",
+        "b",
+        "it reserves cpus=3, and the largest node has 2; reserve less, or start a node that has more",
+        "it reserves gpus=1, and no node has any; reserve less, or start a node that has more",
+        "no node has the label zone=b; no node has labels; --label NAME=VALUE gives one",
+        f"placement=art.node('{'0' * 32}'): {'0' * 32} is no node of the cluster; the nodes are {a}, {b}",
+    ]
+
+
+def test_strategies_and_labels_choose_nodes() -> None:
+    with machines_in_a_short_place("a", "b", "c") as (first, second, third):
+        first.start("--listen=127.0.0.1", "--cpus=4")
+        second.start(f"--join={first.token()}", "--label=zone=x", "--cpus=4")
+        third.start(f"--join={first.token()}", "--label=zone=x", "--resource=licence=2", "--cpus=2")
+        script = on(
+            first,
+            second,
+            """
+            def where(count, **options):
+                refs = [Echo.options(**options).spawn().result(30) for _ in range(count)]
+                found = "".join(ref.runtime().result(30)[-1] for ref in refs)
+                for ref in refs:
+                    ref.stop().result(30)
+                return found
+
+            def until(expected, *arguments, **options):
+                end = time.monotonic() + 20
+                while (found := where(*arguments, **options)) != expected:  # rooms of others are told a little later
+                    assert time.monotonic() < end, found
+                print(found)
+
+            until("abcabc", 6, cpus=1, placement="spread")
+            until("ccaa", 4, cpus=1, placement="pack")
+            until("b", 1, cpus=4, placement={"zone": "x"})
+            until("cc", 2, resources={"licence": 1})
+            until("abca", 4, placement="spread")
+            """,
+        )
+        assert script.end().split() == ["abcabc", "ccaa", "b", "cc", "abca"]
+
+
+def test_a_node_of_zero_cpus_runs_drivers_only() -> None:
+    with machines_in_a_short_place("a", "b") as (first, second):
+        first.start("--listen=127.0.0.1")
+        second.start(f"--join={first.token()}", "--cpus=0")
+        script = on(
+            second,
+            first,
+            """
+            light = Echo.spawn().result(30)
+            print(light.runtime().result(30)[-1])
+            group = Echo.spawn_many(5).result(30)
+            print({path[-1] for path in group.runtime().result(30)})
+            own = Echo.options(cpus=1).spawn().result(30)
+            print(own.runtime().result(30)[-1], own.child().result(30).runtime().result(30)[-1])
+            """,
+        )
+        assert script.end() == "a\n{'a'}\na a\n"
+
+
+FAMILY = """
+    import asyncio
+
+    class Family(art.Supervisor):
+        max_restarts = 20
+
+        def __init__(self, strategy, near, far):
+            self.strategy, self.near, self.far = strategy, art.node(near), art.node(far)
+
+        def children(self):
+            yield art.Child(Echo, id="near", cpus=1, placement=self.near)
+            yield art.Child(Echo, id="far", cpus=1, placement=self.far)
+            yield art.Child(Echo, id="light", placement=self.far)
+
+    async def lives(children, incarnations):
+        while True:
+            try:
+                found = [await child.life.options(retries=20)() for child in children]
+            except art.ActorUnavailableError:
+                continue
+            if [incarnation for _, incarnation in found] == incarnations:
+                return [pid for pid, _ in found]
+
+    async def main():
+        own, other, top, strategy = sys.argv[2], sys.argv[1], sys.argv[3], sys.argv[4]
+        family = await Family.options(placement=art.node(top)).spawn(strategy, own, other)
+        children = [await family.child(name) for name in ("near", "far", "light")]
+        print([(await child.runtime())[-1] for child in children])
+        incarnations = [1, 1, 1]
+        pids = await lives(children, incarnations)
+        for victim in range(3):
+            os.kill(pids[victim], signal.SIGKILL)
+            for number in range(3):
+                incarnations[number] += strategy == "one_for_all" or number == victim
+            pids = await lives(children, incarnations)
+        await family.stop()
+        print([await child.is_alive() for child in children])
+        for pid in pids[:2]:
+            while os.path.exists(f"/proc/{pid}"):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("top", [0, 1], ids=["home", "far"])
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all"])
+def test_a_supervisor_restarts_children_on_other_nodes(pair: tuple[Machine, Machine], top: int, strategy: str) -> None:
+    own, other = (machine.node() for machine in pair)
+    script = Script(pair[0], BEGIN, FAMILY, arguments=(other, own, pair[top].node(), strategy))
+    assert script.end() == "['a', 'b', 'b']\n[False, False, False]\n"

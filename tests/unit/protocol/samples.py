@@ -268,18 +268,24 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
             job=workers.GuestJob(job=JOB, driver=AT, home=AT, setting=SETTING),
             reserved={"cpus": 1.0},
         ),
-        workers.WorkerMade(pid=7, lacks=""),
+        workers.WorkerMade(pid=7, lacks="", free={"cpus": 1.5}),
     ),
     (workers.KillWorker(worker=PEER, is_expected=False, why="it hangs"), None),
     (workers.LeaveWorker(worker=PEER, grace_s=0.5), None),
     (
         workers.WorkerEnded(
-            worker=PEER, reason=REASON, in_hand=[processes.CallInHand(PEER, 4)], begun_count=1, parents=[ACTOR]
+            worker=PEER,
+            reason=REASON,
+            in_hand=[processes.CallInHand(PEER, 4)],
+            begun_count=1,
+            parents=[ACTOR],
+            free={"cpus": 2.0},
         ),
         None,
     ),
     (workers.GuestJobBegun(job=JOB), None),
     (workers.EndGuestJob(job=JOB), None),
+    (workers.NodeRoom(free={"cpus": 2.0}), None),
     (
         control.WriteControl(write=control.Write([control.Change("names", b"x", b"v", 1)], b"nonce", 2)),
         control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),

@@ -62,7 +62,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     """A supervisor that restarts one child and gives up over another orders both in one breath."""
     scope, hosting, control = Scope("test", crashed), Hosting(), Control()
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
-    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"), lambda _: PLACE.address)
     supervisor = record_of(None)
     await registry.spawn(supervisor)
     child = record_of(supervisor.actor_id)
@@ -85,7 +85,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
 async def test_children_whose_starts_end_with_one_process_have_one_cause_which_is_that_process():
     scope, hosting, control = Scope("test", crashed), Hosting(), Control()
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
-    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"), lambda _: PLACE.address)
     supervisor = record_of(None)
     await registry.spawn(supervisor)
     children = [record_of(supervisor.actor_id), record_of(supervisor.actor_id)]
@@ -108,7 +108,7 @@ async def test_stop_that_comes_with_the_restart_behind_it_is_of_the_incarnation_
     """Children that crash as their supervisor orders them to stop: their next incarnations are not to be stopped."""
     scope, hosting, control = Scope("test", crashed), Hosting(), Control()
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
-    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"), lambda _: PLACE.address)
     supervisor = record_of(None)
     await registry.spawn(supervisor)
     children = [record_of(supervisor.actor_id) for _ in range(2)]

@@ -11,6 +11,7 @@ from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.jobs import Job
+from actorrt.node.placement.nodes import Nodes
 from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
@@ -71,7 +72,8 @@ class Keeper:
 
 def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
     workers = Workers(factory, control, scope, IDS)
-    choice = WorkerChoice(workers, Resources(2, 0, may_exceed=False), lambda _: job)
+    resources = Resources(2, 0, may_exceed=False)
+    choice = WorkerChoice(workers, resources, lambda _: job, Nodes(resources, workers.all))
     return Placement(choice, workers, control, scope, NODE, Keeper(), silent_s)
 
 

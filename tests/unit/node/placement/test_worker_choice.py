@@ -12,7 +12,9 @@ from actorrt.actors.authority.record import ActorRecord
 from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import PeerAddress
 from actorrt.node.placement.jobs import Job, WorkerKind
+from actorrt.node.placement.nodes import Nodes
 from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.waiting_starts import NoRoomError
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
 from actorrt.reasons import SHUTDOWN
@@ -31,7 +33,8 @@ class Node:
         self.job = Job(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
         self.resources = Resources(CPUS, 0, may_exceed=False)
         self.workers = Workers(FakeFactory(), FakeControl(), self.scope, IDS)  # type: ignore[arg-type]
-        self.choice = WorkerChoice(self.workers, self.resources, lambda _: self.job)
+        self.nodes = Nodes(self.resources, self.workers.all)
+        self.choice = WorkerChoice(self.workers, self.resources, lambda _: self.job, self.nodes)
 
     def labels(self, records: list[ActorRecord]) -> list[str]:
         return [self.choice.worker_of(record).label for record in records]
@@ -111,15 +114,18 @@ async def test_light_children_of_a_supervisor_go_to_workers_in_groups_of_neighbo
 async def test_actor_of_an_ended_job_and_one_beyond_the_resources_get_no_worker(node: Node) -> None:
     with pytest.raises(PlacementError, match="the node has none"):
         node.choice.worker_of(record({"gpus": 1}))
-    with pytest.raises(ActorStartError, match="3 cpus would be reserved, and the node has 2"):
+    with pytest.raises(PlacementError, match="it reserves cpus=3, and the node has 2"):
         node.choice.worker_of(record({"cpus": 3}))
+    node.choice.worker_of(record({"cpus": 1}))
+    with pytest.raises(NoRoomError, match="waits for 2 cpus: this node has 1 of 2 cpus free"):
+        node.choice.worker_of(record({"cpus": 2}))
 
     def ended(_: Any) -> Job:
         raise ActorStartError("the job has ended")
 
     with pytest.raises(ActorStartError, match="the job has ended"):
-        WorkerChoice(node.workers, node.resources, ended).worker_of(record())
-    assert (node.workers.all(), node.resources.reserved("cpus")) == ([], 0.0)
+        WorkerChoice(node.workers, node.resources, ended, node.nodes).worker_of(record())
+    assert (len(node.workers.all()), node.resources.reserved("cpus")) == (1, 1.0)
 
 
 async def test_reservation_is_given_back_once(node: Node) -> None:
