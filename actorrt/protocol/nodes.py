@@ -215,6 +215,7 @@ class ActorStatus(Record):
     """An actor, by the beginning of its id, its state and its process.
 
     Attributes:
+        waits_for: what its start waits for, if no node has room for it; else empty.
         worker, pid: None if it is in no process.
         reserved: the amounts that it reserves, by resource.
         last_exit: the reason of the end of its last incarnation.
@@ -226,6 +227,7 @@ class ActorStatus(Record):
     namespace: str
     is_detached: bool
     state: str
+    waits_for: str
     incarnation: Count
     worker: str | None
     pid: Count | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -58,12 +59,60 @@ def test_shared_isolation_with_a_reservation_is_refused():
         Counter.options(isolation="shared", cpus=1)
 
 
-async def test_node_refuses_reservations_beyond_its_cpus(node_runtime):
+async def test_actor_that_finds_no_cpu_free_waits_for_one_until_its_deadline(node_runtime):
     four = await Counter.options(cpus=1).spawn_many(4)
-    with pytest.raises(art.ActorStartError, match="cpus"):
-        await Counter.options(cpus=1).spawn()
+    with pytest.raises(art.ActorStartError, match=r"start_timeout_s=0.2: waits for 1 cpus: .* has 0 of 4 cpus free"):
+        await Counter.options(cpus=1, start_timeout_s=0.2).spawn()
+    waiting = asyncio.ensure_future(Counter.options(cpus=1, name="waiting").spawn())
+    while not any(actor["waits_for"] for actor in (await node_runtime.status())["actors"]):
+        await asyncio.sleep(0.01)
+    cancelled = asyncio.ensure_future(Counter.options(cpus=1).spawn())
+    await asyncio.wait([cancelled], timeout=0.1)
+    cancelled.cancel()
+    with pytest.raises(art.PlacementError, match="it reserves cpus=5, and the node has 4"):
+        await Counter.options(cpus=5).spawn()
     await four[0].stop()
-    assert await (await Counter.options(cpus=1).spawn()).add() == 1
+    assert await (await waiting).add() == 1
+    assert len((await node_runtime.status())["actors"]) == 4
+
+
+class Slow(art.Actor):
+    """An actor of which one start takes for ever."""
+
+    def __init__(self, slow_incarnation=1):
+        self.slow_incarnation = slow_incarnation
+
+    async def on_start(self):
+        if self.context.incarnation == self.slow_incarnation:
+            await asyncio.Event().wait()
+
+    async def incarnation(self):
+        return self.context.incarnation
+
+    async def fail(self):
+        raise ValueError("on purpose")
+
+
+class Spawner(art.Actor):
+    async def start(self, **options):
+        await Slow.options(**options).spawn()
+
+
+@pytest.mark.parametrize("options", [{}, {"cpus": 1}, {"isolation": "shared"}], ids=["light", "process", "shared"])
+async def test_start_that_takes_too_long_is_broken_off_and_leaves_nothing(runtime, options):
+    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=0.2: .*its on_start has not"):
+        await Slow.options(start_timeout_s=0.2, **options).spawn()
+    spawner = await Spawner.spawn()
+    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=0.2: .*its on_start has not"):
+        await spawner.start(start_timeout_s=0.2, **options)
+    assert len((await runtime.status())["actors"]) == 1
+
+
+async def test_start_that_took_too_long_is_tried_again_where_the_options_say_so(runtime):
+    slow = await Slow.options(start_timeout_s=0.2, restart="permanent", crash_on=ValueError).spawn(2)
+    with pytest.raises(art.ActorUnavailableError, match="on purpose"):
+        await slow.fail()
+    assert await slow.incarnation.options(retries=10)() == 3
 
 
 @pytest.mark.parametrize("child_options", [{}, {"isolation": "process"}, {"name": "child"}])

@@ -45,6 +45,9 @@ class Hosting(Protocol):
     def break_off(self, record: ActorRecord) -> None:
         """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
 
+    def waits_for(self, record: ActorRecord) -> str:
+        """Return what the start under way waits for, in words."""
+
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors for which anything is reserved or kept here; all of them live."""
 

@@ -28,7 +28,7 @@ from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.questions import Questions
 from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.spawns import SpawnRequests
-from actorrt.actors.authority.start_errors import start_error, stopped_early
+from actorrt.actors.authority.start_errors import start_error, start_too_late, stopped_early
 from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
 from actorrt.actors.policy.self_restart import RestartDecision, SelfRestart
@@ -203,7 +203,29 @@ class Registry:
         await self.children_gone(record.actor_id)
         if record.is_to_end:
             raise stopped_early(record)
-        return await self._hosting.start(record)
+        limit_s = record.options.start_timeout_s
+        if limit_s is None:
+            return await self._hosting.start(record)
+        return await self._start_in_time(record, limit_s)
+
+    async def _start_in_time(self, record: ActorRecord, limit_s: float) -> PeerAddress:
+        """Start the incarnation at its host; a start that takes too long is broken off."""
+        waits_for: str | None = None
+
+        def late() -> None:
+            nonlocal waits_for
+            waits_for = self._hosting.waits_for(record)
+            self._hosting.break_off(record)
+
+        stop_waiting = self._scope.after(limit_s, late)
+        try:
+            return await self._hosting.start(record)
+        except errors.ActorStartError as error:
+            if waits_for is None:
+                raise
+            raise start_too_late(record, limit_s, waits_for) from error
+        finally:
+            stop_waiting()
 
     def start_failed(self, record: ActorRecord, cause: Exception) -> None:
         """Called when a start has failed; a supervisor that ordered the start is told elsewhere."""

@@ -17,6 +17,14 @@ def parent_ended(record: ActorRecord) -> ActorStartError:
     return ActorStartError(f"{record.label} did not start: the actor that spawned it has ended")
 
 
+def start_too_late(record: ActorRecord, limit_s: float, waits_for: str) -> ActorStartError:
+    """Make the error of a start that took longer than its options allow; the words say what it waited for."""
+    return ActorStartError(
+        f"{record.label} did not start within start_timeout_s={limit_s:g}: {waits_for}; give it more time, or see why "
+        "that takes so long"
+    )
+
+
 def start_error(record: ActorRecord, error: Exception) -> ActorStartError:
     """Return the error of a start that raised `error`, whatever that was."""
     if isinstance(error, ActorStartError):

@@ -103,6 +103,9 @@ class LocalHosting:
     def break_off(self, record: ActorRecord) -> None:
         self.host.kill(record.actor_id)
 
+    def waits_for(self, record: ActorRecord) -> str:
+        return "its arguments have not come, or its on_start has not ended"
+
     def kept_actors(self) -> Collection[ActorId]:
         return [cell.actor_id for cell in self._population.cells() if cell.blueprint.is_child_here]
 

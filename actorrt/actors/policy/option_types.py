@@ -34,6 +34,7 @@ class OptionTypes(TypedDict, total=False):
     overflow: Literal["block", "fail", "drop_old", "drop_new", "latest"]
     max_concurrency: int
     call_timeout_s: float | None
+    start_timeout_s: float | None
     placement: Literal["pack", "spread"] | OnNode | Mapping[str, str] | None
     env_vars: Mapping[str, str]
     preload: str | Collection[str]

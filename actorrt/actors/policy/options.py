@@ -72,6 +72,7 @@ class ActorOptions:
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
         call_timeout_s: the time limit of calls that give none; None: no limit.
+        start_timeout_s: how long a start may take, with the wait for a node with room and `on_start`; None: no limit.
         placement: on which node of a cluster it runs; None: on that of its spawner if it fits there.
         env_vars: environment variables of its process; an actor with any has a process of its own.
         preload: modules that are imported before its process is forked; an actor with any has a process of its own.
@@ -102,6 +103,7 @@ class ActorOptions:
     overflow: Overflow = Overflow.BLOCK
     max_concurrency: int = 1
     call_timeout_s: float | None = None
+    start_timeout_s: float | None = None
     placement: Placement | None = None
     env_vars: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
@@ -200,6 +202,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "overflow": checks.choice(Overflow),
     "max_concurrency": checks.count(1),
     "call_timeout_s": checks.optional(checks.above_zero),
+    "start_timeout_s": checks.optional(checks.above_zero),
     "placement": node_placement.check,
     "env_vars": checks.mapping(checks.any_text),
     "preload": checks.modules,

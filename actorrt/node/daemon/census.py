@@ -61,7 +61,8 @@ async def take_census(
         state = lent(worker)
         if state is not None and worker.job.job_id in at_work:
             at_work[worker.job.job_id][state] += 1
-    return _put_together(live_jobs, listing, answers, at_work)
+    far = {worker.peer for worker in workers if worker.host is not None}
+    return _put_together(live_jobs, listing, answers, at_work, far)
 
 
 async def _listed(registry: Registry, siblings_count: int) -> Listing:
@@ -85,6 +86,7 @@ def _put_together(
     listing: Listing,
     answers: dict[PeerId, ProcessCensus],
     at_work: dict[JobId, Counter[str]],
+    far: set[PeerId],
 ) -> ActorTree:
     rows = listing.rows
     live = {job.job_id for job in jobs}
@@ -103,7 +105,10 @@ def _put_together(
                 known.add(row.actor)
                 rows.append(row)
         left_out |= {parent: count for parent, count in answer.left_out.items() if parent in known}
-    used_bytes = {row.actor: resident_bytes(row.pid) for row in rows if row.is_own and row.pid}
+    own = [
+        row for row in rows if row.is_own and row.home not in far
+    ]  # the process ids of other nodes mean nothing here
+    used_bytes = {row.actor: resident_bytes(row.pid) for row in own if row.pid}
     return ActorTree(
         jobs=[
             JobRow(job=job.job_id, driver=job.driver.address, task_workers=dict(at_work[job.job_id]), tasks={})

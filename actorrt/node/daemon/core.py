@@ -145,7 +145,13 @@ class NodeCore:
         self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope, self.leases.job_ended)
         self.end_job = self._job_ends.end
         self.status = NodeStatus(
-            self.peer_address.address, self.jobs, self.workers, self.registry, self.resources, self.leases
+            self.peer_address.address,
+            self.jobs,
+            self.workers,
+            self.registry,
+            self.resources,
+            self.leases,
+            self.placement.waiting.lacks,
         )
         self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.here, self._factory.kill)
         self._hang_detector.start()

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.ids import short
+from actorrt.ids import ActorId, short
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import amounts_of
 from actorrt.node.processes.process_stat import resident_bytes, stat_of
@@ -78,6 +78,7 @@ def page_of(
     after: Sequence[int] | None,
     count: int,
     lent: Callable[[Worker], str | None] = lambda _: None,
+    waits_for: Callable[[ActorId], str] = lambda _: "",
 ) -> Page:
     """Return a page of at most `count` rows; workers come first.
 
@@ -86,6 +87,7 @@ def page_of(
         after: the cursor of the page before; None for the first page.
         count: the number of rows.
         lent: returns what a worker for tasks does; see `WorkerStatus`.
+        waits_for: returns what an actor waits for; see `ActorStatus`.
     """
     worker_number, actor_number = after or (0, 0)
     shown = _following(workers, worker_number, count)
@@ -94,7 +96,9 @@ def page_of(
     last = Cursor(shown[-1].number if shown else worker_number, actors[-1].number if actors else actor_number)
     following = last if is_full and _is_more(workers, records, last) else None
     return Page(
-        [_worker_row(worker, lent(worker)) for worker in shown], [_actor_row(record) for record in actors], following
+        [_worker_row(worker, lent(worker)) for worker in shown],
+        [_actor_row(record, waits_for(record.actor_id)) for record in actors],
+        following,
     )
 
 
@@ -122,7 +126,7 @@ def _worker_row(worker: Worker, lent: str | None) -> WorkerStatus:
     )
 
 
-def _actor_row(record: ActorRecord) -> ActorStatus:
+def _actor_row(record: ActorRecord, waits_for: str) -> ActorStatus:
     return ActorStatus(
         actor=short(record.actor_id),
         label=record.label,
@@ -130,6 +134,7 @@ def _actor_row(record: ActorRecord) -> ActorStatus:
         namespace=record.order.namespace,
         is_detached=record.order.is_detached,
         state=str(record.state),
+        waits_for=waits_for,
         incarnation=record.incarnation,
         worker=None if record.place is None else record.place.label,
         pid=None if record.place is None else record.place.pid,

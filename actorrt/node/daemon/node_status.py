@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actorrt.actors.authority.registry import Registry
 from actorrt.config import VERSION
-from actorrt.ids import short
+from actorrt.ids import ActorId, short
 from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
 from actorrt.node.leases.leases import Leases
 from actorrt.node.leases.needs import CPUS, GPUS
@@ -22,6 +22,7 @@ class NodeStatus:
     Args:
         address: the node's address.
         jobs, workers, registry, resources, leases: the tables of the node.
+        waits_for: returns what the start of an actor waits for, in words; an empty text if it waits for no room.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class NodeStatus:
         registry: Registry,
         resources: Resources,
         leases: Leases,
+        waits_for: Callable[[ActorId], str],
     ) -> None:
         self._address = address
         self._jobs = jobs
@@ -39,6 +41,7 @@ class NodeStatus:
         self._registry = registry
         self._resources = resources
         self._leases = leases
+        self._waits_for = waits_for
         self._worker_numbers = RowNumbers()
         self._actor_numbers = RowNumbers()
 
@@ -50,9 +53,9 @@ class NodeStatus:
         """
         check_page(after, count)
         jobs = self._jobs.live()
-        workers = self._worker_numbers.numbered(self._workers.all())
+        workers = self._worker_numbers.numbered(self._workers.here())
         records = self._actor_numbers.numbered(self._registry.records())
-        page = page_of(workers, records, after, count, self._leases.state_of)
+        page = page_of(workers, records, after, count, self._leases.state_of, self._waits_for)
         return StatusPage(
             version=VERSION,
             address=self._address,

@@ -82,7 +82,7 @@ def _actor(row: ActorStatus) -> tuple[str, ...]:
         row.actor,
         row.job,
         row.namespace,
-        row.state,
+        f"{row.state}: {row.waits_for}" if row.waits_for else row.state,
         str(row.incarnation),
         str(row.pid or "-"),
         reserved or "-",

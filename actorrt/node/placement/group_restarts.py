@@ -115,6 +115,7 @@ class GroupRestarts:
                 and record.last_peer_address is not None
                 and record.last_peer_address.peer == worker.peer
                 and not self._registry.has_children(record.actor_id)
+                and record.options.start_timeout_s is None  # else it is watched alone
             )
 
         return list(takewhile(can_return, waiting))

@@ -80,6 +80,7 @@ class Placement:
         self.cancel_queued_start: Callable[[ActorRecord], bool] = lambda _: False
         """Removes a start that waits in a queue of restarts; returns whether there was one."""
         self.waiting = WaitingStarts(scope.after)
+        self._parts: dict[ActorId, Completion[None]] = {}  # what starts under way wait for
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
@@ -143,7 +144,8 @@ class Placement:
                 raise stopped_early(record)
             worker.ordered_count += 1
             number = worker.ordered_count
-            await self._control.request(worker.peer_address, record.start_order(self._peer_address))
+            order = record.start_order(self._peer_address)
+            await self._or_broken_off(record, self._control.request(worker.peer_address, order))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
             has_begun = worker.begun_count is None or worker.begun_count >= number
@@ -157,7 +159,7 @@ class Placement:
 
     async def _ready(self, worker: Worker, record: ActorRecord) -> None:
         try:
-            await worker.ready
+            await self._or_broken_off(record, worker.ready)
         except errors.ActorStartError as error:
             if worker.lacks:
                 raise _NotBegunError(f"{record.label} did not start: {error}", reason=error.reason) from error
@@ -165,6 +167,26 @@ class Placement:
             if worker.kind is WorkerKind.OWN:  # its error names the actor already
                 raise
             raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
+
+    async def _or_broken_off(self, record: ActorRecord, part: Completion[None]) -> None:
+        """Wait for a part of a start, until that is broken off."""
+        either = Completion[None]()
+        part.add_callback(either.end_as)
+        self._parts[record.actor_id] = either
+        try:
+            await either
+        finally:
+            self._parts.pop(record.actor_id, None)
+
+    def waits_for(self, record: ActorRecord) -> str:
+        """Return what the start under way waits for, in words; see `Hosting.waits_for`."""
+        lacks = self.waiting.lacks(record.actor_id)
+        worker: Worker | None = record.place
+        if lacks or worker is None:
+            return lacks or "its turn has not come"
+        if not worker.ready.done():
+            return "its process has not started" + ("" if worker.host is None else " on another node")
+        return "its arguments have not come, or its on_start has not ended"
 
     def stop(self, records: Sequence[ActorRecord], reason: str) -> None:
         """Ask actors to end; kill the ones that take longer than their `shutdown_s`."""
@@ -249,6 +271,9 @@ class Placement:
             worker.ready.set_error(stopped_early(record))  # its process may not exist yet
         else:
             self._kill_hosted([record])
+        part = self._parts.get(record.actor_id)
+        if part is not None and (worker.host is not None or not worker.ready.done()):  # nobody else may end the wait
+            part.set_error(stopped_early(record))
 
     def _cancel_waiting(self, record: ActorRecord) -> bool:
         """End a start that waits, for room or for its turn; return whether there was one."""

@@ -82,6 +82,7 @@ STATUS_ROW = nodes.ActorStatus(
     namespace="default",
     is_detached=False,
     state="running",
+    waits_for="",
     incarnation=1,
     worker="shared-1",
     pid=7,

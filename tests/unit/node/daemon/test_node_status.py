@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.config import VERSION
-from actorrt.ids import PeerAddress, short
+from actorrt.ids import ActorId, PeerAddress, short
 from actorrt.node.daemon.node_status import NodeStatus
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.jobs import Worker, WorkerKind
@@ -27,7 +27,7 @@ class Things:
     def all(self) -> list[Any]:
         return self.items
 
-    records = all
+    records = here = all
 
 
 class NoLeases:
@@ -50,7 +50,12 @@ def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_a
     order.options = order.options.replaced({"cpus": 2})
     registry.items = [ActorRecord(IDS.actor(), order) for _ in range(2)]
     resources.reserve(registry.items[0].actor_id, "one", order.options)
-    status = NodeStatus("memory://node", jobs, workers, registry, resources, NoLeases())  # type: ignore[arg-type]
+    waits = {registry.items[1].actor_id: "waits for 1 gpus"}
+
+    def lacks(actor: ActorId) -> str:
+        return waits.get(actor, "")
+
+    status = NodeStatus("memory://node", jobs, workers, registry, resources, NoLeases(), lacks)  # type: ignore[arg-type]
 
     page = status.page(None, 2)
     assert (page.version, page.address) == (VERSION, "memory://node")
@@ -61,11 +66,14 @@ def test_page_has_totals_and_rows_and_leaves_out_jobs_of_which_detached_actors_a
     first, second = [short(record.actor_id) for record in registry.items]
     assert ([row.label for row in page.workers], [row.actor for row in page.actors]) == (["shared-1"], [first])
     following = status.page(page.next, 2)
+    assert [row.waits_for for row in (*page.actors, *following.actors)] == ["", "waits for 1 gpus"]
     assert ([row.actor for row in following.actors], following.workers, following.next) == ([second], [], None)
 
 
 def test_page_that_there_can_not_be_is_refused() -> None:
-    status = NodeStatus("memory://node", JobTable(), Things(), Things(), Resources(1, 0, may_exceed=False), NoLeases())  # type: ignore[arg-type]
+    status = NodeStatus(
+        "memory://node", JobTable(), Things(), Things(), Resources(1, 0, may_exceed=False), NoLeases(), lambda _: ""
+    )  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="count=0: give 1 to"):
         status.page(None, 0)
     with pytest.raises(TypeError, match="give the 'next' of the page before"):
