@@ -34,6 +34,21 @@ class Flush(Request[None]):
 # Requests of a node to its processes
 
 
+class CodeSource(Record):
+    """Whom a worker asks for modules that its driver has on another machine.
+
+    Attributes:
+        socket: the path of the socket where the daemon answers.
+        job: the job of the driver.
+        here, there: what the machine of the worker and that of the driver are called in errors.
+    """
+
+    socket: str
+    job: JobId
+    here: str
+    there: str
+
+
 class WorkerSetting(Record):
     """The setting that a worker gets at its start, through the zygote that forks it.
 
@@ -46,6 +61,8 @@ class WorkerSetting(Record):
         label: its name for people.
         serves_tasks: whether it runs tasks; otherwise it hosts actors.
         is_light: whether its tasks are light, and of all submitters of the job.
+        code: where the code of the driver is found if the driver is on another node. Then `sys_path` is not used, and
+            `cwd` only if it exists.
     """
 
     peer: PeerId
@@ -62,6 +79,7 @@ class WorkerSetting(Record):
     env_vars: dict[str, str]
     serves_tasks: bool
     is_light: bool
+    code: CodeSource | None
 
 
 class CallInHand(NamedTuple):

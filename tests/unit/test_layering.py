@@ -57,6 +57,7 @@ PACKAGES = {
     ),
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": (
+        "code",
         "processes",
         "objects",
         "worker",

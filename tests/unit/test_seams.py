@@ -148,6 +148,8 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
     "node.clustering.store_place": ({TIME}, "opens the control store of a real node of a cluster"),
     "node.clustering.own_host": ({SOCKETS}, "asks the machine for the address of a route"),
+    "node.code.importing": ({SOCKETS, FILES}, "asks the daemon while an import blocks the loop"),
+    "node.code.serving": ({SOCKETS, PROCESS}, "the socket at which workers ask for code"),
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),
     "node.processes.forker": ({TIME, PROCESS}, "has zygotes fork workers"),

@@ -84,6 +84,7 @@ class ClusterNode:
         members: the members of the cluster, as far as they are known.
         names: the names that the nodes share, once the node has joined.
         on_given_up: called with the reason when the node has to end what runs on it.
+        closing: what `close` undoes, the newest first.
         on_viewed: called when the members have changed.
 
     Raises:
@@ -115,8 +116,8 @@ class ClusterNode:
         self._admission: Admission | None = None
         self._member: ClusterMember | None = None
         self._place: StorePlace
-        self._closing = AsyncExitStack()
-        self._closing.callback(self._state.close)
+        self.closing = AsyncExitStack()
+        self.closing.callback(self._state.close)
         self.on_given_up: Callable[[str], None] = lambda why: None
         self.on_viewed: Callable[[], None] = lambda: None
 
@@ -151,7 +152,7 @@ class ClusterNode:
         self._control, self._scope, self._transport, self._peers = control, scope, transport, peers
         own = self._own_row(transport, resources)
         self._place = StorePlace(own.node, self.members, control, scope, self._surroundings)
-        self._closing.push_async_callback(self._place.close)
+        self.closing.push_async_callback(self._place.close)
         await self._open_store(own)
         store = self._place.store
         await self._refuse_if_revoked(store)
@@ -163,7 +164,7 @@ class ClusterNode:
         member.on_ended, member.on_phase = self._ended, self._turned
         member.on_viewed, member.on_probed = self._viewed, self._place.probed
         member.on_rows = self._revocations.read
-        self._closing.push_async_callback(self._leave, member)
+        self.closing.push_async_callback(self._leave, member)
         await member.join()
         self.members.follow(member, scope)
         self._viewed()
@@ -257,7 +258,7 @@ class ClusterNode:
             wall=time.time,
             draw=os.urandom,
         )
-        self._closing.push_async_callback(admission.close)
+        self.closing.push_async_callback(admission.close)
         port = self._setting.port or int(self._state.ports.get("tls", ":0").rpartition(":")[2])
         return await admission.serve(self.sockets.host, port)
 
@@ -343,7 +344,7 @@ class ClusterNode:
 
     async def close(self) -> None:
         """Leave the cluster, and release the state directory. Idempotent."""
-        await self._closing.aclose()
+        await self.closing.aclose()
 
     async def _leave(self, member: ClusterMember) -> None:
         with suppress(TimeoutError):  # the others learn of this node's end by its silence

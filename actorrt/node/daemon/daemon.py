@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import platform
 import signal as signals
 import socket
 from collections.abc import Sequence
@@ -24,17 +25,18 @@ from actorrt import config, errors
 from actorrt.cluster.peers.members import Members
 from actorrt.cluster.peers.process_transport import write_sockets
 from actorrt.cluster.peers.single_node import SingleNode
-from actorrt.ids import JobId, PeerAddress, PeerId, short
+from actorrt.ids import JobId, NodeAddress, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.code.serving import CodeServer
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.daemon.process_workers import ProcessWorkers
-from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, memory_bytes, store_capacity_bytes
-from actorrt.protocol.processes import Output, OutputLine
+from actorrt.protocol.processes import CodeSource, Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import SpillDisk, spill_directory
 from actorrt.store.server.server import StoreServer
@@ -125,7 +127,7 @@ class Daemon:
         descriptor = self._descriptor(peer, address, directory)
         try:
             if cluster is not None:
-                await self._enter(cluster, transport, resources)
+                await self._enter(cluster, transport, resources, factory)
             self._begin(loop, directory, descriptor, resources, capacity)
             await self._stop.wait()
             if self._why_given_up:
@@ -157,7 +159,9 @@ class Daemon:
 
         return ClusterNode(self._setting.cluster, str(directory.path), self._surroundings)
 
-    async def _enter(self, cluster: ClusterNode, transport: Transport, resources: Resources) -> None:
+    async def _enter(
+        self, cluster: ClusterNode, transport: Transport, resources: Resources, factory: ProcessWorkers
+    ) -> None:
         """Take part in the cluster from now on."""
         core = self._core
         assert core.peers is not None
@@ -168,6 +172,31 @@ class Daemon:
         core.registry.share_names(cluster.names)
         core.enter_cluster(cluster.sockets.node, cluster.members.members)
         cluster.on_viewed = core.room_news.members_changed
+        await self._serve_code(cluster, factory)
+
+    async def _serve_code(self, cluster: ClusterNode, factory: ProcessWorkers) -> None:
+        """Have workers for drivers of other nodes import what these drivers can."""
+        jobs, sockets = self._core.jobs, cluster.sockets
+        path = f"{sockets.directory}/code"
+
+        def home_of(job_id: JobId) -> PeerAddress | None:
+            job = jobs.find(job_id)
+            return None if job is None else job.home
+
+        code = CodeServer(
+            self._core.control, self._surroundings, home_of, lambda job_id: jobs.job(job_id).setting.sys_path
+        )
+        await code.serve(path)
+        cluster.closing.push_async_callback(code.close)
+        here = f"node {short(sockets.node)} ({platform.node()})"
+
+        def code_for(job: Job) -> CodeSource | None:
+            if job.home is None:
+                return None
+            there = f"node {short(NodeAddress.parse(job.home.address).node)}"
+            return CodeSource(socket=path, job=job.job_id, here=here, there=there)
+
+        factory.code_for = code_for
 
     def _given_up(self, why: str) -> None:
         self._why_given_up = why

@@ -15,7 +15,7 @@ from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.forker import ProcessFactory
 from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
-from actorrt.protocol.processes import OutputLine, WorkerSetting
+from actorrt.protocol.processes import CodeSource, OutputLine, WorkerSetting
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.transport.composite.sockets import NodeSockets
 
@@ -36,6 +36,10 @@ class ProcessWorkers:
         sockets: the sockets of the node if it belongs to a cluster; its workers have logical addresses then.
         may_preload: whether the zygote imports modules when a job asks for it. False if several jobs share the zygote,
             because they may mean different modules by one name.
+
+    Attributes:
+        node: the daemon's endpoint; set before the first worker is launched.
+        code_for: returns where the workers of a job find the code of its driver; None: in the driver's own paths.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ProcessWorkers:
         self._sockets = sockets
         self._may_preload = may_preload
         self.node: PeerAddress | None = None
+        self.code_for: Callable[[Job], CodeSource | None] = lambda _: None
 
     def new_peer_address(self, ids: IdSource) -> PeerAddress:
         """Return the endpoint of a new worker."""
@@ -120,6 +125,7 @@ class ProcessWorkers:
             env_vars={**of_job.env_vars, **worker.env_vars},
             serves_tasks=worker.kind is WorkerKind.TASKS,
             is_light=worker.is_light,
+            code=self.code_for(worker.job),
         )
 
     def kill(self, worker: Worker) -> None:

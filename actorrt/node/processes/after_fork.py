@@ -17,6 +17,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from actorrt.config import FORK_TIMEOUT_S, WORKER_OOM_SCORE
@@ -97,9 +98,11 @@ def _settle(config: dict[str, Any]) -> None:
     set_process_name("actorrt-worker")
     _set_oom_score(WORKER_OOM_SCORE)
     os.environ.update(config.get("env_vars", {}))
+    is_elsewhere = bool(config.get("code"))  # the driver's machine is another one, and so are its directories
     if "cwd" in config:
-        os.chdir(config["cwd"])
-    if "sys_path" in config:
+        with suppress(*([OSError] if is_elsewhere else [])):
+            os.chdir(config["cwd"])
+    if "sys_path" in config and not is_elsewhere:
         sys.path[:] = config["sys_path"]
     sys.argv = ["actorrt-worker"]
     _draw_seeds()

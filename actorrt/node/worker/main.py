@@ -22,11 +22,13 @@ from actorrt.cluster.peers.process_transport import attach_to_cluster, process_t
 from actorrt.completion import BlockingRule, Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.code.importing import import_from_driver
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
 from actorrt.node.worker.serving import serve_until_told_to_leave
 from actorrt.protocol.processes import WorkerSetting
 from actorrt.store.client.client import StoreClient
+from actorrt.store.values import pickling
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.working.endpoint_tasks import tasks_of
 from actorrt.tasks.working.turns import ProcessTurns
@@ -47,6 +49,8 @@ def main(config: dict[str, Any]) -> None:
     install_output(_label_of_current_code)
     sys.breakpointhook = _refuse_to_break
     _write_log(setting.log_level)
+    if setting.code is not None:
+        pickling.explain_missing_modules(import_from_driver(setting.code).explain)
     if setting.serves_tasks:
         _run_tasks(setting)
     else:

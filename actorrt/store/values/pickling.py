@@ -51,6 +51,8 @@ _COPIED_ARRAY: Final = b"_reconstruct"  # numpy: an array that is not contiguous
 
 Reduced = tuple[Any, ...]
 
+_explain_missing: Callable[[ModuleNotFoundError], None] | None = None
+
 
 def dumps(
     value: Any, carrier: Carrier | None = None, *, root: str | tuple[str, ...] = "value", apart_count: int = 0
@@ -115,10 +117,20 @@ def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None 
             return _load(data, buffers)
         with carrying(carrier):
             return _load(data, buffers)
+    except ModuleNotFoundError as error:
+        if _explain_missing is not None:
+            _explain_missing(error)
+        raise
     except Exception:
         raise
     except BaseException as error:
         raise not_opened(error) from error
+
+
+def explain_missing_modules(explain: Callable[[ModuleNotFoundError], None]) -> None:
+    """Have a function improve the message, when `loads` finds that this process lacks a module."""
+    global _explain_missing
+    _explain_missing = explain
 
 
 def not_opened(error: BaseException) -> SerializationError:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from tests.integration.cluster.machines import Machine
 
@@ -16,13 +19,28 @@ class Script:
         machine: where it runs.
         code: what it runs; the parts are joined.
         arguments: its arguments, in `sys.argv`.
+        folder: where it starts; None: where the tests run.
+        variables: further variables of its environment.
     """
 
-    def __init__(self, machine: Machine, *code: str, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *code: str,
+        arguments: tuple[str, ...] = (),
+        folder: Path | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         command = [sys.executable, "-c", "".join(map(textwrap.dedent, code)), *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, env=machine.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+            command,
+            env={**machine.environment, **variables},
+            cwd=folder,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
 
     def line(self) -> str:

@@ -39,12 +39,19 @@ class Machine:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "ACTORRT_RUNTIME_DIR": str(self.runtime)}
 
-    def start(self, *options: str) -> None:
-        """Start a node; return when it is up."""
-        command = [sys.executable, "-m", "actorrt.cli", "node", "--cpus=2", f"--state-dir={self.state}", *options]
+    def start(self, *options: str, prefix: Sequence[str] = (), folder: Path | None = None) -> None:
+        """Start a node; return when it is up.
+
+        Args:
+            *options: of `actorrt node`.
+            prefix: a command that runs the node.
+            folder: where it starts; None: where the tests run.
+        """
+        node = [sys.executable, "-m", "actorrt.cli", "node", "--cpus=2", f"--state-dir={self.state}", *options]
+        command = [*prefix, *node]
         before = self._nodes()  # of a node that was killed
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self.environment, cwd=folder, stdout=log, stderr=log)
         end = time.monotonic() + UP_TIMEOUT_S
         while not self._nodes() - before:
             assert self._process.poll() is None, self.log.read_text()

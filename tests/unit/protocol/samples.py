@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import control, members, names, peers, workers
+from actorrt.protocol.cluster import code, control, members, names, peers, workers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -304,6 +304,10 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (members.BuryNode(node=NODE), None),
     (members.RevokeNode(node=NODE), None),
     (names.HasName(actor=ACTOR, namespace="default", name="x"), True),
+    (
+        code.ReadModule(job=JOB, name="lib.part"),
+        code.ModuleText(origin="/lib/part.py", source=b"x = 1", is_package=False, is_installed=False),
+    ),
     (members.PromiseDeath(nodes=[NODE], view=3), members.Promise(is_given=True, view=3)),
     (
         control.ReadNews(version=1, tables=["names"]),

@@ -133,6 +133,7 @@ async def test_worker_is_forked_with_all_that_it_needs_to_find_its_node(node: No
             "env_vars": {"A": "1", "B": "2"},
             "serves_tasks": False,
             "is_light": False,
+            "code": None,
         }
     ]
     assert (worker.pid, worker.process.signals) == (4711, [])

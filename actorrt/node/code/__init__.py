@@ -1,0 +1,1 @@
+"""Brings the code of a driver to the nodes that lack it."""
