@@ -8,6 +8,7 @@ from actorrt.rl.algorithms.a2c import A2C, A2CSettings
 from actorrt.rl.algorithms.a3c import A3C, A3CSettings
 from actorrt.rl.algorithms.appo import APPO, APPOSettings
 from actorrt.rl.algorithms.ars import ARS, ARSSettings
+from actorrt.rl.algorithms.dqn import DQN, DQNSettings
 from actorrt.rl.algorithms.es import ES, ESSettings
 from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
 from actorrt.rl.algorithms.ppo import PPO, PPOSettings
@@ -46,6 +47,7 @@ __all__ = [
     "A3C",
     "APPO",
     "ARS",
+    "DQN",
     "ES",
     "IMPALA",
     "PPO",
@@ -56,6 +58,7 @@ __all__ = [
     "Batch",
     "Callback",
     "CsvLog",
+    "DQNSettings",
     "DivergedError",
     "ESSettings",
     "EarlyStop",

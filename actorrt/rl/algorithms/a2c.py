@@ -17,13 +17,13 @@ from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.a2c import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import normalised, transitions
-from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.actor_critic_settings import ActorCriticSettings
 from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class A2CSettings(RolloutSettings):
+class A2CSettings(ActorCriticSettings):
     """Settings of advantage actor-critic. The defaults are Stable-Baselines3's.
 
     Attributes:

@@ -37,6 +37,7 @@ from actorrt.rl.runs.logs import files_of_the_run
 from actorrt.rl.runs.plan import AnyPlan, Plan
 from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
+from actorrt.rl.settings.actor_critic_settings import ActorCriticSettings
 from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
 from actorrt.rl.spaces.normaliser import Normaliser
 
@@ -154,8 +155,9 @@ class Algorithm:
         network = settings.network
         if network == "auto":
             network = "cnn" if suits_convolutions(spec.observation) else "mlp"
-        value_hidden = settings.value_hidden if isinstance(settings, RolloutSettings) else None
-        spec = dataclasses.replace(spec, network=network, value_hidden=value_hidden)
+        value_hidden = settings.value_hidden if isinstance(settings, ActorCriticSettings) else None
+        spec = dataclasses.replace(spec, network=network, value_hidden=value_hidden, heads=settings.heads)
+        settings.require_fitting(spec)
         learns_in_torch = isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch"
         if learns_in_torch or network != "mlp":
             require("torch")

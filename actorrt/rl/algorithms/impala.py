@@ -18,13 +18,13 @@ from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.presets.impala import PRESETS
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import corrected_transitions
-from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.actor_critic_settings import ActorCriticSettings
 from actorrt.rl.settings.schedules import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrectedSettings(RolloutSettings):
+class CorrectedSettings(ActorCriticSettings):
     """Settings of the algorithms that learn by V-trace from fragments of older policies.
 
     Attributes:

@@ -19,14 +19,14 @@ from actorrt.rl.presets.ppo import PRESETS
 from actorrt.rl.rollouts.returns import explained_variance
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
-from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.settings.actor_critic_settings import ActorCriticSettings
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.distributions import Distribution
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClippedSettings(RolloutSettings):
+class ClippedSettings(ActorCriticSettings):
     """What the settings of PPO and APPO have in common.
 
     Attributes:

@@ -19,9 +19,11 @@ from actorrt.rl.algorithms.a3c_roles import Contribution, GradientServer, Gradie
 from actorrt.rl.algorithms.actor_critic import actor_critic_gradient
 from actorrt.rl.algorithms.appo import APPOUpdate
 from actorrt.rl.algorithms.ars import ARSUpdate
+from actorrt.rl.algorithms.dqn import DQNUpdate
 from actorrt.rl.algorithms.es import ESUpdate, centred_ranks
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.algorithms.impala import IMPALAUpdate
+from actorrt.rl.algorithms.off_policy_update import OffPolicyUpdate
 from actorrt.rl.algorithms.ppo import ClippedUpdate, Pass, PPOUpdate, divergence
 from actorrt.rl.environments.description import describe
 from actorrt.rl.environments.making import make_environment
@@ -29,8 +31,10 @@ from actorrt.rl.environments.seeded_environments import SeededEnvironments
 from actorrt.rl.environments.seeds import episode_seed
 from actorrt.rl.evolution.perturbation import direction
 from actorrt.rl.foundation.source_page import joined
+from actorrt.rl.networks.action_values import action_values, back_to_heads
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.replay.n_step import n_step_rows
 from actorrt.rl.roles.learner import UpdateRule
 from actorrt.rl.rollouts.evaluation import evaluate
 from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
@@ -54,7 +58,7 @@ def train(
     settings: RolloutSettings, make_rule: Callable[[PolicySpec, Array], UpdateRule], env_id: str = "CartPole-v1"
 ) -> None:
     """Collect fragments and learn from them, in turn."""
-    spec = describe(env_id, hidden=settings.hidden, activation=settings.activation)
+    spec = describe(env_id, hidden=settings.hidden, activation=settings.activation, heads=settings.heads)
     policy = make_policy(spec)
     rule = make_rule(spec, policy.init(seed=0))
     environments = SeededEnvironments(
@@ -163,6 +167,10 @@ PAGES: Mapping[str, Page] = {
         ),
         TOGETHER,
         RUNS_TOGETHER,
+    ),
+    "dqn": Page(
+        (n_step_rows, action_values, back_to_heads, GradientUpdate, OffPolicyUpdate, DQNUpdate, train),
+        ENDING.format(name="DQN", seed=", seed=0"),
     ),
     "ars": Page((direction, ARSUpdate, evolve), EVOLUTION.format(name="ARS", updates=100)),
     "es": Page((direction, centred_ranks, ESUpdate, evolve), EVOLUTION.format(name="ES", updates=30)),

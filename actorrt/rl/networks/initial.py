@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from actorrt.rl.networks.convolutions import convolution_shapes, fan_in
+from actorrt.rl.networks.layout import exploration_count, initial_exploration
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.array_spaces import Array
-from actorrt.rl.spaces.leaves import deviation_count
 
 HIDDEN_GAIN = float(np.sqrt(2.0))
 ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
@@ -25,7 +25,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def initial_convolutional(spec: PolicySpec, seed: int) -> Array:
-    """Draw the parameters of a convolutional network as a flat vector, with the deviations of actions at its end."""
+    """Draw the parameters of a convolutional network as a flat vector, with what says how it explores at its end."""
     rng, drawn, limit = np.random.default_rng(seed), [], 0.0
     for name, shape in convolution_shapes(spec).items():
         is_bias = name.endswith("_bias")
@@ -37,5 +37,5 @@ def initial_convolutional(spec: PolicySpec, seed: int) -> Array:
         else:  # the initial weights of torch.nn.Linear and torch.nn.Conv2d
             limit = limit if is_bias else 1.0 / math.sqrt(fan_in(shape))
             drawn.append(rng.uniform(-limit, limit, shape).astype(np.float32).ravel())
-    drawn.append(np.full(deviation_count(spec.action), spec.log_std, np.float32))
+    drawn.append(np.full(exploration_count(spec), initial_exploration(spec), np.float32))
     return np.concatenate(drawn)

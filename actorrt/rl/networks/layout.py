@@ -30,7 +30,7 @@ def hidden_names(spec: PolicySpec) -> tuple[str, ...]:
 
 def value_hidden_names(spec: PolicySpec) -> tuple[str, ...]:
     """Return the names of the hidden layers that lead to values, in order; none if they are stacked on the others."""
-    if spec.value_hidden is None or spec.value_hidden == spec.hidden:
+    if spec.value_hidden is None or spec.estimates_actions or spec.value_hidden == spec.hidden:
         return ()
     return tuple(f"value_hidden_{number}" for number in range(1, len(spec.value_hidden) + 1))
 
@@ -39,11 +39,14 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the layers, in the order of the flat vector.
 
     Hidden layers stack two networks along their first axis: 0 chooses actions, 1 estimates values. If the two have
-    hidden layers of different sizes, those of each network stand alone, with a first axis of length 1.
+    hidden layers of different sizes, those of each network stand alone, with a first axis of length 1. A network that
+    estimates the values of actions is one, and `epsilon` is the share of actions that its policy draws by chance.
     """
     inputs, outputs = spec.input_count, output_count(spec.action)
     if not spec.hidden:
         return {"action": (inputs, outputs)}
+    if spec.estimates_actions:
+        return _shapes_of_action_values(spec)
     value_names = value_hidden_names(spec)
     shapes, chosen = _hidden_shapes(hidden_names(spec), spec.hidden, inputs, depth=1 if value_names else 2)
     valued = chosen
@@ -55,6 +58,28 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     if deviations:
         shapes["log_std"] = (deviations,)
     return shapes
+
+
+def _shapes_of_action_values(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    outputs = output_count(spec.action)
+    shapes, units = _hidden_shapes(hidden_names(spec), spec.hidden, spec.input_count, depth=1)
+    shapes |= {"action": (units, outputs), "action_bias": (outputs,)}
+    if spec.heads == "dueling":
+        shapes |= {"value": (units, 1), "value_bias": (1,)}
+    return shapes | {"epsilon": (1,)}
+
+
+def exploration_count(spec: PolicySpec) -> int:
+    """Return the number of parameters at the end of the flat vector that say how a policy explores.
+
+    They are the logarithms of standard deviations, or epsilon.
+    """
+    return 1 if spec.estimates_actions else deviation_count(spec.action)
+
+
+def initial_exploration(spec: PolicySpec) -> float:
+    """Return the initial value of these parameters: epsilon is 1, so that a run begins with random actions."""
+    return 1.0 if spec.estimates_actions else spec.log_std
 
 
 def _hidden_shapes(

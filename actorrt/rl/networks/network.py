@@ -64,13 +64,17 @@ class Network:
         if self._value_names:
             chosen, valued = self._pass(self._names, seen)[0], self._pass(self._value_names, seen)[0]
         else:
-            chosen, valued = self._pass(self._names, seen)  # both networks at once
+            passed = self._pass(self._names, seen)  # both networks at once
+            chosen, valued = passed[0], passed[-1]
         self._heads = chosen, valued
         # Outputs are stored column by column: sums over a few columns are many times slower along rows.
         outputs = (layers["action"].T @ chosen.T).T
         outputs += layers["action_bias"]
-        value = (valued @ layers["value"])[:, 0]
-        value += layers["value_bias"]
+        if "value" in layers:
+            value = (valued @ layers["value"])[:, 0]
+            value += layers["value_bias"]
+        else:
+            value = np.zeros(len(outputs), np.float32)
         return masked(outputs, features[:, inputs:]) if self.spec.mask_count else outputs, value
 
     def backward(self, d_outputs: Array, d_value: Array) -> None:
@@ -81,6 +85,9 @@ class Network:
             d_value: gradient of the loss with respect to the values.
         """
         layers, (chosen, valued), count = self.layers, self._heads, len(d_outputs)
+        if self.spec.estimates_actions:
+            self._pass_back_action_values(chosen, d_outputs, d_value)
+            return
         d_values = d_value[:, None]
         self._write_gradients("action", chosen, d_outputs)
         self._write_gradients("value", valued, d_values)
@@ -91,6 +98,18 @@ class Network:
         self._pass_back(self._names, count)
         if self._value_names:
             self._pass_back(self._value_names, count)
+
+    def _pass_back_action_values(self, chosen: Array, d_outputs: Array, d_value: Array) -> None:
+        """As `backward`, for one network that estimates the values of actions."""
+        layers, count = self.layers, len(d_outputs)
+        d_last = self._d_results[self._names[-1]][0, :count]
+        self._write_gradients("action", chosen, d_outputs)
+        np.matmul(d_outputs, layers["action"].T, out=d_last)
+        if "value" in layers:
+            d_values = d_value[:, None]
+            self._write_gradients("value", chosen, d_values)
+            d_last += d_values * layers["value"].T
+        self._pass_back(self._names, count)
 
     def distribution(self, outputs: Array) -> Distribution:
         """Return the distribution of actions for the outputs of a pass."""

@@ -17,6 +17,17 @@ Vector: TypeAlias = Any
 OptimiserKind = Literal["adam", "adamw", "rmsprop", "sgd"]
 
 
+CLEAN_EVERY = 64
+CLEAN_BELOW = 1e-30
+"""Moments below this size are set to 0 each `CLEAN_EVERY` steps.
+
+The moments of a parameter whose gradient is 0, as for a hidden unit that is never active, shrink until they are
+denormal, and processors take ten times as long for such numbers: steps of a network of 67,000 parameters took 1.8 ms
+in place of 0.15. They don't get there within so many steps. Parameters don't notice, since moments of this size move
+them by less than the least digit.
+"""
+
+
 class FlatAdam:
     """Adam (Kingma and Ba 2015, algorithm 1); the gradient is first clipped to a largest norm.
 
@@ -31,22 +42,38 @@ class FlatAdam:
         self._max_norm, self._eps, self._weight_decay = max_norm, eps, weight_decay
         self._first_moment, self._second_moment = _zeros(gradient), _zeros(gradient)
         self._step_count = 0
+        self._spare = _zeros(gradient)
 
     def step(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999) -> float:
-        """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
-        self._step_count += 1
-        gradient = self._gradient
+        """Move the parameters against the gradient; return the gradient's norm before it was clipped.
+
+        Each operation writes in place: new vectors take as long as the arithmetic.
+        """
+        self._count_step()
+        gradient, first, second, spare = self._gradient, self._first_moment, self._second_moment, self._spare
         norm = clip(gradient, self._max_norm)
         if self._weight_decay:
             self._parameters *= 1.0 - learning_rate * self._weight_decay
-        self._first_moment += (gradient - self._first_moment) * (1.0 - beta_1)
-        self._second_moment *= beta_2
-        self._second_moment += gradient * gradient * (1.0 - beta_2)
-        spread = self._second_moment**0.5
-        spread /= (1.0 - beta_2**self._step_count) ** 0.5
-        spread += self._eps
-        self._parameters -= self._first_moment / spread * (learning_rate / (1.0 - beta_1**self._step_count))
+        np.subtract(gradient, first, out=spare)
+        spare *= 1.0 - beta_1
+        first += spare
+        np.multiply(gradient, gradient, out=spare)
+        spare *= 1.0 - beta_2
+        second *= beta_2
+        second += spare
+        np.sqrt(second, out=spare)
+        spare /= (1.0 - beta_2**self._step_count) ** 0.5
+        spare += self._eps
+        np.divide(first, spare, out=spare)
+        spare *= learning_rate / (1.0 - beta_1**self._step_count)
+        self._parameters -= spare
         return norm
+
+    def _count_step(self) -> None:
+        self._step_count += 1
+        if self._step_count % CLEAN_EVERY == 0:
+            _clean(self._first_moment)
+            _clean(self._second_moment)
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain values and arrays, for another optimiser's `resume`."""
@@ -64,15 +91,11 @@ class FlatAdam:
 
 
 class TorchAdam(FlatAdam):
-    """The same steps for tensors of torch, in place.
-
-    `FlatAdam`, which serves arrays as well, makes a new vector for each operation. That takes six times as long for
-    millions of parameters.
-    """
+    """The same steps for tensors of torch."""
 
     def step(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999) -> float:
         """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
-        self._step_count += 1
+        self._count_step()
         parameters, gradient = self._parameters, self._gradient
         first: Any = self._first_moment
         second: Any = self._second_moment
@@ -95,9 +118,13 @@ class FlatRMSProp:
         self._parameters, self._gradient = parameters, gradient
         self._max_norm, self._decay, self._eps = max_norm, decay, eps
         self._second_moment = _zeros(gradient)
+        self._step_count = 0  # of this object alone
 
     def step(self, learning_rate: float) -> float:
         """Move the parameters against the gradient; return the gradient's norm before it was clipped."""
+        self._step_count += 1
+        if self._step_count % CLEAN_EVERY == 0:
+            _clean(self._second_moment)
         gradient = self._gradient
         norm = clip(gradient, self._max_norm)
         self._second_moment *= self._decay
@@ -165,6 +192,11 @@ def clip(gradient: Vector, max_norm: float) -> float:
     norm: float = float(gradient @ gradient) ** 0.5
     gradient *= min(1.0, max_norm / (norm + 1e-6))
     return norm
+
+
+def _clean(moments: Vector) -> None:
+    """Set moments to 0 that are on their way to be denormal; see `CLEAN_EVERY`."""
+    moments[abs(moments) < CLEAN_BELOW] = 0.0
 
 
 def to_array(vector: Vector) -> Array:

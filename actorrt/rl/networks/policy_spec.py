@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from actorrt.rl.foundation.checks import require_one_of
 from actorrt.rl.networks.activations import ACTIVATIONS, Activation
-from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.array_spaces import Array, Discrete
 from actorrt.rl.spaces.finite import first_bad_row
 from actorrt.rl.spaces.row_layout import RowLayout
 from actorrt.rl.spaces.spaces import Masked, Space
 
 NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
+
+Heads = Literal["actor_critic", "q", "dueling"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class PolicySpec:
         env_kwargs: arguments with which Gymnasium makes the environment of this id.
         value_hidden: units of the hidden layers of the network that estimates values, if it has others than `hidden`;
             only in an MLP.
+        heads: what the network estimates: `"actor_critic"`, parameters of distributions of actions and the value of the
+            observation; `"q"`, the value of each action; `"dueling"`, the same as the sum of the observation's value
+            and the action's advantage (Wang et al. 2016).
 
     Raises:
-        ValueError: a layer has no units, there is no activation or network of this name, or only an MLP has
-            `value_hidden`.
+        ValueError: a layer has no units, there is no activation or network of this name, only an MLP has
+            `value_hidden`, or the values of actions that are not `Discrete` are to be estimated.
     """
 
     env_id: str
@@ -52,6 +57,7 @@ class PolicySpec:
     log_std: float = 0.0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     value_hidden: tuple[int, ...] | None = None
+    heads: Heads = "actor_critic"
 
     def __post_init__(self) -> None:
         if any(units < 1 for units in self.hidden):
@@ -61,6 +67,13 @@ class PolicySpec:
             raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
         if self.value_hidden is not None:
             self._require_two_networks(self.value_hidden)
+        if self.estimates_actions and not isinstance(self.action, Discrete):
+            raise ValueError(
+                f"values are estimated for each of a number of actions, and these are {type(self.action).__name__}: "
+                "take an environment with a Discrete action space, or another algorithm"
+            )
+        if self.estimates_actions and not self.hidden:
+            raise ValueError("a network that estimates the values of actions has hidden layers: hidden=()")
 
     def _require_two_networks(self, value_hidden: tuple[int, ...]) -> None:
         """Make sure that actions and values have networks of their own, with hidden layers."""
@@ -75,6 +88,11 @@ class PolicySpec:
                 "both networks have hidden layers of at least 1 unit: "
                 f"hidden={self.hidden}, value_hidden={value_hidden}"
             )
+
+    @property
+    def estimates_actions(self) -> bool:
+        """Whether the network estimates the value of each action, and a policy explores by chance (epsilon-greedy)."""
+        return self.heads != "actor_critic"
 
     @cached_property
     def rows(self) -> RowLayout:

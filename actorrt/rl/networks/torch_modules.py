@@ -17,10 +17,16 @@ from torch import Tensor, nn
 
 from actorrt.rl.networks.activations import LEAK
 from actorrt.rl.networks.convolutions import Convolutions, layout_of
-from actorrt.rl.networks.layout import hidden_names, parameter_shapes, value_hidden_names
+from actorrt.rl.networks.layout import (
+    exploration_count,
+    hidden_names,
+    initial_exploration,
+    parameter_shapes,
+    value_hidden_names,
+)
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.spaces.array_spaces import Box
-from actorrt.rl.spaces.leaves import deviation_count, output_count
+from actorrt.rl.spaces.leaves import output_count
 from actorrt.rl.spaces.spaces import Composite, Masked, Space
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -86,7 +92,7 @@ class MlpNetwork(nn.Module):
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         for name, shape in parameter_shapes(spec).items():
-            if name != "log_std":
+            if name not in ("log_std", "epsilon"):
                 self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
         self._names, self._value_names = hidden_names(spec), value_hidden_names(spec)
         self._activation = ACTIVATIONS[spec.activation]()
@@ -97,11 +103,11 @@ class MlpNetwork(nn.Module):
         heads = [*self._pass(self._names, layers, features)]
         if self._value_names:
             heads += [*self._pass(self._value_names, layers, features)]
-        chosen, valued = heads
-        return (
-            torch.addmm(layers["action_bias"], chosen, layers["action"]),
-            torch.addmm(layers["value_bias"], valued, layers["value"]),
-        )
+        chosen, valued = heads[0], heads[-1]
+        outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
+        if "value" not in layers:
+            return outputs, outputs.new_zeros(len(outputs), 1)
+        return outputs, torch.addmm(layers["value_bias"], valued, layers["value"])
 
     def _pass(self, names: tuple[str, ...], layers: dict[str, nn.Parameter], features: Tensor) -> Tensor:
         """Pass rows through hidden layers, (networks, batch, units)."""
@@ -148,13 +154,13 @@ def _try_out(spec: PolicySpec, module: nn.Module) -> None:
 
 def parameter_count(spec: PolicySpec, module: nn.Module) -> int:
     """Return the length of the flat vector."""
-    return sum(parameter.numel() for parameter in module.parameters()) + deviation_count(spec.action)
+    return sum(parameter.numel() for parameter in module.parameters()) + exploration_count(spec)
 
 
 def flatten(spec: PolicySpec, module: nn.Module) -> Tensor:
-    """Return a module's parameters as a flat vector, followed by the initial deviations of the spec."""
-    deviations = torch.full((deviation_count(spec.action),), spec.log_std)
-    return torch.cat([*(parameter.detach().reshape(-1).cpu() for parameter in module.parameters()), deviations])
+    """Return a module's parameters as a flat vector, followed by those that say how the policy explores at first."""
+    exploration = torch.full((exploration_count(spec),), initial_exploration(spec))
+    return torch.cat([*(parameter.detach().reshape(-1).cpu() for parameter in module.parameters()), exploration])
 
 
 def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actorrt.rl.networks.layout import exploration_count
 from actorrt.rl.networks.optimiser import to_array
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.networks.torch_modules import inputs, make_module, tie
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.distributions import Distribution, distribution
-from actorrt.rl.spaces.leaves import deviation_count
 from actorrt.rl.spaces.sampling import FORBIDDEN
 
 
@@ -37,7 +37,7 @@ class TorchNetwork:
         self.gradient = torch.zeros_like(self.flat)
         self.module = make_module(spec).to(self.device)
         tie(self.module, self.flat, self.gradient)
-        deviations = deviation_count(spec.action)
+        deviations = exploration_count(spec)
         self._own_count = len(self.flat) - deviations
         self._log_std_gradient = np.zeros(deviations, np.float32)
 

@@ -8,6 +8,7 @@ from actorrt.rl.foundation.extras import require
 from actorrt.rl.networks.initial import initial_convolutional
 from actorrt.rl.networks.layout import ParameterCountError
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
+from actorrt.rl.policies.greedy_policy import GreedyPolicy
 from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.policy_file import read_policy
@@ -20,17 +21,18 @@ def make_policy(
 ) -> FlatPolicy:
     """Make the policy that the spec describes.
 
-    It is an `MlpPolicy`, or a `LinearPolicy` if there are no hidden layers, or a `TorchPolicy` for other networks.
+    It is an `MlpPolicy`, or a `LinearPolicy` if there are no hidden layers, or a `TorchPolicy` for other networks; a
+    greedy one if it estimates the values of actions.
 
     Raises:
         MissingPackageError: the network needs torch, which is not installed.
     """
-    kind: type[FlatPolicy] = MlpPolicy if spec.hidden else LinearPolicy
+    kind: type[FlatPolicy] = GreedyPolicy if spec.estimates_actions else MlpPolicy if spec.hidden else LinearPolicy
     if spec.network != "mlp":
         require("torch")
-        from actorrt.rl.policies.torch_policy import TorchPolicy
+        from actorrt.rl.policies.torch_policy import GreedyTorchPolicy, TorchPolicy
 
-        kind = TorchPolicy
+        kind = GreedyTorchPolicy if spec.estimates_actions else TorchPolicy
     return kind(spec, parameters, version, normaliser)
 
 

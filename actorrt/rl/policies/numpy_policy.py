@@ -7,6 +7,7 @@ learner's network shares. Learning is in `algorithms`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,8 @@ class MlpPolicy(FlatPolicy):
                     network[:] = HIDDEN_GAIN * orthogonal(rng, network.shape)
             views["action"][:] = ACTION_GAIN * orthogonal(rng, views["action"].shape)
             views["value"][:] = orthogonal(rng, views["value"].shape)
-        else:  # the initial weights of torch.nn.Linear
-            for name in (*self._names, *self._value_names, "action", "value"):
-                limit = 1.0 / math.sqrt(views[name].shape[-2])
-                for view in (views[name], views[f"{name}_bias"]):
-                    view[:] = rng.uniform(-limit, limit, view.shape)
+        else:
+            uniform_layers(views, (*self._names, *self._value_names, "action", "value"), rng)
         if "log_std" in views:
             views["log_std"][:] = self.spec.log_std
         self.set_parameters(flat, 0, self.normaliser)
@@ -110,13 +108,21 @@ class MlpPolicy(FlatPolicy):
         return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
 
     def _hidden(self, features: Array) -> tuple[Array, Array]:
-        """Return the results of the last hidden layers, for actions and for values."""
+        """Return the results of the last hidden layers, for actions and for values; one for both if that is all."""
         layers, hidden = self._layers, features
         for name in self._names:
             hidden = self._activate(hidden @ layers[name] + layers[name + "_bias"])
         if not self._value_names:
-            return hidden[0], hidden[1]
+            return hidden[0], hidden[-1]
         valued = features
         for name in self._value_names:
             valued = self._activate(valued @ layers[name] + layers[name + "_bias"])
         return hidden[0], valued[0]
+
+
+def uniform_layers(views: Mapping[str, Array], names: Sequence[str], rng: np.random.Generator) -> None:
+    """Draw the weights and biases of layers as those of `torch.nn.Linear` are drawn at first."""
+    for name in names:
+        limit = 1.0 / math.sqrt(views[name].shape[-2])
+        for view in (views[name], views[f"{name}_bias"]):
+            view[:] = rng.uniform(-limit, limit, view.shape)

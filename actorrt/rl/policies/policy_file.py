@@ -35,6 +35,7 @@ def save_policy(policy: StorablePolicy, path: str | os.PathLike[str]) -> None:
         "network": policy.spec.network if isinstance(policy.spec.network, str) else OWN_NETWORK,
         "orthogonal": policy.spec.orthogonal,
         "log_std": policy.spec.log_std,
+        "heads": policy.spec.heads,
         "value_hidden": None if policy.spec.value_hidden is None else list(policy.spec.value_hidden),
     }
     arrays = {"parameters": policy.parameters}
@@ -54,7 +55,9 @@ class StoredPolicy(NamedTuple):
     @property
     def architecture(self) -> str:
         """As the policy's class has it."""
-        return "torch" if self.spec.network != "mlp" else "mlp" if self.spec.hidden else "linear"
+        if self.spec.network != "mlp":
+            return "torch"
+        return "greedy" if self.spec.estimates_actions else "mlp" if self.spec.hidden else "linear"
 
 
 def read_policy(path: str | os.PathLike[str], network: NetworkKind | None = None) -> StoredPolicy:
@@ -92,5 +95,6 @@ def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
         network=network or header["network"],
         orthogonal=header["orthogonal"],
         log_std=header["log_std"],
+        heads=header.get("heads", "actor_critic"),  # missing in files of earlier versions
         value_hidden=None if value_hidden is None else tuple(map(int, value_hidden)),
     )

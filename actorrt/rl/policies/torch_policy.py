@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from actorrt.rl.networks.action_values import action_values
 from actorrt.rl.networks.initial import initial_convolutional
-from actorrt.rl.networks.layout import require_count
+from actorrt.rl.networks.layout import exploration_count, require_count
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.networks.torch_modules import flatten, inputs, make_module, parameter_count, tie
+from actorrt.rl.policies.greedy_policy import explored
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.spaces.array_spaces import Array
-from actorrt.rl.spaces.leaves import deviation_count
 from actorrt.rl.spaces.normaliser import Normaliser
 from actorrt.rl.spaces.sampling import masked, most_likely, sample
 
@@ -57,7 +58,7 @@ class TorchPolicy(FlatPolicy):
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Sample actions for rows of features; see `MlpPolicy.act`."""
         outputs, value = self._forward(features)
-        count = deviation_count(self.spec.action)
+        count = exploration_count(self.spec)
         log_std = self.parameters[-count:] if count else None
         return *sample(self.spec.action, outputs, log_std, rng), value
 
@@ -75,3 +76,19 @@ class TorchPolicy(FlatPolicy):
         outputs, value = self._module(entering)
         result: Array = outputs.numpy()
         return result if mask is None else masked(result, mask.numpy()), value.reshape(-1).numpy()
+
+
+class GreedyTorchPolicy(TorchPolicy):
+    """A policy that estimates the value of each action with such a network; see `greedy_policy.GreedyPolicy`."""
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Choose actions for rows of features; see `GreedyPolicy.act`."""
+        return explored(self._action_values(features), float(self.parameters[-1]), rng)
+
+    def values(self, features: Array) -> Array:
+        """Return the values of the best actions for rows of features, float32 of shape (batch,)."""
+        best: Array = self._action_values(features).max(axis=1)
+        return best
+
+    def _action_values(self, features: Array) -> Array:
+        return action_values(self.spec, *self._forward(features))

@@ -129,7 +129,10 @@ class Learner(art.Actor):
 
     def snapshot(self) -> Any:
         """Return the update rule's state; the next incarnation continues from it and the published parameters."""
-        return self._making.result().state() if self._making.done() else None
+        if not self._making.done():
+            return None
+        rule = self._making.result()
+        return getattr(rule, "snapshot", rule.state)()  # a rule may have more than a snapshot should hold
 
     def restore(self, state: Any) -> None:
         """Keep the last incarnation's state for the update rule; the parameters are the published ones."""

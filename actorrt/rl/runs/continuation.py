@@ -11,7 +11,8 @@ from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSet
 
 FIXED: Mapping[str, str] = {
     **dict.fromkeys(
-        ("hidden", "value_hidden", "network", "activation"), "the checkpoint has the parameters of this network"
+        ("hidden", "value_hidden", "network", "activation", "dueling"),
+        "the checkpoint has the parameters of this network",
     ),
     **dict.fromkeys(("orthogonal", "log_std"), "initial parameters follow from it, and the run has begun"),
     "optimiser": "the checkpoint has the state of this optimiser",

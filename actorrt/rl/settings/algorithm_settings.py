@@ -27,7 +27,7 @@ from actorrt.rl.foundation.failures import RAISES_LIMIT
 from actorrt.rl.networks.activations import Activation
 from actorrt.rl.networks.network import Backend
 from actorrt.rl.networks.optimiser import OptimiserKind
-from actorrt.rl.networks.policy_spec import NetworkKind
+from actorrt.rl.networks.policy_spec import Heads, NetworkKind, PolicySpec
 from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.settings.foreign_names import hint, in_words, own_name
 from actorrt.rl.settings.schedules import Schedule, require_no_function, require_schedule
@@ -161,6 +161,18 @@ class AlgorithmSettings:
         self._require_flags("orthogonal", "normalise_observations", "normalise_rewards")
         self._require_layers("hidden")
 
+    @property
+    def heads(self) -> Heads:
+        """What the algorithm's network estimates; see `PolicySpec`."""
+        return "actor_critic"
+
+    def require_fitting(self, spec: PolicySpec) -> None:
+        """Make sure that a policy of this spec can be trained with these settings.
+
+        Raises:
+            ValueError: it can't; the message names the setting.
+        """
+
     def cautions(self, simulators: int) -> list[str]:
         """Return sentences on what a user may not expect of these settings."""
         if self.evaluate_every is not None:
@@ -249,7 +261,6 @@ class RolloutSettings(AlgorithmSettings):
     """Settings of the algorithms that learn from rollouts.
 
     Attributes:
-        value_hidden: units of the hidden layers of the network that estimates values; None means as many as `hidden`.
         backend: the library that computes gradients, `"numpy"` or `"torch"`; `"auto"` chooses as `network.backend_of`
             does.
         environments: number of environments of all simulators together.
@@ -273,15 +284,12 @@ class RolloutSettings(AlgorithmSettings):
         learning_rate: of the optimiser, at the start of the run.
         learning_rate_schedule: how it changes over the run: `"constant"`, `"linear"` down to 0, or a function of the
             share of the run that is still to come, 1 to 0, which returns a factor.
-        value_coefficient: weight of the value loss.
-        entropy_coefficient: weight of the entropy bonus.
         max_grad_norm: gradients with a larger norm are scaled down to it; infinity means no limit.
     """
 
     allows_lag: ClassVar[bool] = False
     """Whether the algorithm is meant to learn from fragments of older policies."""
 
-    value_hidden: tuple[int, ...] | None = None
     backend: Backend = "auto"
     environments: int = 8
     horizon: int = 256
@@ -296,8 +304,6 @@ class RolloutSettings(AlgorithmSettings):
     weight_decay: float | None = None
     learning_rate: float = 3e-4
     learning_rate_schedule: Schedule = "constant"
-    value_coefficient: float = 0.5
-    entropy_coefficient: float = 0.0
     max_grad_norm: float = 0.5
 
     def __post_init__(self) -> None:
@@ -314,7 +320,6 @@ class RolloutSettings(AlgorithmSettings):
         require_no_function("learning_rate", self.learning_rate, "learning_rate_schedule")
         self._require_positive("learning_rate")
         self._require_limits("max_grad_norm")
-        self._require_at_least_0("value_coefficient", "entropy_coefficient")
         self._require_flags("inference_actor")
         require_one_of("backend", self.backend, get_args(Backend))
         require_schedule("learning_rate_schedule", self.learning_rate_schedule)
@@ -327,11 +332,11 @@ class RolloutSettings(AlgorithmSettings):
                     f"weight_decay={self.weight_decay} is for optimiser='adamw': leave it out for "
                     f"optimiser={self.optimiser!r}"
                 )
-        if self.value_hidden is not None:
-            self._require_layers("value_hidden")
-        for name in ("hidden", "value_hidden"):
-            if getattr(self, name) == ():
-                raise ValueError(f"{self.algorithm} takes hidden layers: {name}=()")
+        self._require_hidden("hidden")
+
+    def _require_hidden(self, name: str) -> None:
+        if getattr(self, name) == ():
+            raise ValueError(f"{self.algorithm} takes hidden layers: {name}=()")
 
     def _require_order(self) -> None:
         """Make sure that the order of fragments, the lag and the horizon in seconds are valid together."""

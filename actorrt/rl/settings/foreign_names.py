@@ -45,6 +45,18 @@ OURS: Mapping[str, Collection[str]] = {
     "best_directions": ("n_top", "rollouts_used"),
     "deviation": ("delta_std", "noise_stdev", "sigma"),
     "weight_decay": ("l2_coeff",),
+    "replay_size": ("buffer_size", "replay_buffer_config", "replay_buffer_size", "buffer_capacity"),
+    "learning_starts": ("num_steps_sampled_before_learning_starts", "start_timesteps", "warmup_steps"),
+    "updates_per_step": ("gradient_steps", "training_intensity", "update_per_step", "utd_ratio", "replay_ratio"),
+    "target_every": ("target_update_interval", "target_network_update_freq", "target_network_frequency"),
+    "target_share": ("tau", "polyak"),
+    "exploration_share": ("exploration_fraction",),
+    "epsilon_start": ("exploration_initial_eps", "initial_epsilon", "start_e"),
+    "epsilon_end": ("exploration_final_eps", "final_epsilon", "end_e"),
+    "double": ("double_q", "is_double"),
+    "prioritised": ("prioritized_replay", "prioritized"),
+    "priority_exponent": ("prioritized_replay_alpha", "alpha"),
+    "importance_exponent": ("prioritized_replay_beta", "beta"),
 }
 """Settings of this library, and their names in other libraries."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actorrt.rl.replay.n_step import n_step_rows
 from actorrt.rl.rollouts.trajectory import Fragment
+from tests.unit.rl.replay.fragments import make_fragment
 
 
 class Step(NamedTuple):
@@ -53,28 +54,16 @@ def fragment_of(columns: list[list[Step]]) -> Fragment:
     final = [
         (t, k) for t in range(horizon) for k in range(count) if columns[k][t].truncated and not columns[k][t].terminated
     ]
-    empty: Any = np.zeros(0, np.float32)
-    return Fragment(
+    return make_fragment(
         obs=grid["obs"][..., None].astype(np.float32),
         action=grid["obs"].astype(np.int64),
         reward=grid["reward"].astype(np.float32),
         terminated=grid["terminated"],
         truncated=grid["truncated"],
         valid=grid["valid"],
-        logp=empty,
-        value=empty,
         last_obs=np.array([[c[-1].next_obs if _goes_on(c[-1]) else -7] for c in columns], np.float32),
-        last_value=empty,
         final_step=np.array(final, np.int64).reshape(-1, 2),
         final_obs=np.array([[columns[k][t].next_obs] for t, k in final], np.float32).reshape(-1, 1),
-        final_value=empty,
-        episode_return=empty,
-        episode_length=empty,
-        policy_version=0,
-        simulator=0,
-        incarnation=1,
-        sequence=0,
-        process_id=0,
     )
 
 

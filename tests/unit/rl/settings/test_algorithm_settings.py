@@ -12,6 +12,7 @@ from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.a3c import A3CSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.algorithms.dqn import DQNSettings
 from actorrt.rl.algorithms.es import ESSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
@@ -30,6 +31,17 @@ def test_cartpole_preset_is_rl_zoos():
     assert (settings.gamma, settings.gae_lambda, settings.entropy_coefficient) == (0.98, 0.8, 0.0)
     assert (settings.learning_rate, settings.learning_rate_schedule) == (1e-3, "linear")
     assert (settings.clip_range, settings.clip_schedule) == (0.2, "linear")
+
+
+def test_dqns_cartpole_preset_is_rl_zoos():
+    settings = DQNSettings.preset("CartPole-v1")
+    assert (settings.steps, settings.learning_rate, settings.minibatch_size) == (50_000, 2.3e-3, 64)
+    assert (settings.replay_size, settings.learning_starts, settings.gamma) == (100_000, 1_000, 0.99)
+    assert (settings.target_every, settings.hidden, settings.activation) == (10, (256, 256), "relu")
+    arriving = settings.environments * settings.horizon
+    assert (arriving, arriving * settings.updates_per_step) == (256, 128)  # train_freq and gradient_steps
+    assert (settings.exploration_share, settings.epsilon_end, settings.max_grad_norm) == (0.16, 0.04, 10.0)
+    assert (settings.double, settings.dueling, settings.prioritised, settings.n_step) == (False, False, False, 1)
 
 
 def test_halfcheetah_preset_is_rl_zoos():

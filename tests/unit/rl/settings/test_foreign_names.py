@@ -55,7 +55,7 @@ def test_hint_for_a_foreign_setting_without_a_counterpart():
     ("settings_class", "name", "hint"),
     [
         (ARSSettings, "n_epochs", "APPO and PPO have it, called epochs"),
-        (ARSSettings, "horizon", "A2C, A3C, APPO, IMPALA and PPO have it"),
+        (ARSSettings, "horizon", "A2C, A3C, APPO, DQN, IMPALA and PPO have it"),
         (A2CSettings, "clip_range", "APPO and PPO have it"),
         (A2CSettings, "best_directions", "ARS has it"),
         (PPOSettings, "vtrace_clip_pg_rho_threshold", "APPO and IMPALA have it, called rho_limit"),
