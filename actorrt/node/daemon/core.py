@@ -29,11 +29,10 @@ from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
 from actorrt.node.daemon.task_listing import ListsTasks, add_tasks
-from actorrt.node.guests.guest_workers import GuestWorkers
+from actorrt.node.guests.sharing import Sharing
 from actorrt.node.leases.leases import Leases
 from actorrt.node.objects.promises import serve_promises
 from actorrt.node.objects.transfers import Transfers
-from actorrt.node.placement.far_workers import FarWorkers
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.jobs import Worker
@@ -118,8 +117,7 @@ class NodeCore:
         self.on_crash: Callable[[BaseException], None] | None = None
         self.on_driver_gone: Callable[[PeerAddress], None] | None = None
         self.peers: NodePeers | None = None
-        self._guests: GuestWorkers | None = None
-        self._far_workers: FarWorkers | None = None
+        self._sharing: Sharing | None = None
 
     async def start(self) -> None:
         """Bind the transport and begin to serve."""
@@ -138,6 +136,7 @@ class NodeCore:
             self.peer_address,
             self._retention,
             self.transport.silent_s,
+            self.transport.node_of,
         )
         self.room_news = RoomNews(self.resources, self.nodes, self.placement.waiting, self.control, self.scope)
         self.registry = Registry(self.placement, self.control, clock, self._surroundings.random, self.scope)
@@ -161,39 +160,25 @@ class NodeCore:
             self.peers = NodePeers(
                 self.transport, self.control, self.scope, self._members, self._processes, self._far_process_ended
             )
-            self._begin_sharing(self.peers)
+            self._sharing = Sharing(
+                self.jobs,
+                self.workers,
+                self.resources,
+                self.registry,
+                self.room_news,
+                self.control,
+                self.scope,
+                self.transport,
+                self._exchange,
+                self.end_job,
+                self.worker_ended,
+            )
+            self._job_ends.end_guests = self._sharing.end_guests
+            self.peers.on_node_ended = self._sharing.node_ended
         if self._exchange is not None:
             self._transfers = Transfers(
                 self.transport, self.control, self._exchange, self.scope, clock, self._surroundings.threads
             )
-
-    def _begin_sharing(self, peers: NodePeers) -> None:
-        """Make the parts that run actors of this node elsewhere, and actors of other nodes here."""
-        transport, control = self.transport, self.control
-        self.room_news.serve()
-        self._far_workers = self.workers.far = FarWorkers(
-            self.workers, control, self.room_news.told, self.peer_address, transport.round_trip_s, self.worker_ended
-        )
-        self._guests = GuestWorkers(
-            self.jobs,
-            self.workers,
-            self.resources,
-            self.registry,
-            control,
-            self.scope,
-            transport.address_of,
-            self.end_job,
-        )
-        self._job_ends.end_guests = self._guests.end_guests
-        peers.on_node_ended = self._node_ended
-
-    def _node_ended(self, daemon: PeerId, reason: ExitReason) -> None:
-        """Called when another node has ended. What belonged to it ends first; then what ran there is started again."""
-        assert self._guests is not None
-        assert self._far_workers is not None
-        self._guests.node_ended(daemon)
-        self._far_workers.node_ended(daemon, reason)
-        self.room_news.node_ended(daemon)
 
     def enter_cluster(self, node: NodeId, members: Callable[[], Sequence[Member]]) -> None:
         """Run actors on other nodes too from now on.
@@ -246,8 +231,8 @@ class NodeCore:
         if self._is_closing:
             return
         self._is_closing = True
-        if self._guests is not None:
-            self._guests.is_closing = True
+        if self._sharing is not None:
+            self._sharing.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for job in [] if self.scope.is_closed else self.jobs.all():  # a node that has failed sends nothing
@@ -379,8 +364,8 @@ class NodeCore:
 
     def _tell_end(self, worker: Worker, reason: ExitReason) -> None:
         """Tell everybody of the end of a worker of this node, its home first."""
-        if self._guests is not None:
-            self._guests.worker_ended(worker, reason)
+        if self._sharing is not None:
+            self._sharing.worker_ended(worker, reason)
         in_hand = worker.in_hand
         if worker.begun_count is None:  # its notes can't be read, so all that its submitters sent counts as begun
             in_hand = [*in_hand, *(CallInHand(peer, ALL_BEGUN) for peer in self.leases.submitters_of(worker.peer))]

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.wire.control import Control
 from actorrt.ids import JobId, PeerAddress, PeerId, short
+from actorrt.node.guests.guest_objects import GuestObjects
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
@@ -37,6 +38,8 @@ from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
 
+EndJob: TypeAlias = Callable[[JobId], Awaitable[None]]
+
 
 class GuestWorkers:
     """The workers of a node that host actors of other nodes.
@@ -47,6 +50,7 @@ class GuestWorkers:
         scope: owns the ends of guest jobs.
         address_of: returns where a process that has spoken to this one is reached.
         end_job: stops what a job has on this node.
+        objects: what the actors of the workers are started from; None if the node exchanges no objects.
 
     Attributes:
         is_closing: whether the node is being stopped, and makes no workers any more.
@@ -61,7 +65,8 @@ class GuestWorkers:
         control: Control,
         scope: Scope,
         address_of: Callable[[PeerId], str | None],
-        end_job: Callable[[JobId], Awaitable[None]],
+        end_job: EndJob,
+        objects: GuestObjects | None = None,
     ) -> None:
         self._jobs = jobs
         self._workers = workers
@@ -72,6 +77,7 @@ class GuestWorkers:
         self._address_of = address_of
         self._end_job = end_job
         self.is_closing = False
+        self._objects = objects
         control.handle(MakeWorker.by(self._make))
         control.handle(KillWorker.by(self._kill))
         control.handle(LeaveWorker.by(self._leave))
@@ -132,6 +138,8 @@ class GuestWorkers:
         if worker.owner is None:
             return
         self._resources.release_for_guest(worker.peer)
+        if self._objects is not None:
+            self._objects.worker_ended(worker.peer)
         told = WorkerEnded(
             worker=worker.peer,
             reason=reason,

@@ -17,12 +17,13 @@ from actorrt.actors.authority.start_errors import stopped_early
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ActorIds, PeerAddress, PeerId
+from actorrt.ids import ID_BYTES, ActorId, ActorIds, ObjectId, PeerAddress, PeerId
 from actorrt.node.placement.deadlines import Deadlines
 from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.placement.waiting_starts import Entry, NoRoomError, WaitingStarts
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
+from actorrt.protocol.cluster.workers import HoldForActor, ReleaseForActor
 from actorrt.protocol.hosts import Bury, DelayHosted, KillHosted, StopHosted, StopInTurn
 from actorrt.protocol.nodes import Orphaned
 from actorrt.scopes import Scope
@@ -55,6 +56,7 @@ class Placement:
         endpoint: the node's own.
         retention: keeps the objects in the store that the specs of actors refer to.
         silent_s: returns how long a worker has owed a sign of life.
+        node_of: returns the other node that a process is on; empty for this one.
 
     Attributes:
         waiting: the starts that wait for room on a node.
@@ -69,6 +71,7 @@ class Placement:
         peer_address: PeerAddress,
         retention: Retention,
         silent_s: Callable[[PeerId], float],
+        node_of: Callable[[PeerId], bytes],
     ) -> None:
         self._choice = choice
         self._workers = workers
@@ -76,7 +79,9 @@ class Placement:
         self._scope = scope
         self._peer_address = peer_address
         self._silent_s = silent_s
-        self.hold, self.release = retention.hold, retention.release
+        self._retention = retention
+        self._node_of = node_of
+        self.release = retention.release
         self.cancel_queued_start: Callable[[ActorRecord], bool] = lambda _: False
         """Removes a start that waits in a queue of restarts; returns whether there was one."""
         self.waiting = WaitingStarts(scope.after)
@@ -142,6 +147,7 @@ class Placement:
             record.starts_at(worker.peer_address)
             if record.is_to_end:  # the order to stop came before the worker was up, see `_hosts`
                 raise stopped_early(record)
+            await self._hold_elsewhere(worker, record)
             worker.ordered_count += 1
             number = worker.ordered_count
             order = record.start_order(self._peer_address)
@@ -156,6 +162,13 @@ class Placement:
             raise errors.ActorStartError(message, reason=worker.exit_reason)
         peer_address: PeerAddress = worker.peer_address
         return peer_address
+
+    async def _hold_elsewhere(self, worker: Worker, record: ActorRecord) -> None:
+        """Have the node of a worker hold the objects that an actor is started from, before it opens its spec there."""
+        objects = [*record.objects, *record.snapshots]
+        if worker.host is not None and objects:
+            asked = HoldForActor(worker=worker.peer, actor=record.actor_id, objects=objects)
+            await self._or_broken_off(record, self._control.request(worker.host, asked))
 
     async def _ready(self, worker: Worker, record: ActorRecord) -> None:
         try:
@@ -279,6 +292,13 @@ class Placement:
         """End a start that waits, for room or for its turn; return whether there was one."""
         return self.waiting.cancel(record, stopped_early(record)) or self.cancel_queued_start(record)
 
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep objects alive; see `Hosting.hold`. A snapshot may come from a worker of another node."""
+        for sender in {PeerId(token[:ID_BYTES]) for token in tokens}:
+            if node := self._node_of(sender):
+                self._retention.introduce(sender, node)
+        self._retention.hold(object_ids, tokens)
+
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors that have a reservation, or a deadline for their end."""
         return {*self._choice.reserving(), *self._stops.actors(), *self._kills.actors()}
@@ -294,6 +314,8 @@ class Placement:
         worker.actors.pop(record.actor_id, None)
         if worker.host is None:
             worker.parents.pop(record.actor_id, None)
+        elif record.objects or record.snapshots:
+            self._control.notify(worker.host, ReleaseForActor(worker=worker.peer, actor=record.actor_id))
         if record.is_supervisor:
             self._choice.forget_children_of(record)
         if is_buried or not worker.is_up:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
+from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count, Seconds
 from actorrt.protocol.nodes import JobSetting
 from actorrt.protocol.processes import CallInHand
@@ -94,6 +94,29 @@ class LeaveWorker(Request[None]):
 
     worker: PeerId
     grace_s: Seconds
+
+
+@verb("hold_for_actor", asked_by="the home of the actor")
+class HoldForActor(Request[None]):
+    """Hold objects of the asker that an actor is started from, until the actor or its worker ends.
+
+    They replace those that were held for the actor before.
+
+    Raises:
+        ActorStartError: the worker has ended.
+    """
+
+    worker: PeerId
+    actor: ActorId
+    objects: Sequence[ObjectId]
+
+
+@verb("release_for_actor", asked_by="the home of the actor")
+class ReleaseForActor(Request[None]):
+    """Release what is held for an actor that has ended."""
+
+    worker: PeerId
+    actor: ActorId
 
 
 @verb("worker_ended", asked_by="the node that has made the worker")

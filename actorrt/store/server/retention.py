@@ -45,6 +45,11 @@ class Retention:
         core.open(NODE_HOLDS, "the node")
         core.handle(NODE_HOLDS, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
 
+    def introduce(self, peer: PeerId, node: bytes) -> None:
+        """Note that a process is on another node: the objects that it sends are there."""
+        with self._lock:
+            self._core.handle(NODE_HOLDS, [Op.INTRODUCE, 0, peer, node])
+
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         """Hold each of these objects once more.
 

@@ -199,13 +199,13 @@ def test_strategies_and_labels_choose_nodes() -> None:
                 print(found)
 
             until("abcabc", 6, cpus=1, placement="spread")
-            until("ccaa", 4, cpus=1, placement="pack")
+            until("aaaa", 4, cpus=1, placement="pack")
             until("b", 1, cpus=4, placement={"zone": "x"})
             until("cc", 2, resources={"licence": 1})
             until("abca", 4, placement="spread")
             """,
         )
-        assert script.end().split() == ["abcabc", "ccaa", "b", "cc", "abca"]
+        assert script.end().split() == ["abcabc", "aaaa", "b", "cc", "abca"]
 
 
 def test_a_node_of_zero_cpus_runs_drivers_only() -> None:
@@ -278,3 +278,49 @@ def test_a_supervisor_restarts_children_on_other_nodes(pair: tuple[Machine, Mach
     own, other = (machine.node() for machine in pair)
     script = Script(pair[0], BEGIN, FAMILY, arguments=(other, own, pair[top].node(), strategy))
     assert script.end() == "['a', 'b', 'b']\n[False, False, False]\n"
+
+
+def test_arguments_snapshots_and_output_of_an_actor_cross_nodes(pair: tuple[Machine, Machine]) -> None:
+    script = on(
+        *pair,
+        """
+        import gc
+        import numpy as np
+
+        class Sum(art.Actor):
+            def __init__(self, numbers, later):
+                self.numbers, self.later, self.count = numbers, later, 0
+
+            async def total(self):
+                return float(self.numbers.sum() + (await self.later["ref"]).sum())
+
+            def add(self):
+                print("adds", flush=True)
+                self.count += 1
+                return self.count
+
+            def pid(self):
+                return os.getpid()
+
+            def snapshot(self):
+                return np.full(100_000, self.count)
+
+            def restore(self, state):
+                self.count = int(state[0])
+
+        ref = art.put(np.ones(100_000))
+        options = dict(placement=art.node(other), restart="permanent", snapshot_every=1)
+        for cpus in (0, 1):
+            sum_ = Sum.options(cpus=cpus, **options).spawn(np.ones(100_000), {"ref": ref}).result(30)
+            print(sum_.total().result(30), sum_.add().result(30), sum_.add().result(30))
+            os.kill(sum_.pid().result(30), signal.SIGKILL)
+            print(sum_.add.options(retries=20)().result(30), sum_.total().result(30))
+            sum_.stop().result(30)
+        del ref
+        gc.collect()
+        while art.store_stats()["objects_count"]:
+            time.sleep(0.01)
+        """,
+    )
+    lines = [line for line in script.end().splitlines() if "adds" not in line]
+    assert lines == ["200000.0 1 2", "3 200000.0"] * 2

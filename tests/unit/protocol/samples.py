@@ -284,6 +284,8 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
         ),
         None,
     ),
+    (workers.HoldForActor(worker=PEER, actor=ACTOR, objects=[OBJECT]), None),
+    (workers.ReleaseForActor(worker=PEER, actor=ACTOR), None),
     (workers.GuestJobBegun(job=JOB), None),
     (workers.EndGuestJob(job=JOB), None),
     (workers.NodeRoom(free={"cpus": 2.0}), None),

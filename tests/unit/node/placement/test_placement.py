@@ -74,7 +74,7 @@ def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
     workers = Workers(factory, control, scope, IDS)
     resources = Resources(2, 0, may_exceed=False)
     choice = WorkerChoice(workers, resources, lambda _: job, Nodes(resources, workers.all))
-    return Placement(choice, workers, control, scope, NODE, Keeper(), silent_s)
+    return Placement(choice, workers, control, scope, NODE, Keeper(), silent_s, lambda _: b"")
 
 
 @pytest.mark.parametrize("stopped", ["never", "before its worker is ready", "when its worker has just become ready"])
