@@ -31,7 +31,7 @@ class Script:
         folder: Path | None = None,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        command = [sys.executable, "-c", "".join(map(textwrap.dedent, code)), *arguments]
+        command = [*machine.prefix, sys.executable, "-c", "".join(map(textwrap.dedent, code)), *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command,
@@ -51,8 +51,8 @@ class Script:
             raise AssertionError(self.process.communicate()[1])
         return line.strip()
 
-    def end(self) -> str:
-        """Return what it prints until its end, which must be a success."""
-        out, errors = self.process.communicate(timeout=60)
+    def end(self, typed: str = "") -> str:
+        """Return what it prints, after it has read `typed`, until its end, which must be a success."""
+        out, errors = self.process.communicate(typed, timeout=60)
         assert self.process.returncode == 0, errors
         return out

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,9 +27,11 @@ class Machine:
     Args:
         path: where the directories are made.
         name: of the machine.
+        prefix: what is written before each command, such as `ip netns exec HOST`; it must not change process ids.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, prefix: Sequence[str] = ()) -> None:
+        self.prefix = prefix
         self.runtime = path / name
         self.state = path / f"{name}-state"
         self.log = path / f"{name}.log"
@@ -48,7 +50,7 @@ class Machine:
             folder: where it starts; None: where the tests run.
         """
         node = [sys.executable, "-m", "actorrt.cli", "node", "--cpus=2", f"--state-dir={self.state}", *options]
-        command = [*prefix, *node]
+        command = [*self.prefix, *prefix, *node]
         before = self._nodes()  # of a node that was killed
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self.environment, cwd=folder, stdout=log, stderr=log)
@@ -63,7 +65,7 @@ class Machine:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `actorrt` with these arguments on the machine."""
-        command = [sys.executable, "-m", "actorrt.cli", *arguments]
+        command = [*self.prefix, sys.executable, "-m", "actorrt.cli", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
 
     def node(self) -> str:
@@ -105,13 +107,19 @@ class Machine:
 
 
 @contextmanager
-def machines_in_a_short_place(*names: str) -> Iterator[Sequence[Machine]]:
+def machines_in_a_short_place(
+    *names: str, prefixes: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Sequence[Machine]]:
     """Make machines in a directory with a short name, as the names of sockets have to be.
+
+    Args:
+        names: of the machines.
+        prefixes: what is written before the commands of a machine, by its name.
 
     At the end their nodes are stopped, those that were made last first, and must leave nothing behind.
     """
     path = Path(tempfile.mkdtemp(prefix="art-"))
-    machines = [Machine(path, name) for name in names]
+    machines = [Machine(path, name, (prefixes or {}).get(name, ())) for name in names]
     try:
         yield machines
         assert [one.stop() for one in reversed(machines)] == [0] * len(machines)
