@@ -153,6 +153,8 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "node.processes.after_fork": ({SOCKETS, FILES, PROCESS}, "makes a forked process a worker"),
     "node.processes.channel": ({SOCKETS, FILES}, "the socket to a zygote"),
     "node.processes.forker": ({TIME, PROCESS}, "has zygotes fork workers"),
+    "node.processes.lease_guard": ({TIME, FILES, PROCESS}, "stops the workers of a node without a lease"),
+    "node.processes.lease_page": ({TIME, FILES, MEMORY}, "the page with the lease of a node"),
     "node.processes.limits": ({FILES, PROCESS}, "asks the machine for CPUs, GPUs, memory and descriptors"),
     "node.processes.orphans": ({SOCKETS, FILES, PROCESS}, "ends the processes that user code left"),
     "node.processes.output": ({SOCKETS, FILES}, "reads the output of workers"),

@@ -27,7 +27,7 @@ from actorrt.cluster.membership.constants import PROBE_S
 from actorrt.cluster.membership.membership import Membership, Phase
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ControlUnavailableError, RuntimeStateError
-from actorrt.ids import IdSource, NodeAddress, NodeId, PeerAddress, short
+from actorrt.ids import IdSource, NodeAddress, NodeId, PeerAddress, PeerId, short
 from actorrt.machine.clock import Clock
 from actorrt.protocol.cluster.control import MEMBERS, Change, News, Row, Write
 from actorrt.protocol.cluster.members import (
@@ -65,6 +65,7 @@ class ClusterMember:
         on_probed: called with each probe of another node, which may be an incarnation that is in no view yet.
         on_viewed: called after each read of the members that brought something new.
         on_ended: called with each member that has been written dead, or has left.
+        on_lease: called with the end of the node's lease, when that has changed.
         on_phase: called when the node is frozen, goes on, or gives up, with the reason to give up.
     """
 
@@ -93,7 +94,9 @@ class ClusterMember:
         self.on_probed: Callable[[ProbeNode], None] = lambda probe: None
         self.on_viewed: Callable[[], None] = _nothing
         self.on_ended: Callable[[Member], None] = lambda member: None
+        self.on_lease: Callable[[float], None] = lambda until: None
         self.on_phase: Callable[[Phase, str], None] = lambda phase, why: None
+        self._lease_until: float | None = None
 
     async def join(self) -> None:
         """Write this node's row, which ends an earlier incarnation of it; begin to probe, and to be probed.
@@ -113,7 +116,7 @@ class ClusterMember:
         self._membership = Membership(own.node, own.incarnation, sent)
         await self.read()
         self._control.handle(ProbeNode.by(lambda _, asked: self._probed(asked)))
-        self._control.handle(ProbeFor.by(lambda _, asked: self._probe_for(asked)))
+        self._control.handle(ProbeFor.by(self._probe_for))
         self._control.handle(PromiseDeath.by(lambda _, asked: self._promise(asked)))
         self._tick()
 
@@ -184,6 +187,7 @@ class ClusterMember:
             in_background(self._scope.after, TICK_S, self._tick)
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
+        self._tell_lease()
         for action in actions:
             match action:
                 case SendProbe():
@@ -207,6 +211,12 @@ class ClusterMember:
                     self.on_phase(Phase.GIVEN_UP, action.why)
                 case Ended():
                     self._ended(action.member)
+
+    def _tell_lease(self) -> None:
+        until = self._membership.lease_until()
+        if until != self._lease_until:
+            self._lease_until = until
+            self.on_lease(until)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         in_background(self._scope.start, work, "membership")
@@ -247,7 +257,7 @@ class ClusterMember:
         was_reached = any(answer.done() and answer.error() is None and answer.value() for answer in answers)
         self._carry_out(self._membership.probed_indirectly(action.node, was_reached, self._clock.now()))
 
-    async def _probe_for(self, asked: ProbeFor) -> bool:
+    async def _probe_for(self, asker: PeerId, asked: ProbeFor) -> bool:
         to = self._daemon(asked.node)
         if to is None:
             return False
@@ -256,7 +266,10 @@ class ClusterMember:
         await _any_or_timeout(self._scope, [answer], PROBE_S)
         if not answer.done() or answer.error() is not None:
             return False
-        self._membership.heard(asked.node, self._clock.now())
+        now = self._clock.now()
+        self._membership.heard(asked.node, now)
+        for prober in [member.node for member in self.members if member.incarnation == asker]:
+            self._membership.reached_for(prober, asked.node, now)
         return True
 
     def _ask_promise(self, action: AskPromise) -> None:

@@ -42,6 +42,7 @@ from actorrt.node.clustering.known_nodes import KnownNodes
 from actorrt.node.clustering.member_directory import MemberDirectory, key_of
 from actorrt.node.clustering.own_host import own_host_towards
 from actorrt.node.clustering.store_place import StorePlace
+from actorrt.node.processes.lease_page import boot_time_s
 from actorrt.protocol.cluster.members import (
     AskMembers,
     BuryNode,
@@ -68,7 +69,7 @@ class BootClock:
     """The clock of leases, which goes on while the machine sleeps."""
 
     def now(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return boot_time_s()
 
 
 class ClusterNode:
@@ -84,6 +85,8 @@ class ClusterNode:
         members: the members of the cluster, as far as they are known.
         names: the names that the nodes share, once the node has joined.
         on_given_up: called with the reason when the node has to end what runs on it.
+        on_frozen: called when the node's lease is over, and when it is back.
+        on_lease: called with the end of the lease, by the clock of leases, when that has changed.
         closing: what `close` undoes, the newest first.
         on_viewed: called when the members have changed.
 
@@ -119,6 +122,8 @@ class ClusterNode:
         self.closing = AsyncExitStack()
         self.closing.callback(self._state.close)
         self.on_given_up: Callable[[str], None] = lambda why: None
+        self.on_frozen: Callable[[bool], None] = lambda is_frozen: None
+        self.on_lease: Callable[[float], None] = lambda until_s: None
         self.on_viewed: Callable[[], None] = lambda: None
 
     def _host(self) -> str:
@@ -163,7 +168,7 @@ class ClusterNode:
         member = self._member = ClusterMember(own, control, store, scope, BootClock(), ids, [REVOCATIONS])
         member.on_ended, member.on_phase = self._ended, self._turned
         member.on_viewed, member.on_probed = self._viewed, self._place.probed
-        member.on_rows = self._revocations.read
+        member.on_rows, member.on_lease = self._revocations.read, self.on_lease
         self.closing.push_async_callback(self._leave, member)
         await member.join()
         self.members.follow(member, scope)
@@ -339,6 +344,7 @@ class ClusterNode:
             logger.warning("names of ended nodes stay in the control store for now: %s", error)
 
     def _turned(self, phase: Phase, why: str) -> None:
+        self.on_frozen(phase is not Phase.RUNNING)
         if phase is Phase.GIVEN_UP:
             self.on_given_up(why)
 

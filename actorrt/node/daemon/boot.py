@@ -15,14 +15,19 @@ from typing import Final
 
 import uvloop
 
+from actorrt.cluster.membership.constants import FREEZE_MAX_S
 from actorrt.errors import ActorRtError
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.processes.forker import Forker
+from actorrt.node.processes.lease_page import LeasePage
 from actorrt.node.processes.limits import raise_descriptor_limit
 from actorrt.node.processes.process_watch import set_process_name, set_subreaper
 
 TCP_INSIDE: Final = "ACTORRT_TCP_INSIDE"
 """The environment variable that makes the processes of embedded nodes reach each other over `tcp`, for tests."""
+
+GUARD_DELAY_S: Final = 5.0
+"""How much later than the daemon, which gives up in order, the guard of the lease ends the workers."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,8 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
 
 async def _run(setting: NodeSetting) -> None:
     """Serve until told to stop; leave no process behind."""
-    forker = Forker(asyncio.get_running_loop())
+    lease = LeasePage(FREEZE_MAX_S + GUARD_DELAY_S) if setting.has_lease else None
+    forker = Forker(asyncio.get_running_loop(), lease=lease)
     try:
         await forker.start()  # first, because the imports of the zygote take longest
         # Two thirds of the daemon's imports run here, at the same time as the zygote's.

@@ -152,8 +152,8 @@ class NodeCore:
             self.leases,
             self.placement.waiting.lacks,
         )
-        self._hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.here, self._factory.kill)
-        self._hang_detector.start()
+        self.hang_detector = HangDetector(self.transport, clock, self.scope, self.workers.here, self._factory.kill)
+        self.hang_detector.start()
         self._serve()
         if self._members is not None:
             assert isinstance(self.transport, CompositeTransport)
@@ -197,7 +197,7 @@ class NodeCore:
         serve_links(self.registry, self.control)
         self.leases.serve()
         serve_promises(self._retention, self.transport.address_of, self.control)
-        self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))
+        self.control.handle(ExplainSilence.by(lambda _, asked: self.hang_detector.explain(asked.peer)))
         self.control.handle(AttachDriver.by(self.attach_driver))
         self.control.handle(AttachWorker.by(self._attach_worker))
         self.control.handle(Detach.by(self._detach))

@@ -167,7 +167,10 @@ class Daemon:
         assert core.peers is not None
         assert isinstance(transport, CompositeTransport)
         amounts = {"cpus": float(resources.cpu_count), "gpus": float(resources.gpu_count)}
-        cluster.on_given_up = self._given_up
+        cluster.on_given_up = self._forker.on_unguarded = self._given_up
+        cluster.on_frozen = core.hang_detector.set_paused
+        if self._forker.lease is not None:
+            cluster.on_lease = self._forker.lease.set_until
         await cluster.start(core.control, core.scope, transport, core.peers, amounts)
         core.registry.share_names(cluster.names)
         core.enter_cluster(cluster.sockets.node, cluster.members.members)
@@ -200,6 +203,8 @@ class Daemon:
 
     def _given_up(self, why: str) -> None:
         self._why_given_up = why
+        for worker in self._core.workers.here():  # they may be stopped, and would answer nothing
+            self._core.workers.kill(worker)
         self._stop.set()
 
     def _own_sockets(self, directory: NodeDirectory) -> NodeSockets | None:

@@ -53,12 +53,23 @@ class HangDetector:
         self._workers = workers
         self._kill = kill
         self._watches: dict[PeerId, HangWatch] = {}
+        self._is_paused = False
 
     def start(self) -> None:
         """Begin to watch; the watch ends with the scope."""
         self._look_at_all()
 
+    def set_paused(self, is_paused: bool) -> None:
+        """Look at nothing while the node's workers are stopped; then begin anew, as if they had started just now."""
+        self._is_paused = is_paused
+        for peer in self._watches:
+            self._transport.unwatch(peer)
+        self._watches.clear()
+
     def _look_at_all(self) -> None:
+        if self._is_paused:
+            in_background(self._scope.after, LOOK_EVERY_S, self._look_at_all)
+            return
         present = {worker.peer: worker for worker in self._workers() if worker.pid is not None and worker.is_watchable}
         for peer in self._watches.keys() - present.keys():
             del self._watches[peer]

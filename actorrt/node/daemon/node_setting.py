@@ -25,3 +25,8 @@ class NodeSetting:
     embedded_fd: int | None = None
     cluster: ClusterSetting | None = None
     uses_tcp_inside: bool = False
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether the node's workers run under a lease: those of other nodes than the driver's own, in a cluster."""
+        return self.cluster is not None and self.embedded_fd is None

@@ -22,9 +22,11 @@ from typing import Any, Final, NoReturn
 
 from actorrt.config import FORK_TIMEOUT_S, WORKER_OOM_SCORE
 from actorrt.node.processes import channel
+from actorrt.node.processes.lease_page import LeaseReader
 from actorrt.node.processes.process_watch import set_parent_death_signal, set_process_name
 
 DEFAULT_ENTRY: Final = "actorrt.node.worker.main:main"
+LEASE_POLL_S: Final = 0.02
 DEFAULT_SIGNALS: Final = (signals.SIGTERM, signals.SIGHUP, signals.SIGCHLD, signals.SIGUSR1, signals.SIGUSR2)
 
 
@@ -34,6 +36,7 @@ def run_worker(
     zygote_channel: socket.socket,
     daemon_pid: int,
     parent_pidfd: int,
+    lease: LeaseReader | None = None,
 ) -> NoReturn:
     """Run a worker, from the fork to the end of the process. This never returns, so the zygote's stack never unwinds.
 
@@ -46,13 +49,18 @@ def run_worker(
         zygote_channel: the zygote's end of the channel; it carries the answer, and is closed then.
         daemon_pid: the daemon, which must become the parent.
         parent_pidfd: the intermediate process. When it ends, this process becomes a child of the daemon.
+        lease: the lease of the node; None if it has none. Without a lease the worker answers, and then waits. That is
+            checked after it has left the daemon's session: the guard stops what it finds in other sessions.
     """
     status = 1
     try:
-        _wait_for_adoption(parent_pidfd, daemon_pid)
+        be_adopted(parent_pidfd, daemon_pid)
+        os.setsid()
         _take_streams(fds)
         channel.send(zygote_channel, channel.pack({"kind": "forked", "id": request["id"], "pid": os.getpid()}))
         zygote_channel.close()
+        if lease is not None:
+            lease.wait(LEASE_POLL_S)
         config = request["config"]
         _settle(config)
         _entry(config)(config)
@@ -65,7 +73,7 @@ def run_worker(
         _leave(status)
 
 
-def _wait_for_adoption(parent_pidfd: int, daemon_pid: int) -> None:
+def be_adopted(parent_pidfd: int, daemon_pid: int) -> None:
     """Wait until this process is a child of the daemon, and have it die with the daemon.
 
     The order matters. A death signal that is set earlier arrives when the intermediate process ends. The comparison at
@@ -75,10 +83,9 @@ def _wait_for_adoption(parent_pidfd: int, daemon_pid: int) -> None:
     poll.register(parent_pidfd, select.POLLIN)
     poll.poll(FORK_TIMEOUT_S * 1000)
     os.close(parent_pidfd)
-    os.setsid()
     set_parent_death_signal(signals.SIGKILL)
     if os.getppid() != daemon_pid:
-        raise SystemExit("the node daemon ended while this worker was being forked")
+        raise SystemExit("the node daemon ended while this process was being forked")
 
 
 def _take_streams(fds: Sequence[int]) -> None:

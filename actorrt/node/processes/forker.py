@@ -14,6 +14,7 @@ import asyncio
 import itertools
 import logging
 import os
+import signal as signals
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -21,6 +22,8 @@ from typing import Any, Final, Protocol
 from actorrt.config import FORK_TIMEOUT_S, PROCESS_END_TIMEOUT_S
 from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.node.processes import channel, zygote
+from actorrt.node.processes.lease_guard import signal_workers
+from actorrt.node.processes.lease_page import LeasePage
 from actorrt.node.processes.orphans import Orphans
 from actorrt.node.processes.preloads import Preloads
 from actorrt.node.processes.process_watch import ProcessExit, ProcessWatch, watch_exit
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 SETS_LIMIT: Final = 4
 """The number of sets of modules that get a zygote. Each zygote keeps its modules in memory until the node ends."""
+GUARD_TIMEOUT_S: Final = 10.0
+"""How long a node may be without the guard of its lease. Its workers are stopped meanwhile."""
 
 
 class WorkerProcess(Protocol):
@@ -78,6 +83,10 @@ class Forker:
         loop: reads and writes the channels.
         preload: modules that every zygote imports before it forks.
         fork_timeout_s: the time without an answer after which a zygote is killed and replaced.
+        lease: the lease without which no worker runs; None if the node has none, and no guard.
+
+    Attributes:
+        on_unguarded: called when the lease has no guard, and gets none: the workers, which are stopped, must end.
     """
 
     def __init__(
@@ -86,8 +95,13 @@ class Forker:
         *,
         preload: Sequence[str] = zygote.PRELOAD,
         fork_timeout_s: float = FORK_TIMEOUT_S,
+        lease: LeasePage | None = None,
     ) -> None:
         self._loop = loop
+        self._lease = lease
+        self._guards: dict[int, ProcessWatch] = {}
+        self._unguarded: asyncio.TimerHandle | None = None
+        self.on_unguarded: Callable[[str], None] = _log_unguarded
         self._fork_timeout_s = fork_timeout_s
         self._own = tuple(preload)
         self._numbers = itertools.count()
@@ -101,8 +115,8 @@ class Forker:
         self._of_set: dict[frozenset[str], Zygotes] = {}
 
     def _new_zygotes(self, preloads: Preloads) -> Zygotes:
-        events = WorkerEvents(lambda: list(self._watches), self._unwatched_pids.add, self._end_worker)
-        return Zygotes(self._loop, self._own, preloads, events)
+        events = WorkerEvents(lambda: list(self._watches), self._unwatched_pids.add, self._end_worker, self._guarded)
+        return Zygotes(self._loop, self._own, preloads, events, None if self._lease is None else self._lease.fd)
 
     @property
     def zygote_pid(self) -> int | None:
@@ -120,6 +134,69 @@ class Forker:
     async def start(self) -> None:
         """Start the first zygote and return without waiting for it; requests wait in its socket until it is ready."""
         self._first.start()
+        if self._lease is not None:
+            self._expect_guard()
+
+    # The guard of the lease
+
+    @property
+    def lease(self) -> LeasePage | None:
+        """The lease without which no worker runs."""
+        return self._lease
+
+    @property
+    def guard_pid(self) -> int | None:
+        """The process id of the guard that was forked last, if it lives."""
+        return next(reversed(self._guards), None)
+
+    def _expect_guard(self) -> None:
+        if self._unguarded is None:
+            self._unguarded = self._loop.call_later(GUARD_TIMEOUT_S, self._miss_guard, "no guard could be forked")
+
+    def _miss_guard(self, why: str) -> None:
+        if not self._is_closed:
+            self.on_unguarded(f"nothing would stop its workers if it lost its lease: {why}")
+
+    def _guarded(self, pid: int) -> None:
+        """Called when a guard was forked. Every zygote forks one; the newest stays."""
+        older = list(self._guards.values())
+        try:
+            self._guards[pid] = watch_exit(self._loop, pid, self._guard_ended)
+        except OSError as error:
+            self._orphans.end_unwatched(pid)
+            logger.error("the guard of the lease can't be watched: %s", error)
+            return  # an older one stays, or the node misses its guard in time
+        for guard in older:
+            guard.kill()
+        if self._unguarded is not None:
+            self._unguarded.cancel()
+            self._unguarded = None
+
+    def _guard_ended(self, how: ProcessExit) -> None:
+        """Called when a guard has ended. If it was the last one, stop the workers; the next guard continues them.
+
+        The next one is forked by the next zygote. Until then nobody would stop the workers if this process could not.
+        """
+        del self._guards[how.pid]
+        self._changed.set()
+        if self._guards or self._is_closed:
+            return
+        logger.error("the guard of the lease (pid %d) ended: the workers are stopped until the next one runs", how.pid)
+        self._expect_guard()
+        try:
+            signal_workers(os.getpid(), signals.SIGSTOP)
+        except OSError as error:
+            self._miss_guard(f"the workers can't be stopped either: {error}")
+        if self._first.pid is None:
+            self._start_again()
+        else:
+            self._first.kill()
+
+    def _start_again(self) -> None:
+        try:
+            self._first.start()
+        except ActorStartError as error:
+            logger.error("%s; the next fork tries again", error)
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
         """Have the zygotes import modules, found in `sys_path`, before they fork the workers that are requested later.
@@ -247,7 +324,7 @@ class Forker:
 
     def _known_pids(self) -> set[int]:
         zygote_pids = (pid for zygotes in self._every() for pid in zygotes.pids)
-        return {*self._watches, *self._unwatched_pids, *zygote_pids}
+        return {*self._watches, *self._guards, *self._unwatched_pids, *zygote_pids}
 
     async def close(self) -> None:
         """End every zygote, every worker and everything they started, and reap them. Idempotent.
@@ -258,6 +335,8 @@ class Forker:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._unguarded is not None:
+            self._unguarded.cancel()
         for zygotes in self._every():
             zygotes.end()
         try:
@@ -265,21 +344,27 @@ class Forker:
                 await self._end_processes()
         except TimeoutError:
             logger.error("left after SIGKILL, stuck in the kernel: %s", sorted(self._known_pids()))
-        for watch in self._watches.values():
+        for watch in (*self._watches.values(), *self._guards.values()):
             watch.close()
         for zygotes in self._every():
             zygotes.close()
         self._orphans.close()
+        if self._lease is not None:
+            self._lease.close()
 
     async def _end_processes(self) -> None:
         for zygotes in self._every():
             await zygotes.wait_ended()  # so no worker is being forked any more
-        for watch in self._watches.values():
+        for watch in (*self._watches.values(), *self._guards.values()):
             watch.kill()
-        while self._watches:
+        while self._watches or self._guards:
             self._changed.clear()
             await self._changed.wait()
         await self._orphans.end_children()
+
+
+def _log_unguarded(why: str) -> None:
+    logger.error("the node goes on, although %s", why)
 
 
 def _own_thread_settings() -> dict[str, str]:

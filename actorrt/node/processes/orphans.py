@@ -140,8 +140,8 @@ def kill_sessions(session_ids: Collection[int]) -> None:
     """Send SIGKILL to every process of these sessions, children or not; reap none."""
     for session_id in session_ids:
         kill_group(session_id)
-    for pid in _all_pids():
-        if _session_of(pid) in session_ids:
+    for pid in all_pids():
+        if session_of(pid) in session_ids:
             _kill(pid)
 
 
@@ -162,10 +162,10 @@ def _some_zombie() -> int | None:
 
 def session_members(session_id: int) -> list[int]:
     """Return the processes of a session, zombies included."""
-    return [pid for pid in _all_pids() if _session_of(pid) == session_id]
+    return [pid for pid in all_pids() if session_of(pid) == session_id]
 
 
-def _session_of(pid: int) -> int | None:
+def session_of(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except ProcessLookupError:
@@ -174,9 +174,9 @@ def _session_of(pid: int) -> int | None:
 
 def child_pids(parent_pid: int) -> list[int]:
     """Return the children of a process, zombies included."""
-    stats = ((pid, stat_of(pid)) for pid in _all_pids())
+    stats = ((pid, stat_of(pid)) for pid in all_pids())
     return [pid for pid, stat in stats if stat is not None and stat.parent_pid == parent_pid]
 
 
-def _all_pids() -> list[int]:
+def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]

@@ -30,6 +30,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from actorrt.node.processes import after_fork, channel
+from actorrt.node.processes.lease_guard import run_guard
+from actorrt.node.processes.lease_page import LeaseReader
 from actorrt.node.processes.orphans import kill_sessions
 from actorrt.node.processes.process_watch import set_process_name
 
@@ -71,11 +73,13 @@ class Zygote:
     Args:
         end: the zygote's end of the channel, blocking.
         daemon_pid: the process that adopts the workers.
+        lease: without which no worker runs; None if the node has none.
     """
 
-    def __init__(self, end: socket.socket, daemon_pid: int) -> None:
+    def __init__(self, end: socket.socket, daemon_pid: int, lease: LeaseReader | None = None) -> None:
         self._end = end
         self._daemon_pid = daemon_pid
+        self._lease = lease
         self._session_ids: set[int] = set()
         self._is_unsafe_to_fork = False
         self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
@@ -162,13 +166,27 @@ class Zygote:
             own_pidfd = os.pidfd_open(os.getpid())
             pid = os.fork()
             if pid == 0:
-                after_fork.run_worker(request, fds, self._end, self._daemon_pid, own_pidfd)
+                after_fork.run_worker(request, fds, self._end, self._daemon_pid, own_pidfd, self._lease)
             _PID.pack_into(self._pid_cell, 0, pid)
             exit_status = 0
         except OSError as error:
             exit_status = error.errno or 1
         finally:
             os._exit(exit_status)
+
+
+def fork_guard(end: socket.socket, daemon_pid: int, lease: LeaseReader) -> None:
+    """Fork the guard of the lease, which tells the daemon itself; the daemon misses it if that fails."""
+    intermediate_pid = os.fork()
+    if intermediate_pid:
+        os.waitpid(intermediate_pid, 0)
+        return
+    try:
+        own_pidfd = os.pidfd_open(os.getpid())
+        if os.fork() == 0:
+            run_guard(lease, end, daemon_pid, own_pidfd)
+    finally:
+        os._exit(0)
 
 
 def _thread_names_or_why_not() -> list[str] | str:
@@ -220,13 +238,16 @@ def grow_table_of_interned_strings() -> None:
         interned += strings
 
 
-def main(channel_fd: int, daemon_pid: int, modules: Sequence[str]) -> None:
-    """Run the zygote on an inherited socket."""
+def main(channel_fd: int, daemon_pid: int, lease_fd: int, modules: Sequence[str]) -> None:
+    """Run the zygote on an inherited socket, and with the page of the node's lease; -1 if it has none."""
     signals.signal(signals.SIGINT, signals.SIG_IGN)
     set_process_name("actorrt-zygote")
     with socket.socket(fileno=channel_fd) as end:
         end.set_inheritable(False)
         end.setblocking(True)
+        lease = LeaseReader(lease_fd) if lease_fd >= 0 else None
+        if lease is not None:
+            fork_guard(end, daemon_pid, lease)
         preload(modules)
         grow_table_of_interned_strings()
-        Zygote(end, daemon_pid).serve()
+        Zygote(end, daemon_pid, lease).serve()

@@ -28,7 +28,7 @@ _PACKAGE_ROOT: Final = str(Path(zygote.__file__).parents[3])
 # that nothing beside it hides a module; `-P` keeps the current directory out.
 _BOOT: Final = (
     "import sys; sys.path.append(sys.argv[3]);"
-    " from actorrt.node.processes.zygote import main; main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4:])"
+    " from actorrt.node.processes.zygote import main; main(*map(int, sys.argv[1:3]), int(sys.argv[4]), sys.argv[5:])"
 )
 
 
@@ -47,6 +47,7 @@ class ZygoteProcess:
     Args:
         loop: reads and writes the channel.
         preload: modules that the zygote imports.
+        lease_fd: the page of the node's lease; None if it has none.
         on_answer: called with each answer to a request, and with a refusal when a request could not be sent.
         on_end: called once, when the channel has ended; its argument tells whether the zygote had been ready.
 
@@ -58,6 +59,7 @@ class ZygoteProcess:
         self,
         loop: asyncio.AbstractEventLoop,
         preload: Sequence[str],
+        lease_fd: int | None,
         on_answer: Callable[[dict[str, Any]], None],
         on_end: Callable[[bool], None],
     ) -> None:
@@ -72,7 +74,7 @@ class ZygoteProcess:
         self._end.setblocking(False)
         with theirs:
             try:
-                self._popen = _execute(theirs.fileno(), preload)
+                self._popen = _execute(theirs.fileno(), preload, lease_fd)
                 self.pid = self._popen.pid
                 self._watch = _watched(loop, self._popen, self._process_ended)
             except OSError:
@@ -191,12 +193,13 @@ def _watched(
         raise
 
 
-def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:
-    arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, *preload]
+def _execute(channel_fd: int, preload: Sequence[str], lease_fd: int | None) -> subprocess.Popen[bytes]:
+    lease = "-1" if lease_fd is None else str(lease_fd)
+    arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, lease, *preload]
     environment = {**DEFAULTS, **os.environ, **zygote.SINGLE_THREADED}
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _BOOT, *arguments],
-        pass_fds=(channel_fd,),
+        pass_fds=(channel_fd,) if lease_fd is None else (channel_fd, lease_fd),
         stdin=subprocess.DEVNULL,
         env=environment,
     )

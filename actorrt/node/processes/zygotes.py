@@ -56,11 +56,13 @@ class WorkerEvents:
         living: returns the process ids of the workers that live.
         forked: called when a worker was forked for a request, before the request is answered.
         unclaimed: called when a worker was forked that no request waits for.
+        guarded: called when a guard of the node's lease was forked.
     """
 
     living: Callable[[], list[int]]
     forked: Callable[[int], None]
     unclaimed: Callable[[int], None]
+    guarded: Callable[[int], None]
 
 
 class Zygotes:
@@ -71,14 +73,21 @@ class Zygotes:
         own: modules that a zygote imports before it is ready; a zygote that can't import them ends.
         preloads: further modules; if one can't be imported, it is given up with a warning.
         workers: the workers that exist, and what happens to new ones.
+        lease_fd: the page of the node's lease; None if it has none.
 
     Attributes:
         window: held by each fork that is under way.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, own: Sequence[str], preloads: Preloads, workers: WorkerEvents
+        self,
+        loop: asyncio.AbstractEventLoop,
+        own: Sequence[str],
+        preloads: Preloads,
+        workers: WorkerEvents,
+        lease_fd: int | None = None,
     ) -> None:
+        self._lease_fd = lease_fd
         self._loop = loop
         self._own = tuple(own)
         self._preloads = preloads
@@ -127,7 +136,7 @@ class Zygotes:
             raise RuntimeStateError("the node is closing: no more workers are started")
         if self._zygote is None:
             try:
-                self._zygote = ZygoteProcess(self._loop, self._own, self._answered, self._ended)
+                self._zygote = ZygoteProcess(self._loop, self._own, self._lease_fd, self._answered, self._ended)
             except OSError as error:
                 raise ActorStartError(f"the zygote can't be started: {error}") from error
             self._heard_at = self._loop.time()
@@ -173,6 +182,9 @@ class Zygotes:
         self._heard_at = self._loop.time()
         if message["kind"] == "preloaded":
             self._preloaded(message["module"], message["problem"], is_end=message["is_end"])
+            return
+        if message["kind"] == "guarded":
+            self._workers.guarded(message["pid"])
             return
         number = message["id"]
         request = self._requests.pop(number, None)

@@ -68,6 +68,12 @@ class Machine:
         command = [*self.prefix, sys.executable, "-m", "actorrt.cli", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
 
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def node(self) -> str:
         """Return the id of the node, which has started."""
         identity = json.loads((self.state / IDENTITY).read_text())

@@ -23,8 +23,14 @@ class FakeZygote:
     """A zygote that answers when the test says so."""
 
     def __init__(
-        self, _: Any, preload: tuple[str, ...], on_answer: Callable[[Any], None], on_end: Callable[[bool], None]
+        self,
+        _: Any,
+        preload: tuple[str, ...],
+        lease_fd: int | None,
+        on_answer: Callable[[Any], None],
+        on_end: Callable[[bool], None],
     ) -> None:
+        self.lease_fd = lease_fd
         self.preload, self._on_answer, self._on_end = preload, on_answer, on_end
         self.pid = 1000
         self.is_ready = True
@@ -57,6 +63,9 @@ class FakeZygote:
 
     def forks(self, number: int, pid: int) -> None:
         self._on_answer({"kind": "forked", "id": number, "pid": pid})
+
+    def guarded(self, pid: int) -> None:
+        self._on_answer({"kind": "guarded", "pid": pid})
 
     def refuses(self, number: int, message: str) -> None:
         self._on_answer({"kind": "refused", "id": number, "message": message})
@@ -106,10 +115,20 @@ class FakeOrphans:
         """There is nothing to close."""
 
 
+class FakeLease:
+    """A lease that only has a descriptor."""
+
+    fd = 77
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class World:
     """A forker, its zygotes and its workers."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lease: Any = None) -> None:
+        self.watches: dict[int, FakeWatch] = {}
         self.zygotes: list[FakeZygote] = []
         self.start_error: OSError | None = None
         self.watch_error: OSError | None = None
@@ -117,7 +136,7 @@ class World:
         monkeypatch.setattr(zygotes_module, "ZygoteProcess", self._new_zygote)
         monkeypatch.setattr(forker_module, "Orphans", FakeOrphans)
         monkeypatch.setattr(forker_module, "watch_exit", self._watch)
-        self.forker = Forker(asyncio.get_running_loop(), preload=("numpy",), fork_timeout_s=5.0)
+        self.forker = Forker(asyncio.get_running_loop(), preload=("numpy",), fork_timeout_s=5.0, lease=lease)
 
     def _new_zygote(self, *args: Any) -> FakeZygote:
         if self.start_error is not None:
@@ -129,7 +148,8 @@ class World:
         if self.watch_error is not None:
             raise self.watch_error
         self.watched.append(pid)
-        return FakeWatch(pid, on_exit)
+        self.watches[pid] = FakeWatch(pid, on_exit)
+        return self.watches[pid]
 
     @property
     def zygote(self) -> FakeZygote:
@@ -462,3 +482,64 @@ async def test_zygote_of_a_set_is_started_before_a_worker_needs_it(
     forking = await world.fork("torch", sys_path=["/code"])
     world.zygote.forks(0, 50)
     assert (await forking, len(world.zygotes)) == (50, 1)
+
+
+# The guard of a lease
+
+
+@pytest.fixture
+async def leased(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A node with a lease, whose zygote and guard run; the signals for its workers are in `signalled`."""
+    monkeypatch.setattr(forker_module, "signal_workers", lambda _, signal: signalled.append(signal))
+    signalled.clear()
+    world = World(monkeypatch, FakeLease())
+    await world.forker.start()
+    world.zygote.guarded(50)
+    yield world
+    for zygote in world.zygotes:
+        zygote.is_reaped = True
+    await world.forker.close()
+
+
+signalled: list[int] = []
+
+
+def die(world: World, pid: int) -> None:
+    world.watches[pid].on_exit(ProcessExit(pid, signal=9))
+
+
+async def test_zygotes_of_a_node_with_a_lease_get_its_page_and_others_get_none(leased: World, world: World) -> None:
+    assert leased.zygote.lease_fd == 77
+    await world.forker.start()
+    assert world.zygote.lease_fd is None
+    assert (leased.forker.guard_pid, world.forker.guard_pid) == (50, None)
+
+
+async def test_workers_stop_when_the_guard_ends_and_the_next_zygote_forks_another(leased: World) -> None:
+    die(leased, 50)
+    assert (signalled, leased.zygote.kills_count, leased.forker.guard_pid) == ([19], 1, None)
+    leased.zygote.ends(was_ready=True)
+    leased.zygote.guarded(51)
+    assert (len(leased.zygotes), leased.forker.guard_pid, leased.forker._unguarded) == (2, 51, None)
+
+
+async def test_guard_of_the_next_zygote_replaces_that_of_the_last_one(leased: World) -> None:
+    leased.zygote.ends(was_ready=True)
+    leased.zygote.guarded(51)
+    await asyncio.sleep(0)
+    assert (list(leased.forker._guards), signalled) == ([51], [])
+
+
+async def test_node_that_gets_no_guard_is_told_so(leased: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    leased.forker.on_unguarded = told.append
+    monkeypatch.setattr(forker_module, "GUARD_TIMEOUT_S", 0.0)
+    die(leased, 50)
+    await asyncio.sleep(0.01)
+    assert told == ["nothing would stop its workers if it lost its lease: no guard could be forked"]
+
+
+async def test_guard_that_can_not_be_watched_is_ended_and_the_older_one_stays(leased: World) -> None:
+    leased.watch_error = OSError("no descriptor")
+    leased.zygote.guarded(51)
+    assert (leased.forker.guard_pid, leased.orphans.unwatched) == (50, [51])

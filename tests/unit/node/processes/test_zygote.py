@@ -150,17 +150,16 @@ def test_entry_is_the_workers_main_unless_the_request_names_another() -> None:
 
 def test_worker_whose_daemon_ended_meanwhile_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(os, "setsid", lambda: done.append("session"))
     monkeypatch.setattr(after_fork, "set_parent_death_signal", lambda _: done.append("death signal"))
     for daemon_pid, is_adopted in ((os.getppid(), True), (os.getppid() + 1, False)):
         read_fd, write_fd = os.pipe()
         os.close(write_fd)  # as readable as the pidfd of a process that has ended
         if is_adopted:
-            after_fork._wait_for_adoption(read_fd, daemon_pid)
+            after_fork.be_adopted(read_fd, daemon_pid)
         else:
-            with pytest.raises(SystemExit, match="the node daemon ended while this worker was being forked"):
-                after_fork._wait_for_adoption(read_fd, daemon_pid)
-    assert done == ["session", "death signal"] * 2
+            with pytest.raises(SystemExit, match="the node daemon ended while this process was being forked"):
+                after_fork.be_adopted(read_fd, daemon_pid)
+    assert done == ["death signal"] * 2
 
 
 def test_worker_draws_other_numbers_than_its_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
