@@ -186,7 +186,10 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "rl.evolution.explorer_pool": ({TIME}, _TIMED),
     "rl.evolution.loop": ({TIME}, _TIMED),
     "rl.foundation.array_file": ({FILES}, f"policies and checkpoints as files; {_RUN}"),
-    "rl.foundation.memory": ({MEMORY}, "has the C library keep memory that is free, in the process of a learner"),
+    "rl.foundation.memory": (
+        {MEMORY, FILES},
+        "asks for the memory of the machine, and has the C library keep what is free",
+    ),
     "rl.policies.export_numpy": ({FILES}, f"a policy as a file; {_RUN}"),
     "rl.policies.policy": ({CHANCE}, f"draws actions without a seed if the caller gives no generator; {_RUN}"),
     "rl.records.checkpoint": ({FILES}, _RUN),
