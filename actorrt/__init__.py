@@ -34,6 +34,7 @@ __all__ = [
     "MailboxFullError",
     "NameNotFoundError",
     "NameTakenError",
+    "NodeInfo",
     "ObjectLostError",
     "ObjectNotFoundError",
     "ObjectRef",
@@ -62,6 +63,7 @@ __all__ = [
     "map",
     "monitor",
     "node",
+    "nodes",
     "offload",
     "pin",
     "poison",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from actorrt.actors.api.actor import Actor
     from actorrt.actors.api.lookup import lookup
     from actorrt.actors.api.monitoring import monitor
+    from actorrt.actors.api.nodes import NodeInfo, nodes
     from actorrt.actors.api.objects import (
         allocate,
         allocate_many,
@@ -148,6 +151,7 @@ _HOMES = {
     "actorrt.actors.supervisors.child": ("Child",),
     "actorrt.actors.refs.group": ("ActorGroup",),
     "actorrt.actors.api.monitoring": ("monitor",),
+    "actorrt.actors.api.nodes": ("NodeInfo", "nodes"),
     "actorrt.actors.api.objects": (
         "allocate",
         "allocate_many",

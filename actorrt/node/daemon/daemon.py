@@ -30,6 +30,7 @@ from actorrt.machine.surroundings import Surroundings
 from actorrt.node.code.serving import CodeServer
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
+from actorrt.node.daemon.node_rows import NodeRows
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.daemon.process_workers import ProcessWorkers
 from actorrt.node.placement.jobs import Job, Worker
@@ -103,13 +104,7 @@ class Daemon:
             sockets=sockets,
             may_preload=setting.embedded_fd is not None,
         )
-        resources = Resources(
-            cpu_count() if setting.cpus is None else setting.cpus,
-            gpu_count() if setting.gpus is None else setting.gpus,
-            memory_bytes()[0],
-            {} if setting.cluster is None else setting.cluster.resources,
-            may_exceed=setting.embedded_fd is not None,
-        )
+        resources = _resources(setting)
         transport, address = self._own_transport(peer, directory, sockets)
         members: Members = SingleNode() if cluster is None else cluster.members
         self._core = NodeCore(
@@ -124,6 +119,8 @@ class Daemon:
         self._core.on_crash, self._core.on_driver_gone = _leave, partial(_remove_socket, sockets)
         await self._core.start()
         factory.node = self._core.peer_address
+        core = self._core
+        NodeRows(core.nodes, resources, core.control, core.peer_address, store.stats)
         descriptor = self._descriptor(peer, address, directory)
         try:
             if cluster is not None:
@@ -280,6 +277,16 @@ class Daemon:
                 continue
             for line in part:  # the driver is gone, or does not read: the output goes to the log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
+
+
+def _resources(setting: NodeSetting) -> Resources:
+    return Resources(
+        cpu_count() if setting.cpus is None else setting.cpus,
+        gpu_count() if setting.gpus is None else setting.gpus,
+        memory_bytes()[0],
+        {} if setting.cluster is None else setting.cluster.resources,
+        may_exceed=setting.embedded_fd is not None,
+    )
 
 
 def _remove_socket(sockets: NodeSockets | None, driver: PeerAddress) -> None:

@@ -14,6 +14,7 @@ from actorrt.actors.wire.origins import Origins
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
+from actorrt.node.daemon.node_rows import NodeRows
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from actorrt.node.worker.serving import serve_tasks_on_loop
@@ -62,6 +63,7 @@ class LocalNode:
         factory.on_exit = self.core.worker_ended
         self.core.on_crash = self._crashed
         await self.core.start()
+        NodeRows(self.core.nodes, self._resources, self.core.control, self.core.peer_address, self._store.stats)
         self.peer_address = self.core.peer_address
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import code, control, members, names, peers, workers
+from actorrt.protocol.cluster import code, control, listing, members, names, peers, workers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -32,6 +32,7 @@ MEMBER = members.Member(
     suspicions=[members.Suspicion(NODE, 1e9, 1e9)],
     ended_s=None,
 )
+ROOM = listing.RoomOfNode(free={"cpus": 2.0}, store_bytes=1 << 30, used_bytes=7)
 SETTING = nodes.JobSetting(namespace="default", sys_path=["/"], cwd="/", env_vars={"A": "b"}, log_level=30)
 ORDER = authorities.ActorOrder(
     spec=[b"spec", 1],
@@ -289,6 +290,21 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (workers.GuestJobBegun(job=JOB), None),
     (workers.EndGuestJob(job=JOB), None),
     (workers.NodeRoom(free={"cpus": 2.0}), None),
+    (listing.AskNodeRoom(), ROOM),
+    (
+        listing.AskNodes(),
+        [
+            listing.NodeRow(
+                node=NODE,
+                incarnation=PEER,
+                address="tcp://10.0.0.1:7400",
+                state="alive",
+                resources={"cpus": 2.0},
+                labels={"zone": "a"},
+                room=ROOM,
+            )
+        ],
+    ),
     (
         control.WriteControl(write=control.Write([control.Change("names", b"x", b"v", 1)], b"nonce", 2)),
         control.Outcome(False, 3, 2, [control.Row("names", b"x", b"u", 2)]),
