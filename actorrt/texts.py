@@ -78,9 +78,21 @@ def in_words(error: BaseException, most: int = MAX_TEXT_CHARACTERS) -> str:
     return f"{name_of(type(error))}: {text}" if text else name_of(type(error))
 
 
-def traceback_of(error: BaseException, trace: TracebackType | None, most: int = MAX_TRACEBACK_CHARACTERS) -> str:
-    """Return an exception as Python prints it, with its causes and notes, and with the frames of `trace`."""
-    for show in (_in_full, _alone):
+def traceback_of(
+    error: BaseException,
+    trace: TracebackType | None,
+    most: int = MAX_TRACEBACK_CHARACTERS,
+    *,
+    has_notes: bool = True,
+) -> str:
+    """Return an exception as Python prints it, with its causes and notes, and with the frames of `trace`.
+
+    Args:
+        error, trace: the exception, and its frames.
+        most: the maximal number of characters.
+        has_notes: whether its own notes are shown.
+    """
+    for show in (_in_full if has_notes else _without_notes, _alone):
         try:
             return clipped("".join(show(error, trace)).rstrip(), most)
         except BaseException as problem:
@@ -90,6 +102,12 @@ def traceback_of(error: BaseException, trace: TracebackType | None, most: int = 
 
 def _in_full(error: BaseException, trace: TracebackType | None) -> list[str]:
     return traceback.format_exception(type(error), error, trace)
+
+
+def _without_notes(error: BaseException, trace: TracebackType | None) -> list[str]:
+    shown = traceback.TracebackException(type(error), error, trace)
+    shown.__notes__ = []
+    return [*shown.format()]
 
 
 def _alone(error: BaseException, trace: TracebackType | None) -> list[str]:

@@ -29,6 +29,9 @@ MAX_PICKLED_BYTES: Final = 32 * MIB
 """How large the pickle of an exception may be: with its texts it fits into any frame."""
 MAX_PICKLED_REASON_BYTES: Final = 64 * KIB
 """The same if the exception ends its actor: the node keeps the reason, and tells it to all monitors of the actor."""
+MAX_NOTES_COUNT: Final = 32
+"""How many notes an exception may gather on its way."""
+_LEFT_OUT: Final = "(some of the notes are left out here)"
 _OF_ITS_OWN: Final = "(raised by the method itself)"
 _OWN_FOLDER: Final = os.path.dirname(os.path.dirname(__file__))
 _ENDS_ITS_CALL_ONLY: Final = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
@@ -45,8 +48,10 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
     message, is_shown = try_text_of(error)
     if _means_something_else_elsewhere(error):
         message = f"{message} {_OF_ITS_OWN}" if message else _OF_ITS_OWN
-    traceback = f"Remote traceback of {where}:\n{users_traceback(error)}"
-    return RaisedError(name_of(type(error)), message, traceback, _pickled(error, most_bytes) if is_shown else None)
+    pickled = _pickled(error, most_bytes) if is_shown else None
+    # The pickle has the notes. In the text as well, they would double with each process that the error passes.
+    traceback = f"Remote traceback of {where}:\n{users_traceback(error, has_notes=pickled is None)}"
+    return RaisedError(name_of(type(error)), message, traceback, pickled)
 
 
 def _means_something_else_elsewhere(error: BaseException) -> bool:
@@ -93,9 +98,16 @@ def error_from_data(
 
 
 def noted(error: BaseException, note: str) -> BaseException:
-    """Add a note to an exception, even if its class forbids changes or uses the attribute for something else."""
+    """Add a note to an exception, even if its class forbids changes or uses the attribute for something else.
+
+    An error may pass through thousands of tasks that need each other, with a note at each. The first ones are kept,
+    which tell where it comes from, and the last ones.
+    """
     notes = object.__getattribute__(error, "__dict__").get("__notes__")
-    object.__setattr__(error, "__notes__", [*notes, note] if type(notes) is list else [note])
+    notes = [*notes, note] if type(notes) is list else [note]
+    if len(notes) > MAX_NOTES_COUNT:
+        notes[MAX_NOTES_COUNT // 2 : 1 - MAX_NOTES_COUNT // 2] = [_LEFT_OUT]
+    object.__setattr__(error, "__notes__", notes)
     return error
 
 
@@ -139,9 +151,9 @@ def ends_its_call_only(error: BaseException) -> bool:
     return is_kind(error, *_ENDS_ITS_CALL_ONLY)
 
 
-def users_traceback(error: BaseException) -> str:
-    """Return the traceback as text, from the user's code on."""
+def users_traceback(error: BaseException, *, has_notes: bool = True) -> str:
+    """Return the traceback as text, from the user's code on; for `has_notes` see `traceback_of`."""
     trace = own_traceback(error)
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
         trace = trace.tb_next
-    return traceback_of(error, trace)
+    return traceback_of(error, trace, has_notes=has_notes)

@@ -93,6 +93,31 @@ def test_exception_that_can_not_be_told_whether_it_ran_is_replaced_with_its_note
     assert as_executed(own := Own()) is own
 
 
+def test_text_of_an_error_that_passes_from_process_to_process_grows_by_what_each_adds() -> None:
+    error: BaseException = ValueError("wrong")
+    error.add_note("a note of the user")
+    sizes = []
+    for hop in range(12):
+        error = error_from_data(error_to_data(error, f"hop{hop}.pass_on()"), None, None)
+        sizes.append(sum(map(len, error.__notes__)))
+    assert error.__notes__[0] == "a note of the user"
+    assert [note.split(":")[0] for note in error.__notes__[1:]] == [
+        f"Remote traceback of hop{hop}.pass_on()" for hop in range(12)
+    ]
+    assert sizes[-1] - sizes[-2] <= sizes[2] - sizes[1] + 10
+
+
+def test_the_first_and_the_last_notes_are_kept_of_an_error_that_passes_through_many_tasks() -> None:
+    error: BaseException = ValueError("wrong")
+    for number in range(1000):
+        error = noted(error, f"note {number}")
+    assert error.__notes__ == [
+        *[f"note {number}" for number in range(16)],
+        "(some of the notes are left out here)",
+        *[f"note {number}" for number in range(985, 1000)],
+    ]
+
+
 def test_note_is_added_whatever_was_put_in_its_place() -> None:
     error = Own()
     error.__notes__ = "no list"  # type: ignore[assignment]
