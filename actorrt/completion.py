@@ -33,6 +33,7 @@ OPEN: Final = object()
 
 _blocking_rules: dict[int, BlockingRule] = {}
 _own_loops: dict[int, asyncio.AbstractEventLoop] = {}
+_rule_of_other_threads: BlockingRule | None = None
 
 _NUMBER: Final[type] = Real  # under its own name mypy would not accept a float
 _HINTS: Final = {
@@ -58,6 +59,17 @@ def set_blocking_rule(rule: BlockingRule | None, loop: asyncio.AbstractEventLoop
         _own_loops.pop(get_ident(), None)
     else:
         _own_loops[get_ident()] = loop
+
+
+def set_rule_of_other_threads(rule: BlockingRule | None) -> None:
+    """Set what `result` does in the threads that have no rule of their own; None lets it block."""
+    global _rule_of_other_threads
+    _rule_of_other_threads = rule
+
+
+def waits_by_rule() -> bool:
+    """Return whether this thread has a blocking rule of its own."""
+    return get_ident() in _blocking_rules
 
 
 class Waiter:
@@ -245,16 +257,17 @@ class Completion(Generic[T]):
             raise TypeError(f"timeout_s={timeout_s!r}: give a number of seconds, or None to wait until the end")
         if not self._is_done:
             forks.check()
-            rule = _blocking_rules.get(get_ident())
+            rule = _blocking_rules.get(get_ident(), _rule_of_other_threads)
             if rule is not None:
                 rule(self, timeout_s)
             else:
-                self._block(timeout_s)
+                self.block(timeout_s)
             if not self._is_done:
                 raise CallTimeoutError(f"{self._subject} did not end within {timeout_s} s", executed="maybe")
         return self.value()
 
-    def _block(self, timeout_s: float | None) -> None:
+    def block(self, timeout_s: float | None) -> None:
+        """Let this thread block until this is done, or the time is up; see `result`."""
         lock = threading.Lock()
         lock.acquire()
 

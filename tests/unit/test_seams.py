@@ -144,6 +144,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "cluster.peers.process_transport": ({FILES}, "a file that says how the processes of a node are reached"),
     # tasks
     "tasks.working.functions": ({STATE}, "has Python's collector free functions that refer to themselves"),
+    "tasks.working.thread_waits": ({THREADS}, "reads from frames which thread another thread joins"),
     # node
     "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
     "node.clustering.store_place": ({TIME}, "opens the control store of a real node of a cluster"),

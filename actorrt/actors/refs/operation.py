@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from actorrt.actors.refs import current
@@ -16,15 +16,28 @@ class Operation(Completion[T]):
     """The outcome of a spawn, a lookup, a stop and the like. Await it, or take its `result()` in plain code.
 
     Cancelling the only coroutine that awaits it cancels the operation.
+
+    Args:
+        what: what it is, for its errors.
+        cancel: stops it.
+        parts: it ends with all of these, so a wait for it is a wait for each of them.
+        choices: yields items of which some end it, in the order in which they are best tried.
     """
 
-    __slots__ = ("_cancel", "parts", "what")
+    __slots__ = ("_cancel", "choices", "parts", "what")
 
-    def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        what: str,
+        cancel: Callable[[], None] | None = None,
+        parts: Sequence[Any] = (),
+        choices: Callable[[], Iterator[Any]] = lambda: iter(()),
+    ) -> None:
         super().__init__()
         self.what = what
         self._cancel = cancel
-        self.parts = parts  # it ends with these: a wait for it is a wait for them
+        self.parts = parts
+        self.choices = choices
 
     def _waiter(self) -> Waiter:
         message = current.message.get()

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 from actorrt.actors.policy import checks
 from actorrt.actors.refs import current
 from actorrt.actors.refs.operation import Operation
-from actorrt.completion import Completion
+from actorrt.completion import Completion, waits_by_rule
 from actorrt.errors import CallTimeoutError
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.connection import NotReadyError
@@ -156,6 +156,7 @@ def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> 
     if not 1 <= count <= max(1, len(waited)):
         raise ValueError(f"count={count} of {len(waited)} items: give a count from 1 to the number of items")
     outcome: Operation[tuple[list[W], list[W]]] = Operation(f"waiting for {count} of {len(waited)} items")
+    outcome.choices = lambda: iter(waited)
     left_count = min(count, len(waited))
 
     def settle() -> None:
@@ -182,6 +183,16 @@ def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> 
     return outcome
 
 
+class OneOfSome(Completion[None]):
+    """Ends when one of several items is done; for `choices` see `Operation`."""
+
+    __slots__ = ("choices",)
+
+    def __init__(self, choices: Callable[[], Iterator[Any]]) -> None:
+        super().__init__()
+        self.choices = choices
+
+
 class as_completed(Generic[W]):
     """Iterates over items in the order in which they complete; `async for`, or `for` in plain code.
 
@@ -206,6 +217,7 @@ class as_completed(Generic[W]):
         self._is_late = False
         self._left_count = len(waited)
         self._completed: deque[W] = deque()
+        self._choices = deque(waited) if waits_by_rule() else deque()  # else nothing runs in the place of a wait
         self._arrival: Completion[None] = Completion()
         self._end: Completion[None] = Completion()  # when the last one has been taken
         ended = self._ended  # one for all: a million items take no memory beside themselves
@@ -230,7 +242,7 @@ class as_completed(Generic[W]):
         """
         if self._completed:
             return None
-        arrival = self._arrival = Completion()
+        arrival = self._arrival = OneOfSome(self._pending)
         if self._completed:
             return None
         if self._is_late:
@@ -238,10 +250,15 @@ class as_completed(Generic[W]):
             raise _too_late(self._items, self._timeout_s)
         return arrival
 
+    def _pending(self) -> Iterator[W]:
+        return (item for item in self._choices if not item.done())
+
     def _taken(self) -> W:
         self._left_count -= 1
         if self._left_count == 0:
             self._end.set_value(None)
+        while self._choices and self._choices[0].done():
+            self._choices.popleft()  # so that its value is not kept
         return self._completed.popleft()
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ from actorrt.node.processes.limits import check_endpoint
 from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
 from actorrt.protocol.processes import AskStatistics, Output
 from actorrt.tasks.submitting import in_hand
-from actorrt.tasks.working.helping import MAX_NESTED_COUNT, tasks_in
+from actorrt.tasks.working.helping import MAX_NESTED_ON_LOOP_COUNT, choices_in, tasks_in
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import ActorEndpoint
@@ -266,14 +266,14 @@ def refuse_to_block(completion: Completion[Any], _: float | None) -> None:
     """
     task = in_hand.task.get()
     if task is not None:
-        for ref in tasks_in(completion):
-            task.worker.run_in_place(ref)
-        if completion.done():
-            return
+        for ref in [*tasks_in(completion)] or choices_in(completion):
+            task.worker.run_on_loop(ref)
+            if completion.done():
+                return
         raise errors.RuntimeStateError(
             f"{completion!r}: on a shared loop, as in local mode, plain code of a task can wait only for plain tasks "
-            f"that it has submitted, up to {MAX_NESTED_COUNT} tasks inside each other: make task {task.name}() async, "
-            "and await here"
+            f"that it has submitted, up to {MAX_NESTED_ON_LOOP_COUNT} tasks inside each other: make task {task.name}() "
+            "async, and await here"
         )
     raise errors.RuntimeStateError(
         f"{completion!r}: .result() would block the loop that has to complete it; use await here, or run plain code in "

@@ -8,15 +8,17 @@ import logging
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from threading import get_ident
 from typing import Any, Final, TypeVar
 
 from actorrt import forks
 from actorrt.actors.refs import current
-from actorrt.completion import Completion, set_blocking_rule
+from actorrt.completion import Completion, set_blocking_rule, set_rule_of_other_threads
 from actorrt.errors import RuntimeStateError
 from actorrt.interrupts import watched
 from actorrt.node.driver.runtime import Runtime, finished, refuse_to_block
 from actorrt.scopes import Scope
+from actorrt.tasks.working.thread_waits import ThreadWaits
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class CallingLoop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         set_blocking_rule(self._pump, self._loop)
+        set_rule_of_other_threads(ThreadWaits(get_ident()).wait)
 
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
         if self._loop.is_running():
@@ -100,6 +103,7 @@ class CallingLoop:
 
     def close(self) -> None:
         set_blocking_rule(None)
+        set_rule_of_other_threads(None)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

@@ -19,7 +19,7 @@ from actorrt.actors.cells.crash_notes import open_notes
 from actorrt.actors.endpoint.endpoint import ActorEndpoint
 from actorrt.actors.refs import current
 from actorrt.cluster.peers.process_transport import attach_to_cluster, process_transport
-from actorrt.completion import BlockingRule, Completion, set_blocking_rule
+from actorrt.completion import BlockingRule, Completion, set_blocking_rule, set_rule_of_other_threads
 from actorrt.errors import RuntimeStateError
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.code.importing import import_from_driver
@@ -31,6 +31,7 @@ from actorrt.store.client.client import StoreClient
 from actorrt.store.values import pickling
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.working.endpoint_tasks import tasks_of
+from actorrt.tasks.working.thread_waits import ThreadWaits
 from actorrt.tasks.working.turns import ProcessTurns
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
@@ -97,6 +98,7 @@ def _label_of_current_code() -> str:
 async def _serve(setting: WorkerSetting, blocking_rule: BlockingRule, turns: ProcessTurns | None = None) -> None:
     loop = asyncio.get_running_loop()
     set_blocking_rule(blocking_rule, None if turns is None else loop)
+    set_rule_of_other_threads(ThreadWaits(get_ident()).wait)
     surroundings = Surroundings.of_process()
     store = StoreClient.connect(setting.store, setting.peer, surroundings, on_gone=_end_without_store)
     store.attach(loop)

@@ -250,9 +250,9 @@ class ObjectRef(Completion[T]):
             raise TypeError(f"{self!r} can't be cancelled: no task makes it")
         return self._client.cancel_task(self.id, PeerAddress.from_packed(self.maker), force=force)
 
-    def _block(self, timeout_s: float | None) -> None:
+    def block(self, timeout_s: float | None) -> None:
         if self._client.is_attached:
-            super()._block(timeout_s)
+            super().block(timeout_s)
         else:
             self._client.wait_apart(self, timeout_s)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy import checks
+from actorrt.actors.refs.waiting import OneOfSome
 from actorrt.completion import Completion
 from actorrt.tasks.api.progress import MapProgress
 from actorrt.tasks.api.task import RemoteFunction
@@ -35,7 +36,7 @@ class TaskMap(Generic[T]):
         self._in_flight = in_flight
         self._keeps_order = order == "input"
         self._waiting: deque[TaskRef[T]] = deque()  # in the order of the items
-        self._pending: set[TaskRef[T]] = set()
+        self._pending: dict[TaskRef[T], None] = {}  # in the order of the items
         self._completed: deque[TaskRef[T]] = deque()
         self._arrival: Completion[None] = Completion()
         self._has_ended = False
@@ -50,7 +51,7 @@ class TaskMap(Generic[T]):
                 return
             ref = self._function.submit(item)
             assert isinstance(ref, TaskRef)
-            self._pending.add(ref)
+            self._pending[ref] = None
             if self._keeps_order:
                 self._waiting.append(ref)
             ref.add_callback(self._ended)
@@ -65,13 +66,13 @@ class TaskMap(Generic[T]):
             if self._waiting[0].done():
                 ref = self._waiting.popleft()
                 self._completed.remove(ref)
-                self._pending.discard(ref)
+                self._pending.pop(ref, None)
                 return ref
             return None
         if not self._completed:
             return None
         ref = self._completed.popleft()
-        self._pending.discard(ref)
+        self._pending.pop(ref, None)
         return ref
 
     def _value(self, ref: TaskRef[T]) -> T:
@@ -95,7 +96,7 @@ class TaskMap(Generic[T]):
         self._fill()
         if not self._pending:
             return None
-        arrival: Completion[None] = Completion()
+        arrival: Completion[None] = OneOfSome(lambda: iter([*self._pending]))
         self._arrival = arrival
         ref = self._take()
         return arrival if ref is None else ref

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Helper(Protocol):
     """The worker that runs a task, which can run the tasks that this one waits for."""
 
-    def run_in_place(self, ref: TaskRef[Any]) -> bool:
-        """Called when plain code of the task in hand begins to wait: run a task now, if that is possible."""
+    def run_on_loop(self, ref: TaskRef[Any]) -> None:
+        """Called when plain code of the task in hand begins to wait on the loop: run a task now, if possible."""
 
     def run_beside(self, refs: Iterator[TaskRef[Any]]) -> None:
         """Called when a coroutine of the task in hand begins to wait: run these tasks next, if that is possible."""

@@ -429,7 +429,7 @@ class Submitter:
         """Called when plain code begins to wait for a task: inside a task, it runs in place, if nobody has it yet."""
         parent = in_hand.task.get()
         if parent is not None and get_ident() == self._threads.thread:
-            parent.worker.run_in_place(ref)
+            parent.worker.run_on_loop(ref)
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every task with `error`."""

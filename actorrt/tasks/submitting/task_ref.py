@@ -173,8 +173,8 @@ class TaskRef(ObjectRef[T]):
         self.submitter.is_awaited(ref for ref in completions if isinstance(ref, TaskRef))
         return True
 
-    def _block(self, timeout_s: float | None) -> None:
-        Completion._block(self, timeout_s)
+    def block(self, timeout_s: float | None) -> None:
+        Completion.block(self, timeout_s)
 
     def is_there(self) -> bool:
         return self._is_done

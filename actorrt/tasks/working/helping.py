@@ -6,6 +6,7 @@ helping joins end in deadlocks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 MAX_NESTED_COUNT: Final = 64
 """How many tasks run in each other's places: beyond, a wait waits for another worker."""
+
+MAX_NESTED_ON_LOOP_COUNT: Final = 256
+"""The same on a shared loop, where no other worker takes the next one."""
+
+FRAMES_COUNT: Final = 16
+"""How many frames of the stack the runtime takes for a task in the place of a wait, at the most."""
 
 SOON_S: Final = 0.004
 """How long a coroutine leaves long plain tasks, and those of unknown duration, to other workers in any case."""
@@ -85,11 +92,25 @@ class Helping:
         Returns:
             Whether a task has run.
         """
+        return self._run_in_place(ref, until, MAX_NESTED_COUNT)
+
+    def run_on_loop(self, ref: TaskRef[Any]) -> None:
+        """Called when plain code of a task on a shared loop begins to wait: run that task now, as `run_in_place`.
+
+        The stack of Python may be deeper meanwhile, since no other worker could run the task.
+        """
+        sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_COUNT)
+        try:
+            self._run_in_place(ref, None, MAX_NESTED_ON_LOOP_COUNT)
+        finally:
+            sys.setrecursionlimit(sys.getrecursionlimit() - FRAMES_COUNT)
+
+    def _run_in_place(self, ref: TaskRef[Any], until: float | None, most_count: int) -> bool:
         has_run = False
         if not self.worker.plain or ref.task is None:
             return has_run
         submitter, wanted = ref.submitter, [ref.task]
-        while wanted and len(self.worker.plain) < MAX_NESTED_COUNT:
+        while wanted and len(self.worker.plain) < most_count:
             task = wanted[-1]
             if task.state is TaskState.WAITING:
                 missing = _own_missing(submitter, task)
@@ -115,12 +136,19 @@ class Helping:
         self._run_beside(next(refs, None), refs, is_late=False)
 
     def _run_beside(self, ref: TaskRef[Any] | None, refs: Iterator[TaskRef[Any]], *, is_late: bool) -> None:
-        """Run a task or one that follows. A long plain task would block the loop, so others may take it first."""
+        """Run a task or one that follows. A long plain task would block the loop, so others may take it first.
+
+        If another worker is lent for it, this goes on when it has ended. Until then that worker, or the next one that
+        the node lends, runs it.
+        """
         while ref is not None:
             task = ref.task
             if task is not None and task.state is TaskState.READY and not self.worker.waits_in_plain_code:
-                if self._is_long(task) and not (is_late and _has_no_worker(task)):
+                if self._is_long(task) and not is_late:
                     self._after(SOON_S, partial(self._run_beside, ref, refs, is_late=True))
+                    return
+                if self._is_long(task) and not _has_no_worker(task):
+                    ref.add_callback(lambda _: self.run_beside(refs))
                     return
                 if ref.submitter.book.takes_in_place(task):
                     self.worker.begin_soon(self._own_attempt(ref.submitter, task))
@@ -170,6 +198,12 @@ def tasks_in(completion: Completion[Any]) -> Iterator[TaskRef[Any]]:
     else:
         for part in getattr(completion, "parts", ()):
             yield from tasks_in(part)
+
+
+def choices_in(completion: Completion[Any]) -> Iterator[TaskRef[Any]]:
+    """Yield the tasks of which some end a wait for a completion."""
+    for choice in getattr(completion, "choices", tuple)():
+        yield from tasks_in(choice)
 
 
 def _own_missing(submitter: Submitter, task: Submission) -> list[Submission]:

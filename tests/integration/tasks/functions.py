@@ -20,6 +20,11 @@ def add(one: Any, two: Any) -> Any:
 
 
 @art.task
+def double(number: int) -> int:
+    return 2 * number
+
+
+@art.task
 async def add_slowly(one: int, two: int, seconds: float = 0.01) -> int:
     await asyncio.sleep(seconds)
     return one + two

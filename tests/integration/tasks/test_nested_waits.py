@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -85,17 +86,40 @@ def wait_for_a_coroutine() -> int:
     return int(f.add_slowly.submit(1, 2).get())
 
 
+@art.task
+def iterate_plainly(count: int) -> list[Any]:
+    """Return what plain code gets from each wait for some of several tasks."""
+    refs = f.add.submit_many([(number, 0) for number in range(count)])
+    done, pending = art.wait(refs, count=2).result()
+    others = f.add.submit_many([(number, 1) for number in range(count)])
+    return [
+        len(done) + len(pending),
+        sorted(ref.get() for ref in art.as_completed([*refs, *others])),
+        sorted(art.map(f.double, range(count), in_flight=2)),
+        [*art.map(f.double, range(count), in_flight=2, order="input")],
+    ]
+
+
 def test_in_local_mode_plain_code_waits_for_plain_tasks_and_other_waits_are_refused_in_words() -> None:
     art.init(mode="local")
+    recursion_limit = sys.getrecursionlimit()
     try:
         assert gather_plainly.submit(10).get() == 45
-        assert f.chain.submit(60).get() == 60
+        assert iterate_plainly.submit(5).get() == [5, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5], [0, 2, 4, 6, 8], [0, 2, 4, 6, 8]]
+        assert f.chain.submit(250).get() == 250
         assert f.chain_awaited.submit(200).get() == 200
-        for refused in (wait_for_a_coroutine.submit(), f.chain.submit(70)):
-            with pytest.raises(art.RuntimeStateError, match=r"plain tasks that it has submitted, up to 64.*async"):
+        assert sys.getrecursionlimit() == recursion_limit
+        for refused in (wait_for_a_coroutine.submit(), f.chain.submit(260)):
+            with pytest.raises(art.RuntimeStateError, match=r"plain tasks that it has submitted, up to 256.*async"):
                 refused.get()
+        assert sys.getrecursionlimit() == recursion_limit
     finally:
         art.shutdown()
+
+
+async def test_in_local_mode_on_a_running_loop_plain_code_waits_for_some_of_several_tasks() -> None:
+    async with art.Runtime(mode="local"):
+        assert (await iterate_plainly.submit(3))[1:] == [[0, 1, 1, 2, 2, 3], [0, 2, 4], [0, 2, 4]]
 
 
 @art.task
