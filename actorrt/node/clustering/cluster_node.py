@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +111,7 @@ class ClusterNode:
             directory=directory,
             keys=directory,
             host=setting.host or self._host(),
-            advertised=setting.advertised,
+            advertised=setting.advertised_host,
             ports=setting.ports,
         )
         self.members = MemberDirectory()
@@ -269,7 +270,8 @@ class ClusterNode:
 
     def _announced(self, bound: str) -> str:
         """Return the address of the TLS port that other nodes connect to."""
-        return self.sockets.announced(f"tcp://{bound}").removeprefix("tcp://")
+        sockets = replace(self.sockets, advertised=self._setting.advertised)
+        return sockets.announced(f"tcp://{bound}").removeprefix("tcp://")
 
     def _refusal(self, card: Card) -> RefusedError | None:
         """Return why a node that asks is not accepted; None if it is."""

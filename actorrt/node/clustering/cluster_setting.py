@@ -16,7 +16,8 @@ class ClusterSetting:
         state_directory: where the node keeps its keys and, if it has it, the control store; empty: the default place.
         host, port: what its TLS port binds, and the host of all its other ports; empty: the address that reaches the
             cluster; port 0: the last one, or any.
-        advertised: the host that other nodes connect to, if it is another one; with `:port` if that differs, too.
+        advertised: the host that other nodes connect to, if it is another one; with `:port` if that of the TLS port
+            differs, too. All other ports have the same numbers there.
         ports: the lowest and the highest port of its processes; None: the system chooses.
         token: by which it joins; None: it goes on in its cluster, or begins one.
         control: the URL of the database with the control store; None: the last one, or a file of the first node.
@@ -32,6 +33,12 @@ class ClusterSetting:
     control: str | None = field(default=None, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def advertised_host(self) -> str:
+        """The host that other nodes connect to, without a port; empty: the one that is bound."""
+        host, mark, port = self.advertised.rpartition(":")
+        return host if mark and port.isdigit() and (host.count(":") == 0 or host.endswith("]")) else self.advertised
 
 
 def host_and_port(text: str) -> tuple[str, int]:
