@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from actorrt.node.daemon.node_directory import DESCRIPTOR, NodeDescriptor
 from actorrt.node.inspect.inquiry import inquire
@@ -18,6 +21,7 @@ from tests.integration.cluster.machines import Machine, machines_in_a_short_plac
 
 POLL_S = 0.02
 VIEW_TIMEOUT_S = 15.0
+PROGRAM_TIMEOUT_S = 60.0
 
 BEGIN = """
     import asyncio
@@ -60,10 +64,10 @@ class HostedCluster:
         hosts, machines: by name.
     """
 
-    def __init__(self, made: Network, hosts: Mapping[str, Host], machines: Sequence[Machine]) -> None:
+    def __init__(self, made: Network, hosts: Mapping[str, Host], machines: Mapping[str, Machine]) -> None:
         self.network = made
         self.hosts = hosts
-        self.machines = dict(zip(hosts, machines, strict=True))
+        self.machines = machines
 
     def start(self, options: Mapping[str, Sequence[str]]) -> None:
         """Start all nodes; return when each sees all."""
@@ -114,17 +118,61 @@ def members_known_by(machine: Machine) -> list[Member]:
 
 
 @contextmanager
-def hosted_cluster(*names: str, options: Mapping[str, Sequence[str]] | None = None) -> Iterator[HostedCluster]:
-    """Run a cluster of one node on each of these hosts; `options` are those of nodes, by name.
+def hosted_cluster(
+    *names: str, others: Sequence[str] = (), options: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[HostedCluster]:
+    """Run a cluster of one node on each of these hosts.
 
     At the end all faults are taken back, and nodes that run are stopped in order.
+
+    Args:
+        names: of the hosts with nodes.
+        others: names of hosts without.
+        options: of nodes, by the names of their hosts.
     """
-    with network(*names) as (made, hosts):
+    with prepared_cluster(*names, others=others) as cluster:
+        cluster.start(options or {})
+        yield cluster
+
+
+@contextmanager
+def prepared_cluster(*names: str, others: Sequence[str] = ()) -> Iterator[HostedCluster]:
+    """Make the same without starting the nodes."""
+    with network(*names, *others) as (made, hosts):
         prefixes = {name: host.prefix for name, host in hosts.items()}
         with machines_in_a_short_place(*names, prefixes=prefixes) as machines:
-            cluster = HostedCluster(made, hosts, machines)
             try:
-                cluster.start(options or {})
-                yield cluster
+                yield HostedCluster(made, hosts, dict(zip(names, machines, strict=True)))
             finally:
                 made.heal()
+
+
+class Program:
+    """A module of this folder that runs on a host, and prints a line for each it reads.
+
+    Args:
+        host: where it runs.
+        name: of the module.
+        arguments: its arguments.
+    """
+
+    def __init__(self, host: Host, name: str, *arguments: str) -> None:
+        command = [*host.prefix, sys.executable, str(Path(__file__).with_name(f"{name}.py")), *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def line(self, typed: str = "") -> str:
+        """Return the next line that it prints, after it has read `typed`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if typed:
+            self._process.stdin.write(f"{typed}\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the program has ended"
+        return line.strip()
+
+    def end(self) -> list[str]:
+        """Close its input; return the lines that it prints until its end, which must be a success."""
+        out, _ = self._process.communicate(timeout=PROGRAM_TIMEOUT_S)
+        assert self._process.returncode == 0
+        return out.splitlines()

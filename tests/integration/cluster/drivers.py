@@ -43,9 +43,12 @@ class Script:
             text=True,
         )
 
-    def line(self) -> str:
-        """Return the next line that it prints."""
+    def line(self, typed: str = "") -> str:
+        """Return the next line that it prints, after it has read `typed`."""
+        assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.process.stdin.write(typed)
+        self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
             raise AssertionError(self.process.communicate()[1])
