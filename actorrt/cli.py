@@ -288,12 +288,12 @@ def _size(text: str) -> int:
 
 COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops the node", _node_arguments, _node),
-    "status": _elsewhere("show the resources of a node and its reservations", "actorrt.node.inspect.status"),
-    "tree": _elsewhere("show a node's supervision tree", "actorrt.node.inspect.tree"),
-    "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
-    "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),
+    "status": _elsewhere("show the resources of the nodes, and what is reserved", "actorrt.node.inspect.status"),
+    "tree": _elsewhere("show the supervision tree of the nodes", "actorrt.node.inspect.tree"),
+    "ps": _elsewhere("list the processes and actors of the nodes", "actorrt.node.inspect.ps"),
+    "mem": _elsewhere("list the objects in the stores of the nodes, the largest first", "actorrt.node.inspect.mem"),
     "token": _elsewhere("make a token by which other machines join the cluster", "actorrt.node.inspect.token"),
-    "nodes": _elsewhere("list the nodes of the cluster", "actorrt.node.inspect.nodes"),
+    "nodes": _elsewhere("list the nodes of the cluster, and whether they answer", "actorrt.node.inspect.nodes"),
     "bury": _elsewhere("write a node of the cluster dead that is off", "actorrt.node.inspect.bury"),
     "revoke": _elsewhere("refuse a node of the cluster from now on", "actorrt.node.inspect.revoke"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from actorrt.ids import ActorId, JobId, PeerId
+from actorrt.ids import ActorId, JobId, NodeId, PeerId
 from actorrt.protocol.authorities import ActorCard
 from actorrt.protocol.forms import Count, Seconds
 from actorrt.protocol.leases import TaskClassRow, TaskRow
@@ -194,7 +194,8 @@ class WorkerStatus(Record):
     Attributes:
         kind: `own`, `shared`, `supervisors` or `tasks`.
         lent: whether a worker for tasks is `free`, `leased`, `blocked` (its task waits), `launching` or `ending`.
-        actors: the number of its actors.
+        actors: the number of its actors; 0 for a guest, whose actors belong to another node.
+        is_guest: whether it hosts actors of another node.
         memory_bytes, cpu_s: None if there is no process.
         peer, address: its endpoint.
     """
@@ -205,6 +206,7 @@ class WorkerStatus(Record):
     job: str
     pid: Count | None
     actors: Count
+    is_guest: bool
     memory_bytes: Count | None
     cpu_s: Seconds | None
     peer: PeerId
@@ -217,6 +219,7 @@ class ActorStatus(Record):
     Attributes:
         waits_for: what its start waits for, if no node has room for it; else empty.
         worker, pid: None if it is in no process.
+        node: the node where it runs; None if that is its home, the one that lists it.
         reserved: the amounts that it reserves, by resource.
         last_exit: the reason of the end of its last incarnation.
     """
@@ -231,6 +234,7 @@ class ActorStatus(Record):
     incarnation: Count
     worker: str | None
     pid: Count | None
+    node: NodeId | None
     reserved: dict[str, float]
     last_exit: str | None
 
@@ -325,6 +329,7 @@ class ActorTree(Record):
         queued: the number of messages in the mailbox of each actor whose process has answered.
         child_ids: the ids by which supervisors know their children.
         memory_bytes: the memory of each process that belongs to one actor.
+        nodes: the nodes of those endpoints in `actors` that are not on the node itself.
     """
 
     jobs: list[JobRow]
@@ -333,6 +338,7 @@ class ActorTree(Record):
     queued: dict[ActorId, Count]
     child_ids: dict[ActorId, str]
     memory_bytes: dict[ActorId, Count]
+    nodes: dict[PeerId, NodeId]
 
 
 @verb("tree", asked_by="a command")

@@ -13,12 +13,22 @@ from typing import Any, Final, get_args
 
 from actorrt.protocol import compiled
 from actorrt.protocol.annotations import form_of, hints_of
-from actorrt.protocol.cluster import code, control, listing, members, names, peers, workers
+from actorrt.protocol.cluster import code, control, listing, members, names, peers, questions, workers
 from actorrt.protocol.kinds import KINDS
 from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.protocol.verb import VERBS, Request, answer_of
 
-MODULES: Final[tuple[ModuleType, ...]] = (*compiled.MODULES, code, control, listing, members, names, peers, workers)
+MODULES: Final[tuple[ModuleType, ...]] = (
+    *compiled.MODULES,
+    code,
+    control,
+    listing,
+    members,
+    names,
+    peers,
+    questions,
+    workers,
+)
 """The modules that define verbs: those that every process uses, and those of clusters."""
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import actorrt as art
-from actorrt.node.daemon.census import ROWS_COUNT
+from actorrt.node.listing.census import ROWS_COUNT
 from tests.integration.cast import Counter
 
 COUNT = 40_000  # more than one envelope may list

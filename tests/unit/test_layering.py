@@ -65,6 +65,7 @@ PACKAGES = {
         "leases",
         "guests",
         "clustering",
+        "listing",
         "daemon",
         "driver",
         "inspect",

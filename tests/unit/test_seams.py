@@ -176,7 +176,6 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "node.driver.runtime": ({PROCESS, OWN}, "chooses the surroundings of a driver, and tells workers where it runs"),
     "node.driver.session": ({THREADS, STATE}, "the loop of `init()`, in a thread, one in a process"),
     "node.inspect.inquiry": ({FILES, OWN}, "a command that asks a daemon"),
-    "node.inspect.mem": ({OWN}, "a command that asks a store"),
     "node.inspect.tree": ({TIME}, "a command that repeats"),
     # rl
     "rl.algorithms.algorithm": ({TIME, CHANCE, PROCESS}, f"names a run, and draws its seed if none is given; {_RUN}"),

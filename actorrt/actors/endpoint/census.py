@@ -1,7 +1,7 @@
 """The census: what one endpoint tells of its actors, for the live supervision tree.
 
 People read the tree, so the number of listed actors is bounded, in all and for each parent; the others are counted.
-`actorrt.node.daemon.census` puts the answers of a node's endpoints together.
+`actorrt.node.listing.census` puts the answers of a node's endpoints together.
 """
 
 from __future__ import annotations

@@ -24,13 +24,13 @@ from actorrt.config import DEATH_GRACE_S, VERSION
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import NodeId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
-from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
-from actorrt.node.daemon.node_status import NodeStatus
-from actorrt.node.daemon.task_listing import ListsTasks, add_tasks
 from actorrt.node.guests.sharing import Sharing
 from actorrt.node.leases.leases import Leases
+from actorrt.node.listing.answers import Answers
+from actorrt.node.listing.census import ask_each
+from actorrt.node.listing.node_status import NodeStatus
 from actorrt.node.objects.promises import serve_promises
 from actorrt.node.objects.transfers import Transfers
 from actorrt.node.placement.group_restarts import GroupRestarts
@@ -46,10 +46,6 @@ from actorrt.protocol.authorities import ActorCard, CheckInvariants, GroupPlaces
 from actorrt.protocol.cluster.members import Member
 from actorrt.protocol.envelopes import CHUNK_KINDS, NOTICE, REQUEST
 from actorrt.protocol.nodes import (
-    ActorTree,
-    AskStatus,
-    AskTasks,
-    AskTree,
     AttachDriver,
     Attached,
     AttachWorker,
@@ -57,7 +53,6 @@ from actorrt.protocol.nodes import (
     ExplainSilence,
     Goodbye,
     LookUp,
-    NodeTasks,
     Orphaned,
     Preload,
 )
@@ -207,9 +202,8 @@ class NodeCore:
         self.control.handle(SpawnMany.by(self._spawn_many))
         self.control.handle(LookUp.by(self._look_up))
         self.control.handle(Orphaned.by(self._orphaned))
-        self.control.handle(AskStatus.by(lambda _, asked: self.status.page(asked.after, asked.count)))
-        self.control.handle(AskTree.by(self._tree))
-        self.control.handle(AskTasks.by(self._tasks))
+        control, jobs, leases = self.control, self.jobs, self.leases
+        Answers(control, self.status, self.registry, self.workers, jobs, leases, self.nodes).serve()
         self.control.handle(CheckInvariants.by(self._check_invariants))
 
     def check_invariants(self) -> None:
@@ -424,17 +418,3 @@ class NodeCore:
 
     def _preload(self, _: PeerId, asked: Preload) -> None:
         self._factory.preload(asked.modules, self.jobs.job(asked.job), apart=asked.apart)
-
-    async def _tree(self, _: PeerId, asked: AskTree) -> ActorTree:
-        workers, jobs = self.workers.all(), self.jobs.all()
-        lent = self.leases.state_of
-        tree = await take_census(self.registry, workers, jobs, self.control, asked.siblings_count, lent)
-        add_tasks(tree.jobs, await self._lists_tasks().submitters(0))
-        return tree
-
-    async def _tasks(self, _: PeerId, asked: AskTasks) -> NodeTasks:
-        return NodeTasks(submitters=await self._lists_tasks().submitters(asked.count))
-
-    def _lists_tasks(self) -> ListsTasks:
-        leases = self.leases
-        return ListsTasks(self.workers.all(), self.jobs.all(), self.control, leases.submitters(), leases.lacks())

@@ -30,13 +30,14 @@ from actorrt.machine.surroundings import Surroundings
 from actorrt.node.code.serving import CodeServer
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
-from actorrt.node.daemon.node_rows import NodeRows
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.daemon.process_workers import ProcessWorkers
+from actorrt.node.listing.node_rows import NodeRows
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, memory_bytes, store_capacity_bytes
+from actorrt.protocol.cluster.questions import AskObjects, ObjectListing, ObjectRow
 from actorrt.protocol.processes import CodeSource, Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import SpillDisk, spill_directory
@@ -118,6 +119,7 @@ class Daemon:
         )
         self._core.on_crash, self._core.on_driver_gone = _leave, partial(_remove_socket, sockets)
         await self._core.start()
+        self._core.control.handle(AskObjects.by(lambda _, asked: _objects(store, asked.count)))
         factory.node = self._core.peer_address
         core = self._core
         NodeRows(core.nodes, resources, core.control, core.peer_address, store.stats)
@@ -287,6 +289,14 @@ def _resources(setting: NodeSetting) -> Resources:
         {} if setting.cluster is None else setting.cluster.resources,
         may_exceed=setting.embedded_fd is not None,
     )
+
+
+def _objects(store: StoreServer, count: int) -> ObjectListing:
+    rows = [
+        ObjectRow(object=object_id, length_bytes=length_bytes, state=state, holders=holders, line=line or "")
+        for object_id, length_bytes, state, holders, line in store.largest(count)
+    ]
+    return ObjectListing(counts=store.stats(), objects=rows)
 
 
 def _remove_socket(sockets: NodeSockets | None, driver: PeerAddress) -> None:

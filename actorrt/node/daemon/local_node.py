@@ -14,7 +14,7 @@ from actorrt.actors.wire.origins import Origins
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.core import NodeCore
-from actorrt.node.daemon.node_rows import NodeRows
+from actorrt.node.listing.node_rows import NodeRows
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from actorrt.node.worker.serving import serve_tasks_on_loop

@@ -16,16 +16,18 @@ from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.control import Answer
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.ids import PeerAddress
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
-from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.driver import runtime_options
 from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
 from actorrt.node.driver.notices import saying
 from actorrt.node.driver.printer import OutputPrinter
+from actorrt.node.listing.pages import MAX_PAGE_COUNT, check_page
+from actorrt.node.listing.whole_status import whole_page
 from actorrt.node.processes.limits import check_endpoint
-from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
+from actorrt.protocol.nodes import Detach, Goodbye, JobSetting
 from actorrt.protocol.processes import AskStatistics, Output
+from actorrt.protocol.verb import Request
 from actorrt.tasks.submitting import in_hand
 from actorrt.tasks.working.helping import MAX_NESTED_ON_LOOP_COUNT, choices_in, tasks_in
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 DETACH_TIMEOUT_S: Final = 60.0
 DETACH_LOOK_S: Final = 1.0
@@ -172,7 +175,7 @@ class Runtime:
             endpoint.control.notify(endpoint.node, Goodbye())  # so that the node does not search for this process
 
     def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[dict[str, Any]]:
-        """Ask the node for its workers and actors, a page at a time.
+        """Ask for the workers and actors of the node, or of all nodes of its cluster, a page at a time.
 
         Args:
             after: the `next` of the page before; None for the first page.
@@ -182,33 +185,34 @@ class Runtime:
             An operation that resolves to a dict. It has `version`, `address` and `jobs`; `totals`, the numbers of jobs,
             workers and actors; `cpus`, `gpus`, `reserved_cpus`, `reserved_gpus`, `leased_cpus` and `leased_gpus`; the
             `workers` of this page (`label`, `kind`, `lent`, `job`, `pid`, `actors`, `memory_bytes`, `cpu_s`), which
-            come first, and its `actors` (`label`, `state`, `job`, `namespace`, `worker`, `pid`, `reserved`, ...); and
-            `next`, the `after` of the following page, which is None on the last page.
+            come first on each node, and its `actors` (`label`, `state`, `job`, `namespace`, `worker`, `pid`,
+            `reserved`, ...); and `next`, the `after` of the following page, which is None on the last page. In a
+            cluster each row has the `node` where it runs, all numbers are sums over the nodes, and `silent` lists the
+            nodes that did not answer, each with the reason.
 
         Raises:
             TypeError, ValueError: `after` or `count` is wrong.
         """
         check_page(after, count)
-        cursor = None if after is None else Cursor(*after)
+        return self.endpoint.operate("the status of the nodes", lambda: whole_page(self._ask, after, count))
 
-        async def ask() -> dict[str, Any]:
-            return (await self._page(cursor, count)).pack()
-
-        return self.endpoint.operate("the node's status", ask)
-
-    def _page(self, after: Cursor | None, count: int) -> Answer[StatusPage]:
+    def _ask(self, request: Request[A]) -> Answer[A]:
+        """Ask the daemon of this node."""
         endpoint = self.endpoint
-        return endpoint.control.request(endpoint.node, AskStatus(after=after, count=count))
+        return endpoint.control.request(endpoint.node, request)
 
-    async def _workers(self) -> list[WorkerStatus]:
-        """Return the rows of all workers, which come before those of actors."""
-        workers: list[WorkerStatus] = []
-        after: Cursor | None = None
+    async def _workers(self) -> dict[str, PeerAddress]:
+        """Return the endpoints of the workers of this job on all nodes, by their labels."""
+        workers: dict[str, PeerAddress] = {}
+        after: Sequence[Any] | None = None
         while True:
-            page = await self._page(after, WORKERS_PAGE_COUNT)
-            workers += page.workers
-            after = page.next
-            if page.actors or after is None:
+            page = await whole_page(self._ask, after, WORKERS_PAGE_COUNT)
+            for row in page["workers"]:
+                if row["job"] == short(self.endpoint.job):
+                    label = row["label"] if row["label"] not in workers else f"{row['label']} on {row['node']}"
+                    workers[label] = PeerAddress(PeerId(row["peer"]), row["address"])
+            after = page["next"]
+            if after is None:
                 return workers
 
     def statistics(self) -> Operation[dict[str, Any]]:
@@ -224,7 +228,7 @@ class Runtime:
         endpoint = self.endpoint
 
         async def ask() -> dict[str, Any]:
-            workers = {worker.label: PeerAddress(worker.peer, worker.address) for worker in await self._workers()}
+            workers = await self._workers()
             requests = {label: endpoint.control.request(to, AskStatistics()) for label, to in workers.items()}
             if requests:
                 await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,31 +44,60 @@ class _Inquirer:
         self.control.peer_lost(peer, error)
 
 
-async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
-    """Return the node's answer to a request.
+class Inquiry:
+    """A conversation with one daemon; see `inquiring`.
 
-    Raises:
-        PeerUnreachableError: the node does not answer in time.
+    Args:
+        node: the daemon's node.
+        inquirer: receives the answers.
     """
+
+    def __init__(self, node: NodeDescriptor, inquirer: _Inquirer) -> None:
+        self.node = node
+        self.at = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
+        self._inquirer = inquirer
+
+    async def ask(self, request: Request[A]) -> A:
+        """Return the node's answer to a request.
+
+        Raises:
+            PeerUnreachableError: the node does not answer in time.
+        """
+        node, asked = self.node, self._inquirer.control.request(self.at, request)
+        try:
+            async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
+                return await saying(f"node {node.url} (process {node.pid})", asked)
+        except TimeoutError:
+            raise PeerUnreachableError(
+                f"node {node.url} (process {node.pid}) did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is "
+                "stopped or overloaded"
+            ) from None
+
+
+@asynccontextmanager
+async def inquiring(node: NodeDescriptor) -> AsyncIterator[Inquiry]:
+    """Speak with a node's daemon while the body runs."""
     surroundings = Surroundings.of_process()
     peer = surroundings.ids.peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"
     transport = UnixTransport(peer, f"unix://{path}", clock=surroundings.clock)
     inquirer = _Inquirer(transport)
     await transport.start(inquirer)
+    inquiry = Inquiry(node, inquirer)
     try:
-        to = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
-        asked = inquirer.control.request(to, request)
-        async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
-            answer = await saying(f"node {node.url} (process {node.pid})", asked)
-        inquirer.control.notify(to, Goodbye())
-        return answer
-    except TimeoutError:
-        raise PeerUnreachableError(
-            f"node {node.url} (process {node.pid}) did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or "
-            "overloaded"
-        ) from None
+        yield inquiry
+        inquirer.control.notify(inquiry.at, Goodbye())
     finally:
         await transport.close()
         if path.exists():
             os.unlink(path)
+
+
+async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
+    """Return the node's answer to one request.
+
+    Raises:
+        PeerUnreachableError: the node does not answer in time.
+    """
+    async with inquiring(node) as inquiry:
+        return await inquiry.ask(request)

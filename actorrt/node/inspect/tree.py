@@ -1,4 +1,4 @@
-"""`actorrt tree`: the live supervision tree of a node, printed once, or every second."""
+"""`actorrt tree`: the live supervision tree of the nodes, printed once, or every second."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import argparse
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from actorrt.config import MIB
 from actorrt.ids import short
-from actorrt.node.daemon.census import NOWHERE
 from actorrt.node.daemon.node_directory import NodeDescriptor
-from actorrt.node.inspect import table
-from actorrt.node.inspect.inquiry import inquire
-from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
+from actorrt.node.inspect import scope, table
+from actorrt.node.inspect.inquiry import inquiring
+from actorrt.node.inspect.node_choice import inspected_node
+from actorrt.node.listing.asking import NodeAnswer
+from actorrt.node.listing.census import NOWHERE, ROWS_COUNT
 from actorrt.protocol.nodes import ActorRow, ActorTree, AskTree, JobRow
 
 WATCH_PERIOD_S: Final = 1.0
 DEFAULT_CHILDREN_COUNT: Final = 100
-_HEADER: Final = ("ACTOR", "STATE", "RESTARTS", "QUEUED", "MEMORY", "PID", "LAST EXIT")
+_HEADER: Final = ("ACTOR", "STATE", "RESTARTS", "QUEUED", "MEMORY", "NODE", "PID", "LAST EXIT")
+_NODE_COLUMN: Final = _HEADER.index("NODE")
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 _MAX_REASON_LENGTH: Final = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_address_argument(parser)
+    scope.add_arguments(parser)
     parser.add_argument(
         "--children",
         type=int,
@@ -41,26 +44,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree and return the exit status."""
     node = inspected_node(arguments.address)
-    print(_page(node, arguments.children))
+    page, status = asyncio.run(_page(node, arguments))
+    print(page)
     while arguments.watch:
         time.sleep(WATCH_PERIOD_S)  # the period that `--watch` promises, not a wait for something
-        page = _page(node, arguments.children)
-        sys.stdout.write(f"{_HOME_AND_CLEAR}{page}\n")
+        page, status = asyncio.run(_page(node, arguments))
+        sys.stdout.write(f"{'' if arguments.json else _HOME_AND_CLEAR}{page}\n")
         sys.stdout.flush()
-    return 0
+    return status
 
 
-def _page(node: NodeDescriptor, children_count: int) -> str:
-    tree = asyncio.run(inquire(node, AskTree(siblings_count=children_count)))
-    return "\n".join(render(f"node {node.url} (process {node.pid})", tree))
+async def _page(node: NodeDescriptor, arguments: argparse.Namespace) -> tuple[str, int]:
+    async with inquiring(node) as inquiry:
+        shown = await scope.scope_of(inquiry, arguments)
+        answers = await shown.ask(AskTree(siblings_count=arguments.children))
+    status = scope.status_of(answers)
+    whole = joined(answers)
+    if arguments.json:
+        nodes = [{"node": None if one.node is None else one.name, "why": one.why} for one in answers]
+        packed = whole.pack()
+        return scope.as_json({**packed, "nodes": nodes, "places": packed["nodes"]}), status
+    lines = render(shown.title(), whole, is_cluster=shown.is_cluster)
+    return "\n".join((*lines, *scope.silent(answers))), status
 
 
-def render(title: str, whole: ActorTree) -> Iterator[str]:
-    """Yield the lines of the tree: the node, its jobs, and the actors of each under their parents.
+def joined(answers: Sequence[NodeAnswer[ActorTree]]) -> ActorTree:
+    """Return the tree of all nodes: an actor hangs below its parent, on whatever nodes the two are.
+
+    The `nodes` of this tree have the endpoints of all actors. At most `ROWS_COUNT` actors are listed.
+    """
+    jobs: dict[bytes, JobRow] = {}
+    whole = ActorTree(jobs=[], actors=[], left_out={}, queued={}, child_ids={}, memory_bytes={}, nodes={})
+    known: set[bytes] = set()
+    for one in answers:
+        tree = one.answer
+        if tree is None:
+            continue
+        for job in tree.jobs:
+            jobs[job.job] = _with(jobs.get(job.job), job)
+        for above, count in tree.left_out.items():
+            whole.left_out[above] = whole.left_out.get(above, 0) + count
+        for row in tree.actors:
+            if row.actor in known:
+                continue
+            if len(known) >= ROWS_COUNT:
+                above = row.parent if row.parent in known else row.job
+                whole.left_out[above] = whole.left_out.get(above, 0) + 1
+                continue
+            known.add(row.actor)
+            whole.actors.append(row)
+            where = one.node if row.home is None else tree.nodes.get(row.home, one.node)
+            if row.home is not None and where is not None:
+                whole.nodes[row.home] = where
+        whole.queued.update(tree.queued)
+        whole.child_ids.update(tree.child_ids)
+        whole.memory_bytes.update(tree.memory_bytes)
+    return whole.replaced(jobs=list(jobs.values()))
+
+
+def _with(job: JobRow | None, other: JobRow) -> JobRow:
+    """Return the row of a job on several nodes."""
+    if job is None:
+        return other
+    workers = Counter(job.task_workers) + Counter(other.task_workers)
+    return job.replaced(task_workers=dict(workers), tasks=dict(Counter(job.tasks) + Counter(other.tasks)))
+
+
+def render(title: str, whole: ActorTree, *, is_cluster: bool = False) -> Iterator[str]:
+    """Yield the lines of the tree: the nodes, their jobs, and the actors of each under their parents.
 
     Args:
         title: the first line.
-        whole: the jobs and actors of the node.
+        whole: the jobs and actors.
+        is_cluster: whether rows name the node where an actor runs.
     """
     yield title
     tree = _Tree(whole)
@@ -71,7 +127,11 @@ def render(title: str, whole: ActorTree) -> Iterator[str]:
     detached = list(tree.below(None))
     if detached:
         rows += [_alone("detached, of jobs that have ended"), *detached]
-    yield from table.lines(rows)
+    yield from table.lines(rows if is_cluster else [_without_node(row) for row in rows])
+
+
+def _without_node(row: Sequence[str]) -> Sequence[str]:
+    return (*row[:_NODE_COLUMN], *row[_NODE_COLUMN + 1 :])
 
 
 class _Tree:
@@ -117,6 +177,7 @@ class _Tree:
         name = actor.label if child_id is None else f"{child_id} ({actor.label})"
         if actor.is_detached:
             name += " (detached)"
+        node = None if actor.home is None else self._whole.nodes.get(actor.home)
         reason = (actor.last_exit or "").partition("\n")[0]
         return (
             f"{prefix}{name}",
@@ -124,6 +185,7 @@ class _Tree:
             str(actor.restarts),
             "?" if queued is None else str(queued),
             "" if memory_bytes is None else f"{memory_bytes / MIB:.0f} MiB",
+            "" if node is None else short(node),
             str(actor.pid or ""),
             reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[: _MAX_REASON_LENGTH - 1]}…",
         )

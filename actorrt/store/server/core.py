@@ -380,8 +380,12 @@ class StoreCore:
     def _on_stats(self, _connection: int, _: int) -> dict[str, int]:
         return self.stats()
 
-    def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
+    def largest(self, count: int) -> list[list[Any]]:
+        """Return the largest objects; see `accounts.largest`."""
         return accounts.largest(self._table, self._connections, count_of(count))
+
+    def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
+        return self.largest(count)
 
 
 def _as_data(error: ActorRtError | bytes) -> bytes:

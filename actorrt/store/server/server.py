@@ -152,6 +152,10 @@ class StoreServer:
         """Return the counts of the store and of this server."""
         return {**self._core.stats(), "refused_count": self._refused_count}
 
+    def largest(self, count: int) -> list[list[Any]]:
+        """Return the largest objects, at most `accounts.MAX_LISTED_COUNT`; see `accounts.largest`."""
+        return self._core.largest(count)
+
     # Connections
 
     def _accept(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import actorrt as art
 from actorrt.node.inspect.ps import render_tasks
+from actorrt.node.listing.asking import NodeAnswer
 from actorrt.protocol.nodes import AskTasks, AskTree, NodeTasks
 from tests.integration.tasks import functions as f
 from tests.running import wait_for_answer
@@ -22,6 +23,10 @@ async def until_begun(path: Path) -> None:
         return path.exists()
 
     await wait_for_answer(begun, bool, f"{path.name} is there")
+
+
+def rendered(tasks: NodeTasks) -> list[str]:
+    return list(render_tasks([NodeAnswer(None, tasks)], [], is_cluster=False))
 
 
 async def test_each_pending_task_says_what_it_waits_for(tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ async def test_tasks_of_tasks_are_listed_below_the_workers_that_submitted_them(t
         assert (driver.process, [task.name for task in driver.tasks]) == ("driver", ["with_a_child"])
         assert worker.process.startswith("tasks-")
         assert [task.name for task in worker.tasks] == ["note_when_cancelled"]
-        lines = [*render_tasks(await listed(runtime), [])]
+        lines = rendered(await listed(runtime))
         assert any("driver" in line and "1 cpus" in line for line in lines)
         assert any("note_when_cancelled-1" in line and worker.process in line for line in lines)
         await parent.cancel()
@@ -91,7 +96,7 @@ async def test_a_worker_that_computes_and_so_does_not_answer_is_named(tmp_path: 
         submitters = (await listed(runtime)).submitters
         (silent,) = [one for one in submitters if not one.has_answered]
         assert silent.pid == int((tmp_path / "pid").read_text())
-        assert any("it does not answer" in line for line in render_tasks(await listed(runtime), []))
+        assert any("it does not answer" in line for line in rendered(await listed(runtime)))
         await computing.cancel(force=True)
 
 

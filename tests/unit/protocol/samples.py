@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import code, control, listing, members, names, peers, workers
+from actorrt.protocol.cluster import code, control, listing, members, names, peers, questions, workers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -71,6 +71,7 @@ WORKER = nodes.WorkerStatus(
     job="0909",
     pid=7,
     actors=1,
+    is_guest=False,
     memory_bytes=1 << 20,
     cpu_s=0.5,
     peer=PEER,
@@ -87,6 +88,7 @@ STATUS_ROW = nodes.ActorStatus(
     incarnation=1,
     worker="shared-1",
     pid=7,
+    node=NODE,
     reserved={"cpus": 0.5},
     last_exit="killed",
 )
@@ -112,6 +114,7 @@ TREE = nodes.ActorTree(
     queued={ACTOR: 3},
     child_ids={ACTOR: "a"},
     memory_bytes={ACTOR: 1 << 20},
+    nodes={PEER: NODE},
 )
 CENSUS = processes.ProcessCensus(actors=[ROW], left_out={OTHER: 2}, queued={ACTOR: 3}, child_ids={ACTOR: "a"})
 DOWN = authorities.DownReport(reason=REASON, incarnation=2, is_final=True, peer_address=AT)
@@ -322,6 +325,16 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (members.BuryNode(node=NODE), None),
     (members.RevokeNode(node=NODE), None),
     (names.HasName(actor=ACTOR, namespace="default", name="x"), True),
+    (questions.AskNode(node=NODE, asked="status", question=b"question"), b"answer"),
+    (
+        questions.AskObjects(count=3),
+        questions.ObjectListing(
+            counts={"used_bytes": 7},
+            objects=[
+                questions.ObjectRow(object=b"abcd", length_bytes=7, state="sealed", holders=["pid 7"], line="a.py:3")
+            ],
+        ),
+    ),
     (
         code.ReadModule(job=JOB, name="lib.part"),
         code.ModuleText(origin="/lib/part.py", source=b"x = 1", is_package=False, is_installed=False),

@@ -18,6 +18,8 @@ from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol import authorities, hosts, nodes
 from actorrt.protocol.authorities import Spawn
+from actorrt.protocol.cluster.members import AskMembers
+from actorrt.protocol.cluster.questions import AskNode
 from actorrt.protocol.envelopes import REQUEST
 from actorrt.protocol.leases import (
     EndWorker,
@@ -91,7 +93,11 @@ async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalN
     hosted = {verb for verb, request in VERBS.items() if request.__module__ == hosts.__name__}
     lent = (WantLeases, TasksPending, ReturnLease, EndWorker, TaskBlocked, TaskUnblocked, WornOut)
     lending = {request.verb for request in lent}
-    assert node.core.control._handlers.keys() == own | shared | lending | {FindPromise.verb}
+    assert node.core.control._handlers.keys() == own | shared | lending | {
+        FindPromise.verb,
+        AskMembers.verb,
+        AskNode.verb,
+    }
     assert peer.control._handlers.keys() >= shared | hosted
 
 

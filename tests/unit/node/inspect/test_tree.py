@@ -59,6 +59,7 @@ def lines(
         queued={each.row.actor: each.queued for each in actors if each.queued is not None},
         child_ids={each.row.actor: each.child_id for each in actors if each.child_id is not None},
         memory_bytes={each.row.actor: each.memory_bytes for each in actors if each.memory_bytes is not None},
+        nodes={},
     )
     return list(render("node", tree))
 

@@ -9,7 +9,7 @@ import pytest
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.config import VERSION
 from actorrt.ids import ActorId, PeerAddress, short
-from actorrt.node.daemon.node_status import NodeStatus
+from actorrt.node.listing.node_status import NodeStatus
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.placement.resources import Resources

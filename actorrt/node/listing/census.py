@@ -11,7 +11,7 @@ from actorrt.actors.authority.record import ActorRecord, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.endpoint.census import Listing
 from actorrt.actors.wire.control import Answer, Control
-from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
+from actorrt.ids import ActorId, JobId, NodeAddress, NodeId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_stat import resident_bytes
 from actorrt.protocol.nodes import ActorTree, JobRow
@@ -52,7 +52,7 @@ async def take_census(
     live_jobs = [job for job in jobs if not job.is_left_behind]
     hosts = (worker for worker in workers if worker.kind is not WorkerKind.TASKS)  # the others have no actors
     ready = [worker for worker in hosts if worker.ready.done() and worker.is_usable]
-    endpoints = [*(worker.peer_address for worker in ready), *(job.driver for job in live_jobs)]
+    endpoints = [*(worker.peer_address for worker in ready), *(job.driver for job in live_jobs if job.home is None)]
     asked = await ask_each(control, endpoints, TakeCensus(siblings_count=siblings_count))
     answers = {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
     listing = await _listed(registry, siblings_count)
@@ -61,7 +61,7 @@ async def take_census(
         state = lent(worker)
         if state is not None and worker.job.job_id in at_work:
             at_work[worker.job.job_id][state] += 1
-    far = {worker.peer for worker in workers if worker.host is not None}
+    far = {w.peer: NodeAddress.parse(w.host.address).node for w in workers if w.host is not None}
     return _put_together(live_jobs, listing, answers, at_work, far)
 
 
@@ -86,7 +86,7 @@ def _put_together(
     listing: Listing,
     answers: dict[PeerId, ProcessCensus],
     at_work: dict[JobId, Counter[str]],
-    far: set[PeerId],
+    far: dict[PeerId, NodeId],
 ) -> ActorTree:
     rows = listing.rows
     live = {job.job_id for job in jobs}
@@ -119,6 +119,7 @@ def _put_together(
         queued={row.actor: queued.get(row.actor, 0) for row in rows if row.home in answers},
         child_ids={row.actor: child_ids[row.actor] for row in rows if row.actor in child_ids},
         memory_bytes={actor: count for actor, count in used_bytes.items() if count is not None},
+        nodes=far,
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from actorrt.actors.authority.registry import Registry
 from actorrt.config import VERSION
 from actorrt.ids import ActorId, short
-from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
 from actorrt.node.leases.leases import Leases
 from actorrt.node.leases.needs import CPUS, GPUS
+from actorrt.node.listing.pages import RowNumbers, check_page, page_of
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.workers import Workers

@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
-from actorrt.node.daemon.listing import Page, RowNumbers, check_page, page_of
+from actorrt.node.listing.pages import Page, RowNumbers, check_page, page_of
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from tests.unit.records import order_of

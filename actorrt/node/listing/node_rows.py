@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from actorrt.actors.wire.control import Control
 from actorrt.ids import PeerAddress
-from actorrt.node.daemon.census import ask_each
+from actorrt.node.listing.census import ask_each
 from actorrt.node.placement.nodes import Nodes, daemon_of
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol.cluster.listing import AskNodeRoom, AskNodes, NodeRow, RoomOfNode

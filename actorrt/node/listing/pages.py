@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from actorrt.actors.authority.record import ActorRecord
-from actorrt.ids import ActorId, short
+from actorrt.ids import ActorId, NodeAddress, NodeId, short
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import amounts_of
 from actorrt.node.processes.process_stat import resident_bytes, stat_of
@@ -52,8 +52,14 @@ def check_page(after: Any, count: Any) -> None:
     Raises:
         TypeError, ValueError: the cursor or the count is wrong.
     """
-    if after is not None and not (
-        isinstance(after, list | tuple) and len(after) == 2 and all(isinstance(number, int) for number in after)
+    if (
+        after is not None
+        and not (
+            isinstance(after, list | tuple)
+            and len(after) in (2, 3)  # the third is the node, in a cluster
+            and all(isinstance(number, int) for number in after[:2])
+            and all(isinstance(node, str) for node in after[2:])
+        )
     ):
         raise TypeError(f"after={after!r}: give the 'next' of the page before, or None for the first page")
     if isinstance(count, bool) or not isinstance(count, int):
@@ -119,6 +125,7 @@ def _worker_row(worker: Worker, lent: str | None) -> WorkerStatus:
         job=short(worker.job.job_id),
         pid=worker.pid,
         actors=len(worker.actors),
+        is_guest=worker.owner is not None,
         memory_bytes=None if worker.pid is None else resident_bytes(worker.pid),
         cpu_s=None if stat is None else stat.cpu_s,
         peer=worker.peer,
@@ -138,6 +145,14 @@ def _actor_row(record: ActorRecord, waits_for: str) -> ActorStatus:
         incarnation=record.incarnation,
         worker=None if record.place is None else record.place.label,
         pid=None if record.place is None else record.place.pid,
+        node=_node_of(record),
         reserved=amounts_of(record.options),
         last_exit=None if record.last_reason is None else str(record.last_reason),
     )
+
+
+def _node_of(record: ActorRecord) -> NodeId | None:
+    """Return the node where an actor runs; None if that is this one, or none."""
+    place = record.place
+    host = place.host if isinstance(place, Worker) else None
+    return None if host is None else NodeAddress.parse(host.address).node

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from actorrt.actors.wire.control import Control
 from actorrt.ids import JobId, PeerAddress, PeerId
-from actorrt.node.daemon.census import ask_each
+from actorrt.node.listing.census import ask_each
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.protocol.leases import ListTasks, TaskClassRow, TaskListing
 from actorrt.protocol.nodes import JobRow, SubmitterRow
@@ -57,7 +57,7 @@ class ListsTasks:
         self._control = control
         self._known = known
         self._lacks = lacks
-        live = [job for job in jobs if not job.is_left_behind]
+        live = [job for job in jobs if not job.is_left_behind and job.home is None]  # others list their own drivers
         drivers = [Submitter(job.driver, job.job_id, "driver", None) for job in live]
         ready = [worker for worker in workers if worker.is_up]
         self._asked = drivers + [
