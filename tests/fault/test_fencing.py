@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from tests.fault.processes import children, state_of, until, until_or_after
 from tests.integration.cluster.drivers import Script
 from tests.integration.cluster.machines import Machine, machines_in_a_short_place
 
@@ -46,49 +46,6 @@ def pair() -> Iterator[tuple[Machine, Machine]]:
         first.start("--listen=127.0.0.1")
         second.start(f"--join={first.token()}")
         yield first, second
-
-
-def until(condition: Callable[[], bool], within_s: float = 20.0) -> float:
-    """Wait for a condition that no process tells of; return how long that took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < within_s
-        time.sleep(0.02)  # polling interval
-    return time.monotonic() - began
-
-
-def until_or_after(condition: Callable[[], bool], time_s: float) -> bool:
-    """Return whether a condition holds at any time of these seconds."""
-    end = time.monotonic() + time_s
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)  # polling interval
-    return False
-
-
-def state_of(pid: int) -> str:
-    """Return the kernel's letter for the state of a process; empty if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return ""
-
-
-def children(pid: int) -> dict[str, list[int]]:
-    """Return the children of a process by their names."""
-    found: dict[str, list[int]] = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat") as file:
-                stat = file.read()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        own, _, rest = stat.partition("(")[2].rpartition(")")
-        if int(rest.split()[1]) == pid:
-            found.setdefault(own, []).append(int(name))
-    return found
 
 
 def send(machine: Machine, number: signal.Signals) -> None:

@@ -50,11 +50,11 @@ def test_of_two_nodes_the_one_without_the_store_freezes_while_the_other_is_away_
     world.pause(0, 30)
     world.run(20)
     assert world.nodes[1].membership.phase is Phase.FROZEN
-    assert world.nodes[1].membership.is_undecided(node_id(0), world.now)
+    assert node_id(0) in world.nodes[1].membership.undecided(world.now)
     world.run(20)
     assert world.statuses() == [ALIVE, ALIVE]
     assert world.running() == [0, 1]
-    assert not world.nodes[1].membership.is_undecided(node_id(0), world.now)
+    assert node_id(0) not in world.nodes[1].membership.undecided(world.now)
 
 
 @pytest.mark.parametrize("nodes_count", [3, 4, 5, 12])
@@ -140,8 +140,8 @@ def test_a_cut_of_ten_seconds_makes_a_member_undecided_and_not_dead() -> None:
     world.run(5)
     world.part([1], [2])
     world.run(UNDECIDED_S + 1)
-    assert world.nodes[1].membership.is_undecided(node_id(2), world.now)
-    assert not world.nodes[0].membership.is_undecided(node_id(2), world.now)
+    assert node_id(2) in world.nodes[1].membership.undecided(world.now)
+    assert node_id(2) not in world.nodes[0].membership.undecided(world.now)
 
 
 def test_a_node_that_comes_back_is_another_incarnation() -> None:
@@ -202,3 +202,34 @@ def test_a_node_that_is_written_dead_has_no_lease_when_others_may_start_its_acto
             continue
         expected = Phase.RUNNING if status in (ALIVE, JOINING) else Phase.GIVEN_UP
         assert node.membership.phase is expected or node.membership.phase is Phase.GIVEN_UP
+
+
+def test_in_a_large_cluster_nobody_is_undecided_that_is_there() -> None:
+    world = MembershipWorld(1, 25)
+    world.run(2 * UNDECIDED_S)
+    assert [node.membership.undecided(world.now) for node in world.nodes] == [{}] * 25
+
+
+def test_a_node_that_was_paused_hears_before_it_calls_others_silent() -> None:
+    world = MembershipWorld(1, 3, store=0)
+    world.run(5)
+    world.pause(1, 2 * UNDECIDED_S)
+    world.run(2 * UNDECIDED_S + 0.5)
+    assert world.nodes[1].membership.undecided(world.now) == {}
+
+
+def test_a_member_that_answers_without_a_lease_is_undecided_too() -> None:
+    world = MembershipWorld(1, 4)
+    world.run(5)
+    world.is_store_away = True
+    world.part([0, 2], [1, 3])  # no side is more than half
+    world.run(FENCE_S + UNDECIDED_S + 3)
+    assert world.running() == []
+    undecided = world.nodes[3].membership.undecided(world.now)
+    assert sorted(undecided) == [node_id(0), node_id(1), node_id(2)]
+    assert "has been without a lease for 10 s" in undecided[node_id(1)]
+    assert "nothing has been heard" in undecided[node_id(0)]
+    world.is_store_away = False
+    world.heal()
+    world.run(3)
+    assert [node.membership.undecided(world.now) for node in world.nodes] == [{}] * 4

@@ -4,6 +4,9 @@ If its process has ended, the authority of each actor says what has become of th
 be reached, the calls end, and later calls try the actors again. A call gets `executed="no"` only if its envelope never
 left.
 
+If it is undecided whether the node of an endpoint lives, the calls end too, and no more are sent there until the node
+is heard again. Nothing is concluded about its actors.
+
 Processes that end at about the same time are settled together, by one look at the pending calls. Otherwise the end of a
 node would cost one look at all calls for each of its processes.
 """
@@ -21,8 +24,9 @@ from actorrt.actors.calling.verdicts import verdict
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.transits import Transits
-from actorrt.ids import PeerId
+from actorrt.ids import PeerAddress, PeerId
 from actorrt.protocol.authorities import AskFate
+from actorrt.protocol.cluster.peers import NodeUndecided
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -69,6 +73,7 @@ class Losses:
         self._transits = transits
         self._loop = loop
         self._ended: dict[PeerId, Loss] = {}
+        control.handle(NodeUndecided.by(lambda _, told: self._undecided(told)))
 
     def process_ended(self, peer: PeerId, why: ExitReason, in_hand: Container[int] = ()) -> None:
         """Called when a process has ended: settle every call there by what has become of its actor. See `Loss`."""
@@ -90,6 +95,11 @@ class Losses:
 
     def _ask_fate(self, calls: list[Reply[Any]], peer: PeerId, loss: Loss) -> None:
         ref = calls[0].ref
+        unknown = self._routes.undecided.error_at(ref._authority)
+        if unknown is not None:
+            for call in calls:
+                self._settle(call, unknown, loss, 0.0)
+            return
         route = self._routes.of(ref)
         fate = self._control.request(ref._authority, AskFate(actor=ref._actor_id, after=route.newest))
 
@@ -120,6 +130,39 @@ class Losses:
             pending.send_again(call)
         else:
             pending.fail(call, unavailable)
+
+    def _undecided(self, told: NodeUndecided) -> None:
+        """Called when the daemon says that nobody can tell whether another node lives, or that this is over."""
+        routes, node = self._routes, told.node
+        if not told.why:
+            over = routes.undecided.end(node)
+            if over is not None:
+                routes.resume(over)
+            return
+        error = routes.undecided.begin(node, told.why)
+        if error is None:
+            return
+        calls = [call for call in self._pending.up_to(self._pending.newest_id) if self._waits_for(call)]
+        for call in calls:
+            routes.recall(call, is_late=False)
+        routes.refuse(node, error)
+        for call in calls:
+            if not call.done():
+                message = f"{call.label}.{call.method}() has no outcome: {error}"
+                self._pending.fail(call, errors.ActorUnavailableError(message, executed="maybe"))
+
+    def _waits_for(self, call: Reply[Any]) -> bool:
+        """Return whether a call was sent to an undecided node, or such a node is to say what has become of it."""
+        if call.peer is None or call.peer == self._peers.own_peer:
+            return False
+        undecided = self._routes.undecided
+        if self._peers.is_lost(call.peer):
+            return undecided.error_at(call.ref._authority) is not None
+        seen = self._routes.sighting(call.ref._actor_id)
+        if seen is not None and seen.peer_address.peer == call.peer:
+            return undecided.error_at(seen.peer_address) is not None
+        name = self._peers.node_of(call.peer)
+        return bool(name) and undecided.error_at(PeerAddress.from_packed(name)) is not None
 
     def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """Called when a peer can't be reached, whose process may live: fail every call there."""

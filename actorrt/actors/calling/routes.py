@@ -5,6 +5,7 @@ the actor is not there, the actor's authority is asked again. Messages wait mean
 
     sought ── the authority names a place ──▶ settled ── the place is lost, or has no such actor ──▶ sought
        ├───── the authority says that the actor is dead ──▶ gone
+       ├───── its node or its authority's is undecided ──▶ gone, until that is over (`undecided`)
        └───── the authority can't be asked ──▶ the messages that wait fail, and the next message seeks again
 
 Only its authority can say that an actor is dead. A failure on the way to the actor or back does not.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.actors.calling.captures import make_portable
 from actorrt.actors.calling.local_host import LocalHost
 from actorrt.actors.calling.route_table import RouteTable
+from actorrt.actors.calling.undecided import UndecidedNodes, node_of
 from actorrt.actors.calling.verdicts import verdict
 from actorrt.actors.refs.message import Message, message_bytes
 from actorrt.actors.refs.ref import ActorRef
@@ -32,7 +34,7 @@ from actorrt.actors.wire.plain_values import Constants
 from actorrt.actors.wire.transits import Transits
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, NodeId, PeerId
 from actorrt.invariants import about
 from actorrt.machine.clock import Clock
 from actorrt.protocol.authorities import Resolve, Sighting
@@ -60,6 +62,7 @@ class Routes:
     Attributes:
         here: the actors of this endpoint; it must be set before the first message.
         own_peer: this endpoint.
+        undecided: the nodes to which nothing is sent.
     """
 
     here: LocalHost
@@ -73,6 +76,7 @@ class Routes:
         self._table = RouteTable(peers.is_lost)
         self._held_up: dict[Route, None] = {}  # those that messages wait on
         self.own_peer = peers.own_peer
+        self.undecided = UndecidedNodes()
         self._settlements_count = STRANGERS_SETTLEMENT
 
     def of(self, ref: ActorRef[Any]) -> Route:
@@ -213,6 +217,10 @@ class Routes:
         """Ask the actor's authority where its newest incarnation runs, once at a time."""
         if route.is_seeking:
             return
+        route.gone = self.undecided.error_at(route.authority)
+        if route.gone is not None:
+            self.send_waiting(route)
+            return
         route.is_seeking = True
         answer = self._control.request(route.authority, Resolve(actor=route.actor_id, after=route.newest))
         answer.add_callback(lambda _: self._resolved(route, answer))
@@ -220,6 +228,8 @@ class Routes:
     def _resolved(self, route: Route, answer: Answer[Sighting]) -> None:
         """Called when the authority has answered, or can't."""
         route.is_seeking = False
+        if route.gone is not None:
+            return  # it was refused meanwhile
         error = verdict(self._peers, route.authority, answer.error())
         if error is None:
             error = self._settle(route, answer.value())
@@ -239,6 +249,9 @@ class Routes:
         Returns:
             The error if the endpoint lives and can't be reached; the route leads nowhere then.
         """
+        route.gone = self.undecided.error_at(seen.peer_address)
+        if route.gone is not None:
+            return None
         route.newest = seen.incarnation
         if seen.peer_address.peer == self.own_peer:
             route.inbox = self.here.cell(route.actor_id)
@@ -306,6 +319,23 @@ class Routes:
             route.newest -= is_alive
             self._unsettle(route)
         return link
+
+    def refuse(self, node: NodeId, error: ActorUnavailableError) -> None:
+        """Refuse all messages to the actors of a node that is undecided, those that wait too."""
+        for route in self._table:
+            is_there = route.seen is not None and node_of(route.seen.peer_address) == node
+            if is_there or (route.is_seeking and node_of(route.authority) == node):
+                route.newest -= is_there
+                route.unsettle()
+                self._table.unsettled(route)
+                route.gone = error
+                self.send_waiting(route)
+
+    def resume(self, error: ActorUnavailableError) -> None:
+        """Undo `refuse`, to which this error was handed: the next messages seek the actors."""
+        for route in self._table:
+            if route.gone is error:
+                route.gone = None
 
     def _unsettle(self, route: Route) -> None:
         """Called when the actor is no longer where it was: seek it, if messages wait for it."""

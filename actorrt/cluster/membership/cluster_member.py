@@ -66,6 +66,8 @@ class ClusterMember:
         on_viewed: called after each read of the members that brought something new.
         on_ended: called with each member that has been written dead, or has left.
         on_lease: called with the end of the node's lease, when that has changed.
+        on_undecided: called with a member of which nobody can say whether it lives, and why; with an empty reason when
+            that is over.
         on_phase: called when the node is frozen, goes on, or gives up, with the reason to give up.
     """
 
@@ -96,7 +98,9 @@ class ClusterMember:
         self.on_ended: Callable[[Member], None] = lambda member: None
         self.on_lease: Callable[[float], None] = lambda until: None
         self.on_phase: Callable[[Phase, str], None] = lambda phase, why: None
+        self.on_undecided: Callable[[NodeId, str], None] = lambda node, why: None
         self._lease_until: float | None = None
+        self._undecided: dict[NodeId, str] = {}
 
     async def join(self) -> None:
         """Write this node's row, which ends an earlier incarnation of it; begin to probe, and to be probed.
@@ -167,10 +171,6 @@ class ClusterMember:
         """Return when the node's lease ends, by the clock that was handed in."""
         return self._membership.lease_until()
 
-    def is_undecided(self, node: NodeId) -> bool:
-        """Return whether calls to a member end as undecided; see `Membership.is_undecided`."""
-        return self._membership.is_undecided(node, self._clock.now())
-
     def heard(self, node: NodeId) -> None:
         """Something has arrived from a process of a member."""
         self._membership.heard(node, self._clock.now())
@@ -182,7 +182,9 @@ class ClusterMember:
     # Work
 
     def _tick(self) -> None:
-        self._carry_out(self._membership.tick(self._clock.now()))
+        now = self._clock.now()
+        self._carry_out(self._membership.tick(now))
+        self._tell_undecided(self._membership.undecided(now))
         if self._membership.phase is not Phase.GIVEN_UP:
             in_background(self._scope.after, TICK_S, self._tick)
 
@@ -217,6 +219,16 @@ class ClusterMember:
         if until != self._lease_until:
             self._lease_until = until
             self.on_lease(until)
+
+    def _tell_undecided(self, undecided: dict[NodeId, str]) -> None:
+        before, self._undecided = self._undecided, undecided
+        for node in [node for node in before if node not in undecided]:
+            logger.warning("node %s is heard again, or has ended", short(node))
+            self.on_undecided(node, "")
+        for node, why in undecided.items():
+            if node not in before:
+                logger.warning("%s: calls to it end", why)
+                self.on_undecided(node, why)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         in_background(self._scope.start, work, "membership")

@@ -9,6 +9,8 @@ PROBE_S: Final = 0.5
 MISSES_COUNT: Final = 3
 PROBED_COUNT: Final = 10
 """How many others a node probes: those after it in the order of ids, which begins again at the end."""
+QUIET_S: Final = 4.0
+"""How long any other member may be quiet before it is probed too: less than half of `UNDECIDED_S`."""
 INDIRECT_COUNT: Final = 3
 """How many others are asked to probe a node that does not answer."""
 LATE_S: Final = 0.25

@@ -36,7 +36,7 @@ from actorrt.cluster.membership.lease import Lease
 from actorrt.cluster.membership.prober import Prober
 from actorrt.cluster.membership.promises import Promises
 from actorrt.cluster.membership.view import View, is_half
-from actorrt.ids import NodeId, PeerId
+from actorrt.ids import NodeId, PeerId, short
 from actorrt.protocol.cluster.members import Acknowledged, Member, MemberStatus, ProbeNode, Promise, Suspicion
 
 _NEVER: Final = float("-inf")
@@ -78,6 +78,7 @@ class Membership:
         self._asked_indirectly: dict[NodeId, float] = {}  # when
         self._unreachable: dict[NodeId, float] = {}  # since when nobody reaches it either, or this node does not
         self._reached_for: dict[tuple[NodeId, NodeId], float] = {}  # (prober, node) that this node reached, and when
+        self._frozen: dict[NodeId, float] = {}  # members that say that they have no lease, and since when
         self._knows_row: set[NodeId] = set()  # members whose view has the row of this joining node
         self._last_write = _NEVER
 
@@ -101,7 +102,7 @@ class Membership:
         self._own_read = max(self._own_read, sent)
         self._prober.set_members(self.view.others(self.me), now)
         self._promises.viewed(self.view)
-        for times in (self._asked_indirectly, self._unreachable):
+        for times in (self._asked_indirectly, self._unreachable, self._frozen):
             for node in [node for node in times if not self.view.belongs(node)]:
                 del times[node]
         if self._burial is not None and self._burial.view != version:
@@ -123,6 +124,10 @@ class Membership:
     def acknowledged(self, by: NodeId, sent: float, answer: Acknowledged, now: float) -> list[Action]:
         """A probe that was sent at `sent` has been acknowledged."""
         self.heard(by, now)
+        if not answer.is_frozen:
+            self._frozen.pop(by, None)
+        elif self.view.belongs(by):
+            self._frozen.setdefault(by, now)
         self._lease.acknowledged(by, sent, answer, self.view.counted, self.view.version)
         actions = self._phases(now)
         if answer.view > self.view.version:
@@ -143,6 +148,7 @@ class Membership:
             age_s=min(now - self._lease.newest_read, 1e9),
             is_prober_alive=is_alive,
             is_prober_condemned=is_dead or probe.node in condemned,
+            is_frozen=self.phase is not Phase.RUNNING,
             condemned=condemned,
             counted=[] if probe.view == view.version else list(view.counted),
         )
@@ -202,9 +208,15 @@ class Membership:
         """Return when the lease ends."""
         return self._lease.until
 
-    def is_undecided(self, node: NodeId, now: float) -> bool:
-        """Return whether a member whose row lives has not been heard for so long that calls to it end."""
-        return self.view.belongs(node) and now - self._prober.heard_at(node) >= UNDECIDED_S
+    def undecided(self, now: float) -> dict[NodeId, str]:
+        """Return the members whose rows live, but to which calls end, and why: they are silent, or have no lease."""
+        found = {}
+        for node in self.view.others(self.me):
+            if now - self._prober.heard_at(node) >= UNDECIDED_S:
+                found[node] = f"nothing has been heard of node {short(node)} for {UNDECIDED_S:g} s"
+            elif now - self._frozen.get(node, now) >= UNDECIDED_S:
+                found[node] = f"node {short(node)} has been without a lease for {UNDECIDED_S:g} s"
+        return found
 
     def check_invariants(self) -> None:
         """Raise AssertionError if the state contradicts itself."""

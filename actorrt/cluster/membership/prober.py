@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actorrt.cluster.membership.constants import LATE_S, MISSES_COUNT, PROBE_S, PROBED_COUNT
+from actorrt.cluster.membership.constants import LATE_S, MISSES_COUNT, PROBE_S, PROBED_COUNT, QUIET_S
 from actorrt.ids import NodeId
 
 
@@ -36,7 +36,7 @@ class Prober:
             target.heard, target.misses = now, 0
 
     def heard_at(self, node: NodeId) -> float:
-        """Return when something arrived from a member, or when it was first known."""
+        """Return when something arrived from a member, or when it was first known, or this node could hear nothing."""
         return self._heard[node]
 
     def set_members(self, others: Sequence[NodeId], now: float) -> None:
@@ -47,11 +47,14 @@ class Prober:
     def tick(self, now: float) -> list[NodeId]:
         """Return whom to probe now. To be called at least every tenth of a second.
 
-        After a tick that came late nobody has missed anything: answers may wait in this process, unread.
+        After a tick that came late nobody has missed anything: answers may wait in this process, unread. Members that
+        are not among those that this node suspects are probed too when they have been quiet for some time, since calls
+        to them have to end if they are silent.
         """
         if now - self._last_tick > LATE_S:
             for target in self._targets.values():
                 target.misses = 0
+            self._heard = dict.fromkeys(self._heard, now)
             self._next_probe = now
         self._last_tick = now
         if now < self._next_probe:
@@ -59,7 +62,8 @@ class Prober:
         period_began, self._next_probe = self._next_probe - PROBE_S, now + PROBE_S
         for target in self._targets.values():
             target.misses = 0 if target.heard >= period_began else target.misses + 1
-        return list(self._targets)
+        quiet = [node for node, heard in self._heard.items() if now - heard >= QUIET_S and node not in self._targets]
+        return [*self._targets, *quiet]
 
     def missing(self) -> list[NodeId]:
         """Return the members that have not answered often enough to be suspected."""

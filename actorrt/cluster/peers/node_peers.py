@@ -25,6 +25,7 @@ from actorrt.protocol.cluster.peers import (
     KeyRevoked,
     LinkedPeers,
     Listen,
+    NodeUndecided,
     PeerPlace,
     ResolvePeer,
     WatchEnds,
@@ -84,6 +85,7 @@ class NodePeers:
         self._watched = WatchedEnds()
         self._told: dict[PeerId, list[PeerId]] = {}  # what is watched at each node, as its daemon was told
         self._reported = ReportedEnds(self._is_alive)
+        self._undecided: dict[NodeId, str] = {}
         self._ended_nodes = BoundedDict[PeerId, ExitReason]()
         transport.resolver = self
         transport.on_unknown_key = self._ask_about_key
@@ -162,6 +164,21 @@ class NodePeers:
         self._transport.keys.revoke(key)
         for process in self._processes().values():
             self._control.notify(process, KeyRevoked(key=key))
+
+    # Nodes of which nobody can say whether they live
+
+    def undecided(self, node: NodeId, why: str) -> None:
+        """Have calls of this node's processes to another node end; `why` is empty when that is over."""
+        self._undecided[node] = why
+        if not why:
+            del self._undecided[node]
+        for process in self._processes().values():
+            self._control.notify(process, NodeUndecided(node=node, why=why))
+
+    def attached(self, process: PeerAddress) -> None:
+        """Tell a process that has just attached what the others know already."""
+        for node, why in self._undecided.items():
+            self._control.notify(process, NodeUndecided(node=node, why=why))
 
     # The ends of processes of other nodes
 

@@ -170,6 +170,7 @@ class ClusterNode:
         member.on_ended, member.on_phase = self._ended, self._turned
         member.on_viewed, member.on_probed = self._viewed, self._place.probed
         member.on_rows, member.on_lease = self._revocations.read, self.on_lease
+        member.on_undecided = peers.undecided
         self.closing.push_async_callback(self._leave, member)
         await member.join()
         self.members.follow(member, scope)

@@ -294,6 +294,8 @@ class NodeCore:
         if known is not None and known != driver.address:
             raise ValueError(f"attach_driver.address is {driver.address!r}: this process is reached at {known!r}")
         job = self.jobs.begin(driver.job, PeerAddress(peer, driver.address), driver.setting)
+        if self.peers is not None:
+            self.peers.attached(job.driver)
         logger.info("job %s began: driver in process %d", short(job.job_id), driver.pid)
         return Attached(version=VERSION, cpus=self.resources.cpu_count, gpus=self.resources.gpu_count)
 
@@ -340,6 +342,8 @@ class NodeCore:
         worker = self.workers.find(peer)
         if worker is None:
             raise errors.RuntimeStateError(f"{short(peer)} is no worker of this node")
+        if self.peers is not None:
+            self.peers.attached(worker.peer_address)
         worker.ready.set_value(None)
 
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:

@@ -63,6 +63,7 @@ class Acknowledged(Record):
         age_s: how long ago the newest read of the control store that it knows of was sent.
         is_prober_alive: whether the prober's incarnation lives in that view.
         is_prober_condemned: whether the answerer has promised to call the prober dead, or its view does.
+        is_frozen: whether the answerer has no lease, so that its workers are stopped.
         condemned: the nodes that the answerer has promised to call dead.
         counted: the members that count in halves of that view; empty if the prober knows that view.
     """
@@ -71,6 +72,7 @@ class Acknowledged(Record):
     age_s: Seconds
     is_prober_alive: bool
     is_prober_condemned: bool
+    is_frozen: bool
     condemned: list[NodeId]
     counted: list[NodeId]
 

@@ -57,6 +57,14 @@ class KeyRevoked(Request[None]):
     key: bytes
 
 
+@verb("node_undecided", asked_by="a node, of its processes")
+class NodeUndecided(Request[None]):
+    """End what waits for actors of that node, which may live: nobody can say now. `why` is empty when that is over."""
+
+    node: NodeId
+    why: str
+
+
 @verb("linked_peers", asked_by="a process, of its node")
 class LinkedPeers(Request[None]):
     """The asker has links with these processes on the node of `daemon`, and with no others there."""

@@ -260,6 +260,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (peers.Listen(), "tcp://host:1#00"),
     (peers.AskKeyOwner(key=bytes(32)), NodeId(b"\x0c" * 16)),
     (peers.KeyRevoked(key=bytes(32)), None),
+    (peers.NodeUndecided(node=NODE, why="it is silent"), None),
     (peers.LinkedPeers(daemon=AT, peers=[PEER]), None),
     (peers.WatchEnds(peers=[PEER]), None),
     (
@@ -316,7 +317,13 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (
         members.ProbeNode(node=NODE, incarnation=PEER, view=3),
         members.Acknowledged(
-            view=3, age_s=0.5, is_prober_alive=True, is_prober_condemned=False, condemned=[NODE], counted=[NODE]
+            view=3,
+            age_s=0.5,
+            is_prober_alive=True,
+            is_prober_condemned=False,
+            is_frozen=False,
+            condemned=[NODE],
+            counted=[NODE],
         ),
     ),
     (members.ProbeFor(node=NODE), True),

@@ -10,9 +10,11 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.calling.losses import Losses
+from actorrt.actors.calling.undecided import UndecidedNodes
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.protocol.authorities import AskFate, Prospect
+from actorrt.protocol.verb import Handler
 from actorrt.reasons import ExitKind, ExitReason
 
 AUTHORITY = PeerAddress(PeerId(b"a" * 16), "memory://authority")
@@ -43,8 +45,12 @@ class Surroundings:
         self.asked: list[tuple[ActorId, Completion[Prospect]]] = []
         self.left_below: int | None = None
         self.authority_ended: ExitReason | None = None
+        self.undecided = UndecidedNodes()
         fake: Any = self
         self.losses = Losses(pending=fake, routes=fake, peers=fake, control=fake, transits=fake, loop=fake)
+
+    def handle(self, handler: Handler) -> None:
+        """Nodes that are undecided are in `test_undecided`."""
 
     # What is asked of the loop, of the calls, the routes, the transits and the authority
 
