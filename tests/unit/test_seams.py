@@ -166,6 +166,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "node.processes.zygotes": ({TIME}, "restarts zygotes"),
     "node.worker.main": ({PROCESS, OWN}, "the main function of a worker"),
     "node.worker.printing": ({SOCKETS, FILES, PROCESS}, "the output of a worker"),
+    "node.daemon.gpus": ({PROCESS}, "reads which GPUs its environment lets it see"),
     "node.daemon.boot": ({PROCESS}, "the environment variable of tests over `tcp`"),
     "node.daemon.daemon": ({SOCKETS, FILES, PROCESS, OWN}, "the main function of the daemon"),
     "node.daemon.node_directory": ({FILES, PROCESS}, "the directory of a node, by which drivers find it"),

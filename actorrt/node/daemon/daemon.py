@@ -29,6 +29,7 @@ from actorrt.ids import JobId, NodeAddress, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.code.serving import CodeServer
 from actorrt.node.daemon.core import NodeCore
+from actorrt.node.daemon.gpus import gpu_ids
 from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.node_setting import NodeSetting
 from actorrt.node.daemon.process_workers import ProcessWorkers
@@ -36,7 +37,7 @@ from actorrt.node.listing.node_rows import NodeRows
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.forker import Forker
-from actorrt.node.processes.limits import cpu_count, gpu_count, memory_bytes, store_capacity_bytes
+from actorrt.node.processes.limits import cpu_count, memory_bytes, store_capacity_bytes
 from actorrt.protocol.cluster.questions import AskObjects, ObjectListing, ObjectRow
 from actorrt.protocol.processes import CodeSource, Output, OutputLine
 from actorrt.reasons import ExitReason
@@ -282,11 +283,13 @@ class Daemon:
 
 
 def _resources(setting: NodeSetting) -> Resources:
+    gpus = gpu_ids(setting.gpus)
     return Resources(
         cpu_count() if setting.cpus is None else setting.cpus,
-        gpu_count() if setting.gpus is None else setting.gpus,
+        len(gpus),
         memory_bytes()[0],
         {} if setting.cluster is None else setting.cluster.resources,
+        gpus,
         may_exceed=setting.embedded_fd is not None,
     )
 

@@ -96,6 +96,7 @@ class GuestWorkers:
         lacks = self._resources.reserve_for_guest(worker.peer, asked.label, asked.reserved)
         if lacks:
             return self._refused(lacks)
+        worker.env_vars = {**self._resources.gpu_variables(worker.peer), **asked.env_vars}
         worker.owner = owner
         worker.preload, worker.hang_timeout_s = tuple(asked.preload), asked.hang_timeout_s
         self._workers.begin(worker)

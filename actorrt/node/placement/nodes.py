@@ -7,12 +7,13 @@ be old, which costs a refusal and never more, since each node grants its own res
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from actorrt.ids import JobId, NodeAddress, NodeId, PeerAddress, PeerId
+from actorrt.actors.authority.record import ActorRecord
+from actorrt.ids import ActorId, NodeAddress, NodeId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.node_choice import CPUS, NodeView
-from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.resources import GPUS, Resources
 from actorrt.protocol.cluster.members import Member
 
 
@@ -45,34 +46,37 @@ class Nodes:
         """Forget a node that has ended."""
         self._free.pop(daemon, None)
 
-    def views(self, job: JobId, own_reserved: Mapping[str, float]) -> list[NodeView]:
-        """Return what is known of all nodes, this one first.
+    def views(self, record: ActorRecord, refused: Collection[PeerAddress] = ()) -> list[NodeView]:
+        """Return what is known of all nodes, this one first, for the choice of one for an actor.
 
         Args:
-            job: the actors of this job are counted.
-            own_reserved: what the actor that is to be placed has reserved here before.
+            record: the actor. Others of its job are counted, and what it has reserved here counts as free.
+            refused: the nodes that had no room for it just now.
         """
         counts: Counter[PeerAddress | None] = Counter()
         pending: dict[PeerAddress, Counter[str]] = {}
         for worker in self._workers():
-            if worker.job.job_id == job:
+            if worker.job.job_id == record.job:
                 counts[worker.host] += len(worker.actors)
             if worker.host is not None and worker.reserved and not worker.ready.done():
                 pending.setdefault(worker.host, Counter()).update(worker.reserved)
         members = self.members()
         own = next((member for member in members if member.node == self.own), None)
-        views = [self._own_view(own, counts[None], own_reserved)]
+        views = [self._own_view(own, counts[None], record.actor_id)]
         for member in members:
             if member.node != self.own:
                 daemon = daemon_of(member)
-                views.append(self._view_of(member, daemon, counts[daemon], pending.get(daemon, {})))
+                view = self._view_of(member, daemon, counts[daemon], pending.get(daemon, {}))
+                views.append(view._replace(free={}) if daemon in refused else view)
         return views
 
-    def _own_view(self, member: Member | None, actors_count: int, reserved: Mapping[str, float]) -> NodeView:
-        total = self._resources.total
+    def _own_view(self, member: Member | None, actors_count: int, actor: ActorId) -> NodeView:
+        total, reserved = self._resources.total, self._resources.reserved_by(actor)
         free = {
             name: amount - self._resources.reserved(name) + reserved.get(name, 0.0) for name, amount in total.items()
         }
+        if not self._resources.may_exceed and not self._resources.devices.fits(1.0, actor):
+            free[GPUS] = min(free[GPUS], self._resources.devices.largest_part(actor))
         return NodeView(
             daemon=None,
             node=self.own,

@@ -97,26 +97,35 @@ class Placement:
         """Start the record's incarnation; see `Hosting.start`."""
         await self._far_children_gone(record)
         ends: list[_NotBegunError] = []
+        refused: set[PeerAddress] = set()
         while len(ends) < ATTEMPTS_COUNT:
-            worker = await self._worker_of(record)
+            worker = await self._worker_of(record, refused)
             try:
                 return await self._start_at(worker, record)
             except _NotBegunError as error:
                 worker.actors.pop(record.actor_id, None)
-                if not worker.lacks or not worker.reserved:  # else the next choice knows that there is no room
+                if worker.host is not None and worker.lacks:
+                    refused.add(worker.host)
+                if not worker.lacks or not worker.reserved:  # what needs no room was not refused for that
                     ends.append(error)
         raise errors.ActorStartError(f"{ends[-1]}; so did {ATTEMPTS_COUNT - 1} other workers", reason=ends[-1].reason)
 
-    async def _worker_of(self, record: ActorRecord) -> Worker:
-        """Return the worker of an actor. Wait until a node has room for it, if none has now."""
+    async def _worker_of(self, record: ActorRecord, refused: set[PeerAddress]) -> Worker:
+        """Return the worker of an actor. Wait until a node has room for it, if none has now.
+
+        Args:
+            record: the actor.
+            refused: the nodes that had no room when they were asked; after a wait, they are asked again.
+        """
         entry: Entry | None = None
         try:
             while True:
                 try:
-                    return self._choice.worker_of(record)
+                    return self._choice.worker_of(record, refused)
                 except NoRoomError as error:
                     entry = entry or self.waiting.enter(record, self._choice.line_of(record))
                     await entry.next_turn(str(error))
+                    refused.clear()
         finally:
             if entry is not None:
                 entry.leave()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import ActorId, PeerId
+from actorrt.node.placement.devices import Devices
+from actorrt.node.processes.limits import VISIBLE_GPUS
 
 logger = logging.getLogger(__name__)
+
+GPUS: Final = "gpus"
 
 
 class Resources:
@@ -17,6 +22,7 @@ class Resources:
 
     Args:
         cpu_count, gpu_count: the CPUs and GPUs of the node.
+        gpu_ids: the names of the GPUs; None: their numbers.
         memory_bytes: the memory that tasks can reserve.
         custom: further resources, with their amounts.
         may_exceed: whether reservations may add up to more than the node has; one warning says so.
@@ -31,6 +37,7 @@ class Resources:
         gpu_count: int,
         memory_bytes: int = 0,
         custom: Mapping[str, float] | None = None,
+        gpu_ids: Sequence[str] | None = None,
         *,
         may_exceed: bool,
     ) -> None:
@@ -38,6 +45,7 @@ class Resources:
         self.gpu_count = gpu_count
         self.memory_bytes = memory_bytes
         self._total = {**(custom or {}), "cpus": cpu_count, "gpus": gpu_count}
+        self.devices = Devices([str(number) for number in range(gpu_count)] if gpu_ids is None else gpu_ids)
         self.may_exceed = may_exceed
         self.watchers: list[Callable[[], None]] = []
         self._has_said_so = False
@@ -62,9 +70,10 @@ class Resources:
         """Return how much of each resource is not reserved, and 0 where reservations exceed it."""
         return {name: max(0.0, amount - self.reserved(name)) for name, amount in self._total.items()}
 
-    def has_room(self, need: Mapping[str, float], reserved: Mapping[str, float]) -> bool:
-        """Return whether a need fits here, in place of what was `reserved` for it; nothing fits without CPUs."""
-        if not self.cpu_count:
+    def has_room(self, actor_id: ActorId, need: Mapping[str, float]) -> bool:
+        """Return whether the need of an actor fits here, in place of its reservation; nothing does without CPUs."""
+        reserved = self.reserved_by(actor_id)
+        if not self.cpu_count or not self.devices.fits(need.get(GPUS, 0.0), actor_id):
             return False
         return all(
             amount <= self._total.get(name, 0) - self.reserved(name) + reserved.get(name, 0.0)
@@ -74,6 +83,11 @@ class Resources:
     def reserved_by(self, actor_id: ActorId) -> Mapping[str, float]:
         """Return what an actor has reserved, by resource."""
         return self._reserved.get(actor_id, {})
+
+    def gpu_variables(self, holder: ActorId | PeerId) -> dict[str, str]:
+        """Return the environment variables by which the process of a holder sees its GPUs, and no others."""
+        granted = self.devices.granted(holder)
+        return {VISIBLE_GPUS: ",".join(granted)} if granted else {}
 
     def reserving(self) -> Collection[ActorId]:
         """Return the actors that have reserved anything."""
@@ -94,6 +108,7 @@ class Resources:
                 self._exceed(label, name, wanted, total)
         if amounts:
             self._reserved[actor_id] = amounts
+            self.devices.grant(actor_id, amounts.get(GPUS, 0.0))
             self._add(amounts, 1)
 
     def reserve_for_guest(self, worker: PeerId, label: str, amounts: Mapping[str, float]) -> str:
@@ -109,13 +124,17 @@ class Resources:
                 raise _has_none(label, name)
             if amount > free:
                 lacks.append(f"{max(free, 0.0):g} of {total:g} {name} free")
+        if not lacks and not self.devices.fits(amounts.get(GPUS, 0.0)):
+            lacks.append("the free parts of gpus are on several devices")
         if not lacks and amounts:
             self._of_guests[worker] = dict(amounts)
+            self.devices.grant(worker, amounts.get(GPUS, 0.0))
             self._add(amounts, 1)
         return " and ".join(lacks)
 
     def release_for_guest(self, worker: PeerId) -> None:
         """Release what was reserved for a worker of another node's actors. Idempotent."""
+        self.devices.release(worker)
         self._add(self._of_guests.pop(worker, {}), -1)
 
     def _exceed(self, label: str, name: str, wanted: float, total: float) -> None:
@@ -132,6 +151,7 @@ class Resources:
 
     def release(self, actor_id: ActorId) -> None:
         """Release the reservation of an actor. Idempotent."""
+        self.devices.release(actor_id)
         self._add(self._reserved.pop(actor_id, {}), -1)
 
     def _add(self, amounts: Mapping[str, float], sign: int) -> None:

@@ -9,7 +9,7 @@ children of one supervisor go to workers in groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 
 from actorrt.actors.authority.record import ActorRecord
 from actorrt.ids import ActorId, JobId, PeerAddress
@@ -39,8 +39,12 @@ class WorkerChoice:
         self.release = resources.release
         self.reserving = resources.reserving
 
-    def worker_of(self, record: ActorRecord) -> Worker:
+    def worker_of(self, record: ActorRecord, refused: Collection[PeerAddress] = ()) -> Worker:
         """Return the worker of an actor. An actor without a usable worker gets one.
+
+        Args:
+            record: the actor.
+            refused: the nodes that had no room for it just now, whatever they have told.
 
         Raises:
             ActorStartError: its job has ended.
@@ -48,12 +52,12 @@ class WorkerChoice:
             PlacementError: no node will ever have room for it.
         """
         worker: Worker | None = record.place
-        return worker if worker is not None and worker.is_usable else self._place(record)
+        return worker if worker is not None and worker.is_usable else self._place(record, refused)
 
-    def _place(self, record: ActorRecord) -> Worker:
+    def _place(self, record: ActorRecord, refused: Collection[PeerAddress]) -> Worker:
         """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
-        host = self._host_of(record)
+        host = self._host_of(record, refused)
         if host is None:
             self._resources.reserve(record.actor_id, record.label, record.options)
         else:
@@ -70,16 +74,16 @@ class WorkerChoice:
         """Return what is equal for actors that wait for the same."""
         return tuple(sorted(amounts_of(record.options).items())), str(record.options.placement)
 
-    def _host_of(self, record: ActorRecord) -> PeerAddress | None:
+    def _host_of(self, record: ActorRecord, refused: Collection[PeerAddress]) -> PeerAddress | None:
         """Return the node for an actor; None for this one."""
         if record.order.is_beside and self._beside(record) is not None:
             return None
         options, resources = record.options, self._resources
         need = amounts_of(options)
-        reserved = resources.reserved_by(record.actor_id)
-        if options.placement is None and resources.has_room(need, reserved):
+        if options.placement is None and resources.has_room(record.actor_id, need):
             return None
-        choice = choose(record.label, need, options.placement, self._nodes.views(record.job, reserved))
+        views = self._nodes.views(record, refused)
+        choice = choose(record.label, need, options.placement, views)
         if not choice.nodes:
             raise NoRoomError(choice.lacks)
         return choice.nodes[0].daemon
@@ -92,7 +96,8 @@ class WorkerChoice:
 
     def _own(self, record: ActorRecord, job: Job, host: PeerAddress | None) -> Worker:
         options = record.options
-        worker = self._launch(host, WorkerKind.OWN, job, record.label, dict(options.env_vars))
+        gpus = {} if host is not None else self._resources.gpu_variables(record.actor_id)
+        worker = self._launch(host, WorkerKind.OWN, job, record.label, {**gpus, **options.env_vars})
         worker.hang_timeout_s, worker.preload = options.hang_timeout_s, options.preload
         if host is not None:
             worker.reserved = amounts_of(options)

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _NVIDIA: Final = Path("/dev")
+VISIBLE_GPUS: Final = "CUDA_VISIBLE_DEVICES"
+"""The environment variable that says which GPUs a process sees."""
 
 
 def check_endpoint() -> None:

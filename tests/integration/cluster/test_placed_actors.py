@@ -35,8 +35,8 @@ BEGIN = """
         async def child(self, **options):
             return await Echo.options(**options).spawn()
 
-        def fail(self):
-            raise ValueError("on purpose")
+        def gpus(self):
+            return os.environ.get("CUDA_VISIBLE_DEVICES")
 
     other = sys.argv[1]
     art.init(address="auto")
@@ -180,7 +180,7 @@ def test_strategies_and_labels_choose_nodes() -> None:
     with machines_in_a_short_place("a", "b", "c") as (first, second, third):
         first.start("--listen=127.0.0.1", "--cpus=4")
         second.start(f"--join={first.token()}", "--label=zone=x", "--cpus=4")
-        third.start(f"--join={first.token()}", "--label=zone=x", "--resource=licence=2", "--cpus=2")
+        third.start(f"--join={first.token()}", "--label=zone=x", "--resource=licence=2", "--cpus=2", "--gpus=2")
         script = on(
             first,
             second,
@@ -203,9 +203,12 @@ def test_strategies_and_labels_choose_nodes() -> None:
             until("b", 1, cpus=4, placement={"zone": "x"})
             until("cc", 2, resources={"licence": 1})
             until("abca", 4, placement="spread")
+            refs = [Echo.options(gpus=amount).spawn().result(30) for amount in (0.5, 0.5, 1)]
+            gpus = [ref.gpus().result(30) for ref in refs]
+            print(gpus[0] == gpus[1] != gpus[2], *sorted({*gpus}))
             """,
         )
-        assert script.end().split() == ["abcabc", "aaaa", "b", "cc", "abca"]
+        assert script.end().split() == ["abcabc", "aaaa", "b", "cc", "abca", "True", "0", "1"]
 
 
 def test_a_node_of_zero_cpus_runs_drivers_only() -> None:
