@@ -100,16 +100,16 @@ class Spawner(art.Actor):
 
 @pytest.mark.parametrize("options", [{}, {"cpus": 1}, {"isolation": "shared"}], ids=["light", "process", "shared"])
 async def test_start_that_takes_too_long_is_broken_off_and_leaves_nothing(runtime, options):
-    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=0.2: .*its on_start has not"):
-        await Slow.options(start_timeout_s=0.2, **options).spawn()
+    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=1: .*its on_start has not"):
+        await Slow.options(start_timeout_s=1, **options).spawn()
     spawner = await Spawner.spawn()
-    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=0.2: .*its on_start has not"):
-        await spawner.start(start_timeout_s=0.2, **options)
+    with pytest.raises(art.ActorStartError, match=r"did not start within start_timeout_s=1: .*its on_start has not"):
+        await spawner.start(start_timeout_s=1, **options)
     assert len((await runtime.status())["actors"]) == 1
 
 
 async def test_start_that_took_too_long_is_tried_again_where_the_options_say_so(runtime):
-    slow = await Slow.options(start_timeout_s=0.2, restart="permanent", crash_on=ValueError).spawn(2)
+    slow = await Slow.options(start_timeout_s=1, restart="permanent", crash_on=ValueError).spawn(2)
     with pytest.raises(art.ActorUnavailableError, match="on purpose"):
         await slow.fail()
     assert await slow.incarnation.options(retries=10)() == 3

@@ -45,6 +45,9 @@ class Hosting(Protocol):
     def break_off(self, record: ActorRecord) -> None:
         """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
 
+    def give_up_start(self, record: ActorRecord) -> None:
+        """End the start under way, which has taken too long; its failure is reported. The actor may start again."""
+
     def waits_for(self, record: ActorRecord) -> str:
         """Return what the start under way waits for, in words."""
 

@@ -215,7 +215,7 @@ class Registry:
         def late() -> None:
             nonlocal waits_for
             waits_for = self._hosting.waits_for(record)
-            self._hosting.break_off(record)
+            self._hosting.give_up_start(record)
 
         stop_waiting = self._scope.after(limit_s, late)
         try:

@@ -103,6 +103,9 @@ class LocalHosting:
     def break_off(self, record: ActorRecord) -> None:
         self.host.kill(record.actor_id)
 
+    def give_up_start(self, record: ActorRecord) -> None:
+        self.stop([record], "its start took too long")
+
     def waits_for(self, record: ActorRecord) -> str:
         return "its arguments have not come, or its on_start has not ended"
 

@@ -293,8 +293,25 @@ class Placement:
             worker.ready.set_error(stopped_early(record))  # its process may not exist yet
         else:
             self._kill_hosted([record])
+        self._end_part(worker, record)
+
+    def give_up_start(self, record: ActorRecord) -> None:
+        """End a start that has taken too long; see `Hosting.give_up_start`.
+
+        In a worker with other actors, the mailbox stays for the next incarnation. A process of the actor's own may be
+        blocked, and is killed.
+        """
+        worker: Worker | None = record.place
+        if worker is None or worker.kind is WorkerKind.OWN or self.waiting.lacks(record.actor_id):
+            self.break_off(record)
+        else:
+            self.stop([record], "its start took too long")
+            self._end_part(worker, record)
+
+    def _end_part(self, worker: Worker, record: ActorRecord) -> None:
+        """End what a start waits for, if nobody else may do that: an answer from another node, or a slow process."""
         part = self._parts.get(record.actor_id)
-        if part is not None and (worker.host is not None or not worker.ready.done()):  # nobody else may end the wait
+        if part is not None and (worker.host is not None or not worker.ready.done()):
             part.set_error(stopped_early(record))
 
     def _cancel_waiting(self, record: ActorRecord) -> bool:
