@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from actorrt.protocol import compiled
 from actorrt.protocol.annotations import form_of, hints_of
-from actorrt.protocol.cluster import code, control, listing, members, names, peers, questions, workers
+from actorrt.protocol.cluster import code, control, drivers, listing, members, names, peers, questions, workers
 from actorrt.protocol.kinds import KINDS
 from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.protocol.verb import VERBS, Request, answer_of
@@ -22,6 +22,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     *compiled.MODULES,
     code,
     control,
+    drivers,
     listing,
     members,
     names,

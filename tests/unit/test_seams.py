@@ -147,6 +147,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "tasks.working.thread_waits": ({THREADS}, "reads from frames which thread another thread joins"),
     # node
     "node.clustering.cluster_node": ({TIME, CHANCE, FILES, PROCESS}, "puts a real node of a cluster together"),
+    "node.clustering.driver_node": ({TIME, CHANCE}, "puts a real node of a driver together"),
     "node.clustering.store_place": ({TIME}, "opens the control store of a real node of a cluster"),
     "node.clustering.own_host": ({SOCKETS}, "asks the machine for the address of a route"),
     "node.code.importing": ({SOCKETS, FILES}, "asks the daemon while an import blocks the loop"),
@@ -167,7 +168,7 @@ SHELLS: Final[dict[str, tuple[set[str], str]]] = {
     "node.worker.main": ({PROCESS, OWN}, "the main function of a worker"),
     "node.worker.printing": ({SOCKETS, FILES, PROCESS}, "the output of a worker"),
     "node.daemon.gpus": ({PROCESS}, "reads which GPUs its environment lets it see"),
-    "node.daemon.boot": ({PROCESS}, "the environment variable of tests over `tcp`"),
+    "node.daemon.boot": ({SOCKETS, PROCESS}, "the environment variable of tests over `tcp`"),
     "node.daemon.daemon": ({SOCKETS, FILES, PROCESS, OWN}, "the main function of the daemon"),
     "node.daemon.node_directory": ({FILES, PROCESS}, "the directory of a node, by which drivers find it"),
     "node.daemon.process_workers": ({FILES}, "workers that are processes"),

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +38,15 @@ from actorrt.ids import NodeId, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.clustering.cluster_names import NAMES, ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
+from actorrt.node.clustering.driver_entry import DriverEntry
 from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
 from actorrt.node.clustering.known_nodes import KnownNodes
 from actorrt.node.clustering.member_directory import MemberDirectory, key_of
 from actorrt.node.clustering.own_host import own_host_towards
 from actorrt.node.clustering.store_place import StorePlace
 from actorrt.node.processes.lease_page import boot_time_s
+from actorrt.protocol.cluster.control import Row
+from actorrt.protocol.cluster.drivers import DRIVERS
 from actorrt.protocol.cluster.members import (
     AskMembers,
     BuryNode,
@@ -88,6 +91,7 @@ class ClusterNode:
         on_given_up: called with the reason when the node has to end what runs on it.
         on_frozen: called when the node's lease is over, and when it is back.
         on_lease: called with the end of the lease, by the clock of leases, when that has changed.
+        entry: None: a member needs no entry node.
         closing: what `close` undoes, the newest first.
         on_viewed: called when the members have changed.
 
@@ -120,6 +124,8 @@ class ClusterNode:
         self._admission: Admission | None = None
         self._member: ClusterMember | None = None
         self._place: StorePlace
+        self._drivers: DriverEntry
+        self.entry: NodeId | None = None
         self.closing = AsyncExitStack()
         self.closing.callback(self._state.close)
         self.on_given_up: Callable[[str], None] = lambda why: None
@@ -135,6 +141,11 @@ class ClusterNode:
         """Return where the node can join, those of its token first."""
         token = self._setting.token
         return [*(read_token(token).addresses if token else ()), *self._known.addresses()]
+
+    @property
+    def id(self) -> bytes:
+        """The id of the cluster, once the node has joined; empty before."""
+        return self._state.cluster or b""
 
     async def start(
         self,
@@ -162,18 +173,20 @@ class ClusterNode:
         await self._open_store(own)
         store = self._place.store
         await self._refuse_if_revoked(store)
+        drivers = self._drivers = self._driver_entry(store)
         tls = await self._admit(store)
         self._state.keep_ports({"tls": tls})
         own = own.replaced(addresses=[*own.addresses, f"tls://{self._announced(tls)}"])
         ids = self._surroundings.ids
-        member = self._member = ClusterMember(own, control, store, scope, BootClock(), ids, [REVOCATIONS])
+        member = self._member = ClusterMember(own, control, store, scope, BootClock(), ids, [REVOCATIONS, DRIVERS])
         member.on_ended, member.on_phase = self._ended, self._turned
         member.on_viewed, member.on_probed = self._viewed, self._place.probed
-        member.on_rows, member.on_lease = self._revocations.read, self.on_lease
+        member.on_rows, member.on_lease = self._read, self.on_lease
+        self.members.drivers = lambda: [row.member for row in drivers.watch.rows()]
         member.on_undecided = peers.undecided
         self.closing.push_async_callback(self._leave, member)
         await member.join()
-        self.members.follow(member, scope)
+        self.members.follow(lambda: member.members, member.read, scope)
         self._viewed()
         self._renew()
         self.names = ClusterNames(store, self.members, own.node, own.incarnation, control, scope, ids)
@@ -183,6 +196,28 @@ class ClusterNode:
         control.handle(AskMembers.by(lambda *_: member.members))
         control.handle(BuryNode.by(lambda _, asked: member.bury(asked.node)))
         control.handle(RevokeNode.by(lambda _, asked: self._revoke(store, member, asked.node)))
+
+    def _driver_entry(self, store: ControlStore) -> DriverEntry:
+        around = self._surroundings
+        return DriverEntry(
+            self.sockets.node,
+            store,
+            self._control,
+            self._scope,
+            around.clock,
+            around.ids,
+            self.members.members,
+            self._ended,
+            self._drivers_changed,
+        )
+
+    def _drivers_changed(self) -> None:
+        self.on_viewed()
+
+    def _read(self, rows: Sequence[Row]) -> None:
+        """Called with rows of the control store as they arrive."""
+        self._revocations.read(rows)
+        self._drivers.read(rows)
 
     def _own_row(self, transport: CompositeTransport, resources: dict[str, float]) -> Member:
         return Member(
@@ -253,7 +288,9 @@ class ClusterNode:
         """Open the TLS port; return its address."""
         issuer = self._state.issuer
         assert issuer is not None, "a full node has the key of the authority"
-        enrolment = Enrolment(store, self._place.node, self._place.url, self._surroundings.ids)
+        enrolment = Enrolment(
+            self.sockets.node, store, self._drivers, self._place.node, self._place.url, self._surroundings.ids
+        )
         admission = self._admission = Admission(
             issuer,
             self._state.credentials(),
@@ -278,6 +315,8 @@ class ClusterNode:
         """Return why a node that asks is not accepted; None if it is."""
         if card.key in self._revocations:
             return RefusedError(Reason.CARD_REVOKED, "the key of this node has been revoked")
+        if self._drivers.watch.row(card.node) is not None:
+            return None
         if self._member is None or self._member.member(card.node) is None:
             return RefusedError(Reason.NO_MEMBER, "this node is no member now: it was written dead, or has left")
         return None

@@ -21,6 +21,7 @@ class ClusterSetting:
         ports: the lowest and the highest port of its processes; None: the system chooses.
         token: by which it joins; None: it goes on in its cluster, or begins one.
         control: the URL of the database with the control store; None: the last one, or a file of the first node.
+        is_driver: whether the node runs a driver only, and is no member.
         labels, resources: what placement compares, and custom resources.
     """
 
@@ -31,6 +32,7 @@ class ClusterSetting:
     ports: tuple[int, int] | None = None
     token: str | None = field(default=None, repr=False)
     control: str | None = field(default=None, repr=False)
+    is_driver: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
 

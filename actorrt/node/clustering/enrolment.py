@@ -10,8 +10,10 @@ import msgpack
 from actorrt.cluster.control.store import ControlStore
 from actorrt.cluster.joining.entrance import Joiner
 from actorrt.cluster.membership.cluster_member import members_of, packed
+from actorrt.cluster.security.card import Role
 from actorrt.cluster.security.refusals import Reason, RefusedError
 from actorrt.ids import IdSource, NodeId
+from actorrt.node.clustering.driver_entry import DriverEntry
 from actorrt.node.clustering.member_directory import key_of
 from actorrt.protocol.cluster.control import MEMBERS, Change, Write
 from actorrt.protocol.cluster.members import Member, MemberStatus
@@ -53,19 +55,33 @@ class Enrolment:
     """Enrols nodes that join by this one.
 
     Args:
+        own: this node.
         store: the control store.
+        drivers: enrols the nodes of drivers.
         store_node: the node that has it, if one has.
         database: the URL of the database that has it, if one has.
         ids: the source of nonces.
     """
 
-    def __init__(self, store: ControlStore, store_node: NodeId | None, database: str | None, ids: IdSource) -> None:
+    def __init__(
+        self,
+        own: NodeId,
+        store: ControlStore,
+        drivers: DriverEntry,
+        store_node: NodeId | None,
+        database: str | None,
+        ids: IdSource,
+    ) -> None:
+        self._own = own
+        self._drivers = drivers
         self._store = store
         self._introduce = partial(Introduction, store_node=store_node, database=database)
         self._ids = ids
 
     async def enrol(self, joiner: Joiner) -> bytes:
         """Write the row of a node that joins; return its introduction.
+
+        The node of a driver gets a row of its own kind, and asks the control store through this node.
 
         From then on its connections are accepted. It counts as a member when it has made itself alive.
 
@@ -74,6 +90,10 @@ class Enrolment:
             ControlUnavailableError: the control store does not answer.
         """
         member = self._member_of(joiner)
+        if joiner.role is Role.DRIVER:
+            await self._drivers.enrol(member.replaced(status=MemberStatus.ALIVE))
+            known = members_of((await self._store.since(0, [MEMBERS])).rows)
+            return Introduction(store_node=self._own, database=None, members=known).packed()
         while True:
             news = await self._store.since(0, [MEMBERS])
             others = [other for other in members_of(news.rows) if other.node != member.node]

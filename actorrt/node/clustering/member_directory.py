@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
-from actorrt.cluster.membership.cluster_member import ClusterMember
 from actorrt.cluster.membership.view import BELONGS
 from actorrt.cluster.peers.members import Member as PlacedMember
 from actorrt.completion import Completion
@@ -19,28 +18,56 @@ T = TypeVar("T")
 
 
 class MemberDirectory:
-    """The members that a node knows of: those that it was told when it joined, and then those of its view."""
+    """The members that a node knows of: those that it was told when it joined, and then those of its view.
+
+    Others may speak to a node that joins before it has been told who they are: what is looked up before waits for that.
+
+    Attributes:
+        drivers: returns the nodes of drivers, which are no members, and are found as members are.
+    """
 
     def __init__(self) -> None:
-        self._told: Sequence[Member] = ()
-        self._own: tuple[ClusterMember, Scope] | None = None
+        self._known: Callable[[], Sequence[Member]] = tuple
+        self._reader: tuple[Callable[[], Coroutine[Any, Any, None]], Scope] | None = None
+        self._is_told = False
+        self._waiting: list[Callable[[], None]] = []
+        self.drivers: Callable[[], Sequence[Member]] = tuple
 
     def tell(self, members: Sequence[Member]) -> None:
         """Take the members that the entry node has told."""
-        self._told = members
+        self._known = lambda: members
+        self._look_for_all()
 
-    def follow(self, own: ClusterMember, scope: Scope) -> None:
-        """Take the members from this node's membership from now on; `scope` owns further reads."""
-        self._own = own, scope
+    def follow(
+        self, known: Callable[[], Sequence[Member]], read: Callable[[], Coroutine[Any, Any, None]], scope: Scope
+    ) -> None:
+        """Take the members from a view from now on.
+
+        Args:
+            known: returns the members of the view, ended ones too.
+            read: reads the view now; it raises ControlUnavailableError if the control store does not answer.
+            scope: owns further reads.
+        """
+        self._known, self._reader = known, (read, scope)
+        self._look_for_all()
+
+    def _look_for_all(self) -> None:
+        self._is_told = True
+        waiting, self._waiting = self._waiting, []
+        for look in waiting:
+            look()
 
     def members(self) -> list[Member]:
         """Return the members that have not ended."""
-        known = self._told if self._own is None else self._own[0].members
-        return [member for member in known if member.status in BELONGS]
+        return [member for member in self._known() if member.status in BELONGS]
+
+    def everyone(self) -> list[Member]:
+        """Return the members that have not ended, and the nodes of drivers."""
+        return [*self.members(), *self.drivers()]
 
     def incarnation(self, peer: PeerId) -> Member | None:
-        """Return the member with this incarnation, if it is known and has not ended."""
-        return next((member for member in self.members() if member.incarnation == peer), None)
+        """Return the member or driver's node with this incarnation, if it is known and has not ended."""
+        return next((member for member in self.everyone() if member.incarnation == peer), None)
 
     async def read(self) -> None:
         """Read the members now.
@@ -48,8 +75,8 @@ class MemberDirectory:
         Raises:
             ControlUnavailableError: the control store does not answer.
         """
-        if self._own is not None:
-            await self._own[0].read()
+        if self._reader is not None:
+            await self._reader[0]()
 
     def find(self, node: NodeId) -> Completion[PlacedMember | None]:
         """Return where the daemon of a node is reached, to come; see `Members`."""
@@ -62,27 +89,33 @@ class MemberDirectory:
     def _looked_up(self, fits: Callable[[Member], bool], made: Callable[[Member], T]) -> Completion[T | None]:
         """Look among the members; read the control store once if none of them fits."""
         found: Completion[T | None] = Completion()
-        known = next(filter(fits, self.members()), None)
-        if known is not None or self._own is None or self._own[1].is_closed:
+        if self._is_told:
+            self._look(fits, made, found)
+        else:
+            self._waiting.append(lambda: self._look(fits, made, found))
+        return found
+
+    def _look(self, fits: Callable[[Member], bool], made: Callable[[Member], T], found: Completion[T | None]) -> None:
+        known = next(filter(fits, self.everyone()), None)
+        if known is not None or self._reader is None or self._reader[1].is_closed:
             found.set_value(None if known is None else made(known))
         else:
-            own, scope = self._own
-            scope.start(self._look_again(own, fits, made, found), "find a member")
-        return found
+            read, scope = self._reader
+            scope.start(self._look_again(read, fits, made, found), "find a member")
 
     async def _look_again(
         self,
-        own: ClusterMember,
+        read: Callable[[], Coroutine[Any, Any, None]],
         fits: Callable[[Member], bool],
         made: Callable[[Member], T],
         found: Completion[T | None],
     ) -> None:
         try:
-            await own.read()
+            await read()
         except ActorRtError as error:
             found.set_error(error)
             return
-        known = next(filter(fits, self.members()), None)
+        known = next(filter(fits, self.everyone()), None)
         found.set_value(None if known is None else made(known))
 
 

@@ -88,6 +88,7 @@ class StorePlace:
     def at_node(self, node: NodeId) -> None:
         """Take the store of another node."""
         self.store, self.node = RemoteControlStore(self._control, self._host), node
+        serve_store(self.store, self._control)  # for nodes of drivers that have this one as their entry node
 
     def probed(self, probe: ProbeNode) -> None:
         """Take a probe of a member. The node with the store may have started again: no view says so yet."""

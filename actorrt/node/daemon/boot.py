@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +19,8 @@ import uvloop
 
 from actorrt.cluster.membership.constants import FREEZE_MAX_S
 from actorrt.errors import ActorRtError
-from actorrt.node.daemon.node_setting import NodeSetting
+from actorrt.node.clustering.cluster_setting import ClusterSetting
+from actorrt.node.daemon.node_setting import JOIN_TOKEN, NodeSetting
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.lease_page import LeasePage
 from actorrt.node.processes.limits import raise_descriptor_limit
@@ -37,7 +40,10 @@ def parse(arguments: Sequence[str]) -> NodeSetting:
     parser = argparse.ArgumentParser(prog="python -m actorrt.node")
     for name in ("cpus", "gpus", "store-bytes", "embedded-fd"):
         parser.add_argument(f"--{name}", type=int)
-    return NodeSetting(**vars(parser.parse_args(arguments)), uses_tcp_inside=bool(os.environ.get(TCP_INSIDE)))
+    token = os.environ.pop(JOIN_TOKEN, None)
+    cluster = None if token is None else ClusterSetting(state_directory="", token=token, is_driver=True)
+    uses_tcp_inside = cluster is None and bool(os.environ.get(TCP_INSIDE))
+    return NodeSetting(**vars(parser.parse_args(arguments)), cluster=cluster, uses_tcp_inside=uses_tcp_inside)
 
 
 def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
@@ -51,9 +57,26 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
     try:
         uvloop.run(_run(setting))
     except (ActorRtError, OSError) as error:
-        logger.error("the node can't start, or go on: %s", error)
+        if not _told_owner(setting, error):
+            logger.error("the node can't start, or go on: %s", error)
         return 1
     return 0
+
+
+def _told_owner(setting: NodeSetting, error: Exception) -> bool:
+    """Tell the driver that waits for the start of an embedded node why it failed; return whether it is told.
+
+    A driver that has been told that the node is up has the error in its log.
+    """
+    if setting.embedded_fd is None:
+        return False
+    told = json.dumps({"error": type(error).__name__, "text": str(error)}).encode()
+    try:
+        with socket.socket(fileno=setting.embedded_fd) as owner:
+            owner.send(told)
+    except OSError:  # it is closed: the node was up
+        return False
+    return True
 
 
 async def _run(setting: NodeSetting) -> None:

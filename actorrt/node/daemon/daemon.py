@@ -50,6 +50,7 @@ from actorrt.transport.unix.transport import UnixTransport
 
 if TYPE_CHECKING:
     from actorrt.node.clustering.cluster_node import ClusterNode
+    from actorrt.node.clustering.driver_node import DriverNode
 
 logger = logging.getLogger(__name__)
 
@@ -124,10 +125,10 @@ class Daemon:
         factory.node = self._core.peer_address
         core = self._core
         NodeRows(core.nodes, resources, core.control, core.peer_address, store.stats)
-        descriptor = self._descriptor(peer, address, directory)
         try:
             if cluster is not None:
                 await self._enter(cluster, transport, resources, factory)
+            descriptor = self._descriptor(peer, address, directory, b"" if cluster is None else cluster.id)
             self._begin(loop, directory, descriptor, resources, capacity)
             await self._stop.wait()
             if self._why_given_up:
@@ -139,7 +140,7 @@ class Daemon:
             await self._core.close()
             await store.close()
 
-    def _descriptor(self, peer: PeerId, address: str, directory: NodeDirectory) -> NodeDescriptor:
+    def _descriptor(self, peer: PeerId, address: str, directory: NodeDirectory, cluster_id: bytes) -> NodeDescriptor:
         is_embedded = self._setting.embedded_fd is not None
         return NodeDescriptor(
             peer=peer.hex(),
@@ -149,18 +150,22 @@ class Daemon:
             pid=self._surroundings.pid,
             is_embedded=is_embedded,
             owner_pid=os.getppid() if is_embedded else 0,
+            cluster=cluster_id.hex(),
         )
 
-    def _own_cluster(self, directory: NodeDirectory) -> ClusterNode | None:
+    def _own_cluster(self, directory: NodeDirectory) -> ClusterNode | DriverNode | None:
         """Return the node's part in its cluster; None if it is to be part of none."""
-        if self._setting.cluster is None:
+        setting = self._setting.cluster
+        if setting is None:
             return None
         from actorrt.node.clustering.cluster_node import ClusterNode  # other nodes do without keys and ZeroMQ
+        from actorrt.node.clustering.driver_node import DriverNode
 
-        return ClusterNode(self._setting.cluster, str(directory.path), self._surroundings)
+        kind = DriverNode if setting.is_driver else ClusterNode
+        return kind(setting, str(directory.path), self._surroundings)
 
     async def _enter(
-        self, cluster: ClusterNode, transport: Transport, resources: Resources, factory: ProcessWorkers
+        self, cluster: ClusterNode | DriverNode, transport: Transport, resources: Resources, factory: ProcessWorkers
     ) -> None:
         """Take part in the cluster from now on."""
         core = self._core
@@ -173,11 +178,17 @@ class Daemon:
             cluster.on_lease = self._forker.lease.set_until
         await cluster.start(core.control, core.scope, transport, core.peers, amounts)
         core.registry.share_names(cluster.names)
+        core.nodes.drivers = cluster.members.drivers
+
+        def viewed() -> None:
+            core.nodes.entry = cluster.entry
+            core.room_news.members_changed()
+
+        core.nodes.entry, cluster.on_viewed = cluster.entry, viewed
         core.enter_cluster(cluster.sockets.node, cluster.members.members)
-        cluster.on_viewed = core.room_news.members_changed
         await self._serve_code(cluster, factory)
 
-    async def _serve_code(self, cluster: ClusterNode, factory: ProcessWorkers) -> None:
+    async def _serve_code(self, cluster: ClusterNode | DriverNode, factory: ProcessWorkers) -> None:
         """Have workers for drivers of other nodes import what these drivers can."""
         jobs, sockets = self._core.jobs, cluster.sockets
         path = f"{sockets.directory}/code"

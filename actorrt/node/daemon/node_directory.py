@@ -40,6 +40,7 @@ class NodeDescriptor:
         pid: the process of its daemon.
         is_embedded: whether it belongs to one driver.
         owner_pid: the process of that driver; 0 for a standalone node.
+        cluster: the id of its cluster, in hex; an empty text if it is in none.
     """
 
     peer: str
@@ -49,6 +50,7 @@ class NodeDescriptor:
     pid: int
     is_embedded: bool
     owner_pid: int = 0
+    cluster: str = ""
 
 
 def runtime_directory() -> Path:

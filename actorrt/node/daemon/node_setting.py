@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from actorrt.node.clustering.cluster_setting import ClusterSetting
+
+JOIN_TOKEN: Final = "ACTORRT_NODE_JOINS"
+"""The environment variable with the token of the cluster that an embedded node joins: all users see arguments."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
 from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.embedded_node import EmbeddedNode
-from actorrt.node.driver.finding import find_node
+from actorrt.node.driver.finding import find_node, node_of_cluster, refuse_without_token, token_at
 from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind, ExitReason
@@ -64,6 +64,7 @@ class DaemonConnection:
         address: the node's URL, or `"auto"`; None starts an embedded node.
         cpus, gpus, store_bytes: the resources of an embedded node; None: those of the machine.
         surroundings: of this process.
+        token: of the cluster to connect to; with `address`, at that node of it.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class DaemonConnection:
         gpus: int | None,
         store_bytes: int | None,
         surroundings: Surroundings,
+        token: str | None = None,
     ) -> None:
         self._address = address
+        self._token = token
         self._options = (cpus, gpus, store_bytes)
         self._surroundings = surroundings
         self._embedded: EmbeddedNode | None = None
@@ -85,13 +88,32 @@ class DaemonConnection:
         self._is_closing = False
 
     async def open(self, namespace: str) -> None:
-        if self._address is not None:
-            node = find_node(self._address)
+        if self._token is None and self._address is not None and self._address.startswith("tcp://"):
+            await refuse_without_token(self._address)
+        found = self._found()
+        if found is not None:
+            node = found
         else:
-            self._embedded = EmbeddedNode(*self._options)
+            self._embedded = self._new_node()
             import_module("actorrt.actors.endpoint.endpoint")  # the node starts while this process imports
             node = await self._embedded.ready()
         await self._connect(node, namespace)
+
+    def _found(self) -> NodeDescriptor | None:
+        """Return the running node of this machine that is to be used; None if one is to be started.
+
+        Raises:
+            AuthenticationError: the token is none.
+            PeerUnreachableError: there is no such node.
+        """
+        if self._token is not None:
+            return node_of_cluster(self._token)
+        return None if self._address is None else find_node(self._address)
+
+    def _new_node(self) -> EmbeddedNode:
+        if self._token is None:
+            return EmbeddedNode(*self._options)
+        return EmbeddedNode(0, 0, None, token_at(self._token, self._address))
 
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
         from actorrt.actors.endpoint.endpoint import ActorEndpoint

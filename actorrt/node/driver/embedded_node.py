@@ -9,15 +9,28 @@ import signal as signals
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from actorrt import forks
 from actorrt.config import NODE_START_TIMEOUT_S
-from actorrt.errors import RuntimeStateError
+from actorrt.errors import (
+    ActorRtError,
+    AuthenticationError,
+    ControlUnavailableError,
+    PeerUnreachableError,
+    RuntimeStateError,
+    WireVersionError,
+)
 from actorrt.node.daemon.node_directory import NodeDescriptor, remove_leftovers
+from actorrt.node.daemon.node_setting import JOIN_TOKEN
 
 STOP_TIMEOUT_S: Final = 10.0
+_ERRORS: Final[Mapping[str, type[ActorRtError]]] = {
+    kind.__name__: kind
+    for kind in (AuthenticationError, ControlUnavailableError, PeerUnreachableError, WireVersionError)
+}
 
 
 class EmbeddedNode:
@@ -25,9 +38,10 @@ class EmbeddedNode:
 
     Args:
         cpus, gpus, store_bytes: the resources of the node; None: those of the machine.
+        token: of the cluster that it joins, without CPUs; None: it is in no cluster.
     """
 
-    def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None) -> None:
+    def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None, token: str | None = None) -> None:
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         options = {"cpus": cpus, "gpus": gpus, "store-bytes": store_bytes, "embedded-fd": theirs.fileno()}
@@ -38,7 +52,7 @@ class EmbeddedNode:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env=_environment(),
+                env=_environment() | ({} if token is None else {JOIN_TOKEN: token}),
             )
         finally:
             theirs.close()
@@ -50,6 +64,7 @@ class EmbeddedNode:
 
         Raises:
             RuntimeStateError: the daemon ended, or was not up in time.
+            AuthenticationError, PeerUnreachableError, ControlUnavailableError, WireVersionError: it could not join.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -62,7 +77,12 @@ class EmbeddedNode:
             raise RuntimeStateError(
                 f"the node daemon ended while it started (exit status {status}); see its output above"
             )
-        self.descriptor = NodeDescriptor(**json.loads(text))
+        told = json.loads(text)
+        if "error" in told:
+            self._process.wait(STOP_TIMEOUT_S)
+            kind = _ERRORS.get(told["error"], RuntimeStateError)
+            raise kind(told["text"])
+        self.descriptor = NodeDescriptor(**told)
         return self.descriptor
 
     async def close(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-from actorrt.errors import PeerUnreachableError
+from actorrt.errors import AuthenticationError, PeerUnreachableError
 from actorrt.node.daemon.node_directory import NodeDescriptor, find_nodes, runtime_directory
 
 
@@ -45,7 +47,7 @@ def node_at(address: str) -> NodeDescriptor:
     """
     if urlsplit(address).scheme not in ("tcp", "unix"):
         raise ValueError(
-            f"address={address!r}: give 'auto', or the URL that `actorrt node` printed, such as "
+            f"address={address!r}: give 'auto', a join token, or the URL that `actorrt node` printed, such as "
             f"'unix://{runtime_directory()}/2e73214e'"
         )
     for node in find_nodes():
@@ -54,6 +56,57 @@ def node_at(address: str) -> NodeDescriptor:
     raise PeerUnreachableError(
         f"no node answers at {address}: start one with `actorrt node`, or check the address that it printed"
     )
+
+
+def node_of_cluster(token: str) -> NodeDescriptor | None:
+    """Return a running node of this user on this machine that belongs to the cluster of a token; None if none does.
+
+    Raises:
+        AuthenticationError: the text is no token.
+    """
+    from actorrt.cluster.joining.join import read_token  # scripts without a cluster do without keys
+
+    cluster = read_token(token).fingerprint.hex()
+    return next((node for node in find_nodes() if node.cluster == cluster and not node.is_embedded), None)
+
+
+async def refuse_without_token(address: str) -> NoReturn:
+    """Refuse an address `tcp://host:port` that comes without a token.
+
+    Raises:
+        AuthenticationError: something listens there.
+        PeerUnreachableError: nothing does.
+    """
+    from actorrt.cluster.joining.dialling import dial
+
+    try:
+        (await dial(address.removeprefix("tcp://").rstrip("/"))).close()
+    except PeerUnreachableError as error:
+        raise PeerUnreachableError(
+            f"no node answers at {address}: {error}; start one with `actorrt node --listen HOST`"
+        ) from None
+    raise AuthenticationError(
+        f"a cluster lets nobody in without a token: run `actorrt token` on the machine of {address}, and give what it "
+        "prints as actorrt.init(address=TOKEN)"
+    )
+
+
+def token_at(token: str, address: str | None) -> str:
+    """Return a token that names another entry node of its cluster, `tcp://host:port`; None leaves it as it is.
+
+    Raises:
+        AuthenticationError: the text is no token.
+        ValueError: the address has another form.
+    """
+    if address is None:
+        return token
+    from actorrt.cluster.joining.join import read_token
+
+    place = address.removeprefix("tcp://").rstrip("/")
+    try:
+        return replace(read_token(token), addresses=(place,)).text()
+    except ValueError as error:
+        raise ValueError(f"address={address!r}: {error}") from None
 
 
 def owner_of(node: NodeDescriptor) -> str:

@@ -51,7 +51,10 @@ class Runtime:
     """A connection to a node, on the running loop.
 
     Args:
-        address: None starts an embedded node; `"auto"` or a URL connects to a running one.
+        address: None connects to what `ACTORRT_ADDRESS` and `ACTORRT_TOKEN` name, and if these are not set starts an
+            embedded node. `"auto"` or a URL connects to a running node of this machine. A join token, or
+            `"tcp://host:port"` with `token`, connects to a cluster.
+        token: of the cluster, as `actorrt token` prints it.
         mode: `"node"`, or `"local"`: everything runs on this loop, without processes, and the address is ignored.
         cpus, gpus: the CPUs and GPUs of an embedded node, which actors can reserve; None: those of the machine.
         store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, or all that is
@@ -68,6 +71,7 @@ class Runtime:
         self,
         address: str | None = None,
         *,
+        token: str | None = None,
         mode: str = "node",
         cpus: int | None = None,
         gpus: int | None = None,
@@ -75,7 +79,9 @@ class Runtime:
         namespace: str = "default",
     ) -> None:
         check_endpoint()
-        self._options = runtime_options.checked(address, mode, cpus, gpus, store_bytes, namespace)
+        self._options = runtime_options.checked(
+            address, mode, cpus, gpus, store_bytes, namespace, token, environ=os.environ
+        )
         self.namespace = namespace
         self._connection: DriverConnection | None = None
         self._output: OutputPrinter | None = None
@@ -112,6 +118,7 @@ class Runtime:
             RuntimeStateError: a runtime is connected in this process already, this process was forked from one that
                 had one, or the node did not start.
             PeerUnreachableError: no node is at the address.
+            AuthenticationError: the cluster refuses the token.
         """
         forks.check()
         present = current.process_endpoint()
@@ -130,9 +137,9 @@ class Runtime:
         current.set_process_endpoint(connection.endpoint)
 
     def _new_connection(self) -> DriverConnection:
-        address, mode, cpus, gpus, store_bytes, _ = self._options
+        address, token, mode, cpus, gpus, store_bytes, _ = self._options
         if mode == "node":
-            return DaemonConnection(address, cpus, gpus, store_bytes, Surroundings.of_process())
+            return DaemonConnection(address, cpus, gpus, store_bytes, Surroundings.of_process(), token)
         # Imported here, because drivers of daemons do not need the node's modules.
         from actorrt.node.driver.local_connection import LocalConnection
 

@@ -186,6 +186,7 @@ _lock = threading.Lock()
 def init(
     address: str | None = None,
     *,
+    token: str | None = None,
     mode: str = "node",
     cpus: int | None = None,
     gpus: int | None = None,
@@ -198,7 +199,11 @@ def init(
     The runtime is shut down when the interpreter exits.
 
     Args:
-        address: None starts an embedded node as a child process; `"auto"` or a URL connects to a running one.
+        address: None connects to what `ACTORRT_ADDRESS` and `ACTORRT_TOKEN` name, and if these are not set starts an
+            embedded node as a child process. `"auto"` or a URL connects to a running node of this machine. A join
+            token, or `"tcp://host:port"` with `token`, drives a cluster: from a machine without a node of it, by an
+            embedded node of zero CPUs that joins.
+        token: of the cluster, as `actorrt token` prints it.
         mode: `"local"` runs every actor on one loop in the calling thread, so that debuggers and Ctrl-C work.
         cpus, gpus, store_bytes: the resources of an embedded node; None: those of the machine.
         namespace: the namespace of the names that this driver gives and looks up.
@@ -207,12 +212,14 @@ def init(
         RuntimeStateError: a runtime was started with other arguments; the node did not start; or this process was
             forked from one that has a runtime.
         PeerUnreachableError: no node is at the address.
+        AuthenticationError: the cluster refuses the token.
         TypeError, ValueError: an option has a wrong type or value.
     """
     global _session
     forks.check()
     options: dict[str, Any] = {
         "address": address,
+        "token": token,
         "mode": mode,
         "cpus": cpus,
         "gpus": gpus,

@@ -28,12 +28,14 @@ class Nodes:
         own: this node; None if it is in no cluster.
         entry: the node through which this one has joined; None if it has begun the cluster.
         members: returns the members that have not ended, this node too.
+        drivers: returns the nodes of drivers, which run no actors, and are told what is free.
     """
 
     def __init__(self, resources: Resources, workers: Callable[[], Iterable[Worker]]) -> None:
         self.own: NodeId | None = None
         self.entry: NodeId | None = None
         self.members: Callable[[], Sequence[Member]] = tuple
+        self.drivers: Callable[[], Sequence[Member]] = tuple
         self._resources = resources
         self._workers = workers
         self._free: dict[PeerId, Mapping[str, float]] = {}

@@ -50,7 +50,7 @@ class RoomNews:
     def members_changed(self) -> None:
         """Called when nodes have joined or ended: new ones are told at once."""
         known, self._others = self._others, {}
-        for member in self._nodes.members():
+        for member in (*self._nodes.members(), *self._nodes.drivers()):
             if member.node != self._nodes.own:
                 self._others[daemon_of(member)] = None
         self._tell(self._others.keys() - known.keys())

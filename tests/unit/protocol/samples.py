@@ -7,7 +7,7 @@ from typing import Any, Final
 from actorrt.errors import ActorDiedError, PlacementError
 from actorrt.ids import ActorId, ActorIds, JobId, NodeId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol import authorities, hosts, leases, nodes, objects, processes
-from actorrt.protocol.cluster import code, control, listing, members, names, peers, questions, workers
+from actorrt.protocol.cluster import code, control, drivers, listing, members, names, peers, questions, workers
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
@@ -294,6 +294,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (workers.GuestJobBegun(job=JOB), None),
     (workers.EndGuestJob(job=JOB), None),
     (workers.NodeRoom(free={"cpus": 2.0}), None),
+    (drivers.DriverAlive(member=MEMBER), True),
     (listing.AskNodeRoom(), ROOM),
     (
         listing.AskNodes(),

@@ -29,7 +29,7 @@ def test_script_uses_the_newest_node_that_stands_alone_and_never_anothers(nodes:
 
 
 def test_address_that_is_none_is_refused_with_one_that_could_be(directory: Path) -> None:
-    with pytest.raises(ValueError, match=rf"address='node': give 'auto', or .* 'unix://{directory}/"):
+    with pytest.raises(ValueError, match=rf"address='node': give 'auto', a join token, or .* 'unix://{directory}/"):
         find_node("node")
     with pytest.raises(PeerUnreachableError, match="no node answers at unix:///nowhere"):
         find_node("unix:///nowhere")

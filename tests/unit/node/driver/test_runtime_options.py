@@ -32,6 +32,20 @@ def test_wrong_option_is_refused_before_anything_starts(options, error, text) ->
 
 
 def test_right_options_are_kept_and_local_mode_knows_no_address() -> None:
-    assert checked() == (None, "node", None, None, None, "default")
-    assert checked("auto", namespace="mine") == ("auto", "node", None, None, None, "mine")
-    assert checked("auto", "local", 2, 0, 1 << 20) == (None, "local", 2, 0, 1 << 20, "default")
+    assert checked() == (None, None, "node", None, None, None, "default")
+    assert checked("auto", namespace="mine") == ("auto", None, "node", None, None, None, "mine")
+    assert checked("auto", "local", 2, 0, 1 << 20) == (None, None, "local", 2, 0, 1 << 20, "default")
+
+
+def test_a_token_stands_in_place_of_an_address_or_beside_one() -> None:
+    place = "tcp://10.0.0.1:7400"
+    assert checked("art1.abc")[:2] == checked(token="art1.abc")[:2] == (None, "art1.abc")
+    assert checked(place, token="art1.abc")[:2] == (place, "art1.abc")
+
+
+def test_the_environment_counts_where_nothing_else_is_given() -> None:
+    environ = {"ACTORRT_ADDRESS": "tcp://10.0.0.1:7400", "ACTORRT_TOKEN": "art1.abc"}
+    assert checked(environ=environ)[:2] == ("tcp://10.0.0.1:7400", "art1.abc")
+    assert checked(environ={"ACTORRT_TOKEN": "art1.abc"})[:2] == (None, "art1.abc")
+    for given in ({"address": "auto"}, {"cpus": 2}, {"mode": "local"}):
+        assert checked(**given, environ=environ)[1] is None
