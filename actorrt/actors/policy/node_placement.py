@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from actorrt.ids import ID_BYTES
 from actorrt.texts import encodable
 
-WANTED: Final = "give 'pack', 'spread', art.node(id), art.near(ref) or labels such as {'zone': 'a'}"
+WANTED: Final = "give 'pack', 'spread', art.node(id) or labels such as {'zone': 'a'}"
 
 
 class Strategy(StrEnum):
