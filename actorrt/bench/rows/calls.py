@@ -12,7 +12,7 @@ from typing import Any
 
 import actorrt as art
 from actorrt.bench.measuring.measurement import Effort, Samples
-from actorrt.bench.rows.floor import BareCaller, bare_server
+from actorrt.bench.rows.floor import BareAddress, BareCaller, bare_server
 from actorrt.bench.rows.subjects import BURST_COUNT, Counter, Crowd, Nest
 
 Ask = Callable[[], Any]
@@ -25,9 +25,9 @@ def ask_across(effort: Effort) -> Samples:
         counter = await Counter.options(cpus=1).spawn()
 
         async def ours_us() -> float:
-            return await _p50_us(counter.increment, effort.operations_count)
+            return await p50_us(counter.increment, effort.operations_count)
 
-        return await _beside_the_floor(address, effort, ours_us, _p50_us)
+        return await beside_the_floor(address, effort, ours_us, p50_us)
 
     with bare_server() as address:
         return art.run(main)
@@ -51,19 +51,22 @@ def ask_in_flight(effort: Effort) -> Samples:
         counter = await Counter.options(cpus=1).spawn()
 
         async def ours_hz() -> float:
-            return await _rate_hz(counter.increment, art.gather, effort.operations_count)
+            return await rate_hz(counter.increment, art.gather, effort.operations_count)
 
         async def floor_hz(ask: Ask, count: int) -> float:
-            return await _rate_hz(ask, asyncio.gather, count)
+            return await rate_hz(ask, asyncio.gather, count)
 
-        return await _beside_the_floor(address, effort, ours_hz, floor_hz)
+        return await beside_the_floor(address, effort, ours_hz, floor_hz)
 
     with bare_server() as address:
         return art.run(main)
 
 
-async def _beside_the_floor(
-    address: str, effort: Effort, ours: Callable[[], Awaitable[float]], floor: Callable[[Ask, int], Awaitable[float]]
+async def beside_the_floor(
+    address: BareAddress,
+    effort: Effort,
+    ours: Callable[[], Awaitable[float]],
+    floor: Callable[[Ask, int], Awaitable[float]],
 ) -> Samples:
     values, references = [], []
     with closing(BareCaller(address)) as bare:
@@ -75,7 +78,7 @@ async def _beside_the_floor(
     return Samples(values, references)
 
 
-async def _p50_us(ask: Ask, count: int) -> float:
+async def p50_us(ask: Ask, count: int) -> float:
     took_us = []
     for _ in range(count):
         start = time.perf_counter()
@@ -84,7 +87,7 @@ async def _p50_us(ask: Ask, count: int) -> float:
     return statistics.median(took_us)
 
 
-async def _rate_hz(ask: Ask, gather: Callable[..., Awaitable[Any]], count: int) -> float:
+async def rate_hz(ask: Ask, gather: Callable[..., Awaitable[Any]], count: int) -> float:
     start = time.perf_counter()
     for _ in range(count // BURST_COUNT):
         await gather(*[ask() for _ in range(BURST_COUNT)])
@@ -102,14 +105,14 @@ def ask_plain(effort: Effort) -> Samples:
             values, references = [], []
             with closing(loop.run_until_complete(_connected(address))) as bare:
                 for _ in range(effort.rounds_count + 1):
-                    references.append(loop.run_until_complete(_p50_us(bare.increment, effort.operations_count)))
+                    references.append(loop.run_until_complete(p50_us(bare.increment, effort.operations_count)))
                     values.append(_plain_p50_us(counter, effort.operations_count))
             return Samples(values[1:], references[1:])  # the first was the warm-up
         finally:
             art.shutdown()
 
 
-async def _connected(address: str) -> BareCaller:
+async def _connected(address: BareAddress) -> BareCaller:
     bare = BareCaller(address)
     await bare.increment()
     return bare

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from actorrt.bench.measuring.measurement import Effort, Row, Target
 from actorrt.bench.rows import (
     calls,
+    cluster,
     evolution,
     faults,
     images,
@@ -328,9 +329,9 @@ LEARNING: Final = (
 
 TASKS: Final = (*tasks.ROWS, *lineage.ROWS)
 
-ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *TASKS, *LEARNING)
+ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *cluster.ROWS, *TASKS, *LEARNING)
 
-GROUPS: Final = {"faults": FAULTS, "store": VALUES, "tasks": TASKS, "rl": LEARNING}
+GROUPS: Final = {"cluster": cluster.ROWS, "faults": FAULTS, "store": VALUES, "tasks": TASKS, "rl": LEARNING}
 """Rows that can be requested together."""
 
 

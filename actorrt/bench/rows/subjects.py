@@ -173,6 +173,10 @@ class Store(art.Actor):
 
         return np.ones(size_bytes, dtype=np.uint8)
 
+    def stored(self, size_bytes: int) -> art.ObjectRef[Any]:
+        """Put an array of that many bytes; return its ref."""
+        return art.put(self.array(size_bytes))
+
     def size(self, array: Any) -> int:
         """Return the bytes of an array that was sent here."""
         return int(array.nbytes)
