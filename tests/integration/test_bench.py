@@ -91,3 +91,9 @@ def test_row_that_raises_fails_alone_and_shows_the_last_line_of_its_error() -> N
 def test_row_that_times_out_is_killed_and_leaves_no_process() -> None:
     outcome = run_row(replace(find_row("ask"), timeout_s=0.4), is_quick=False)
     assert (outcome.has_failed, outcome.failure) == (True, "not done within 0.4 s")
+
+
+def test_rows_between_nodes_can_be_measured() -> None:
+    result = bench("--quick", "--row", "far-ask", "--row", "far-pull", "--row", "far-create-process")
+    assert result.returncode == 0, result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["far-ask", "far-pull", "far-create-process"]
