@@ -18,6 +18,7 @@ from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol import authorities, hosts, nodes
 from actorrt.protocol.authorities import Spawn
+from actorrt.protocol.cluster.listing import AskNodeRoom, AskNodes
 from actorrt.protocol.cluster.members import AskMembers
 from actorrt.protocol.cluster.questions import AskNode
 from actorrt.protocol.envelopes import REQUEST
@@ -97,6 +98,8 @@ async def test_every_verb_of_the_protocol_is_answered_where_it_says(node: LocalN
         FindPromise.verb,
         AskMembers.verb,
         AskNode.verb,
+        AskNodes.verb,
+        AskNodeRoom.verb,
     }
     assert peer.control._handlers.keys() >= shared | hosted
 

@@ -29,7 +29,7 @@ def test_command_shows_the_only_node_of_a_script_or_lists_several(nodes: list[No
 
 
 def test_address_that_is_none_is_refused_with_one_that_could_be(directory: Path) -> None:
-    with pytest.raises(ValueError, match=rf"address='node': give 'auto', or .* 'unix://{directory}/"):
+    with pytest.raises(ValueError, match=rf"address='node': give 'auto', a join token, or .* 'unix://{directory}/"):
         inspected_node("node")
     with pytest.raises(PeerUnreachableError, match="no node answers at unix:///nowhere"):
         inspected_node("unix:///nowhere")
