@@ -52,6 +52,11 @@ class Room:
         self._count += 1
         self._size_bytes += size_bytes
 
+    def check_invariants(self, tasks_count: int) -> None:
+        """Raise BrokenInvariantError if there is less in it than the tasks that have not ended."""
+        assert self._count >= tasks_count, f"{tasks_count} tasks have room for {self._count}: one has left it twice"
+        assert self._size_bytes >= 0, f"tasks have {self._size_bytes} bytes of arguments"
+
     def take_at_once(self, size_bytes: int) -> None:
         """Take the room of a task that runs again, whether or not there is some."""
         self._count += 1

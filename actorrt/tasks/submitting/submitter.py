@@ -445,4 +445,5 @@ class Submitter:
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError if the tasks, or how results were made, contradict themselves."""
         self.book.check_invariants()
+        self._room.check_invariants(len(self.book))
         self.lineage.check_invariants()

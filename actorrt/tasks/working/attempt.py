@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import errors
@@ -165,3 +166,10 @@ class Attempt:
         self.object_id: ObjectId | None = None
         is_plain = not inputs and type(body) in PLAIN_BODIES
         self.values: tuple[tuple[Any, ...], dict[str, Any]] | None = (tuple(body), {}) if is_plain else None
+
+    def cancel_coroutine(self) -> bool:
+        """Cancel the coroutine. Return False if its first step never comes now, so that it does not see its end."""
+        assert self.coroutine is not None, "it is a coroutine that runs"
+        sees_its_end = getcoroutinestate(self.coroutine.get_coro()) != CORO_CREATED  # type: ignore[arg-type]
+        self.coroutine.cancel()
+        return sees_its_end

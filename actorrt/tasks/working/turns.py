@@ -70,7 +70,8 @@ class ProcessTurns:
             worker.begin_next()
             now = worker.clock.now()
             unsent_since = now if unsent_since is None else unsent_since
-            mean_s = worker.mean_s_of_next()
+            following = worker.inbox.peek()
+            mean_s = None if following is None else following.function.cost.mean_s
             if mean_s is None or mean_s > REPLY_WITHIN_S or now - unsent_since >= REPLY_WITHIN_S:
                 unsent_since = None
                 self._turn()

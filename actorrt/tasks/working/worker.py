@@ -148,12 +148,16 @@ class TaskWorker:
         if attempt.in_hand is not None:
             attempt.in_hand.cancel_children()
         if attempt.coroutine is not None:
-            if attempt in self._coroutines:  # else it has ended
-                attempt.coroutine.cancel()
+            if attempt in self._coroutines and not attempt.cancel_coroutine():  # else it has ended, or will
+                self._coroutine_ended(attempt)
+                self._never_runs(attempt)
         elif attempt.interrupt is not None:
             attempt.interrupt.set_value(None)
         elif not attempt.has_begun:
-            self._fail(attempt, errors.CallCancelledError("it was withdrawn before it began", executed="no"), "no", 0.0)
+            self._never_runs(attempt)
+
+    def _never_runs(self, attempt: Attempt) -> None:
+        self._fail(attempt, errors.CallCancelledError("it was withdrawn before it began", executed="no"), "no", 0.0)
 
     def _outlet(self, peer: PeerId) -> Outlet:
         outlet = self._outlets.get(peer)
@@ -185,11 +189,6 @@ class TaskWorker:
         """Queue an attempt before all others."""
         self.inbox.came(attempt, is_next=True)
         self._work_came()
-
-    def mean_s_of_next(self) -> float | None:
-        """Return how long the next attempt takes by the mean of its function; None if that is not known."""
-        attempt = self.inbox.peek()
-        return None if attempt is None else attempt.function.cost.mean_s
 
     def begin(self, attempt: Attempt) -> None:
         """Begin an attempt: a plain function runs to its end."""
