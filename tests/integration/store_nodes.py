@@ -86,7 +86,7 @@ class StoreNode:
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         self.control.peer_lost(peer, error)
-        self.transfers.peer_failed(peer)
+        self.transfers.node_ended(peer)
 
     @property
     def peer_address(self) -> PeerAddress:

@@ -1,4 +1,4 @@
-"""Connects to the TLS port of another node: from a loop, or from a thread that then has the socket for itself."""
+"""Connects to the TLS port of another node."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from actorrt.cluster.joining import messages
+from actorrt.cluster.joining.tls_stream import TlsStream
 from actorrt.cluster.security.card import Card
 from actorrt.cluster.security.refusals import Reason, RefusedError
-from actorrt.cluster.security.tls import Credentials, certificate_of, client_context, refusal_of
+from actorrt.cluster.security.tls import Credentials, client_context, refusal_of
 from actorrt.cluster.security.token import split_host_port
 from actorrt.errors import PeerUnreachableError
 from actorrt.ids import NodeId
-from actorrt.protocol.verb import Record
 
 DIAL_S: Final = 5.0
 _WHY: Final = {
@@ -64,47 +63,37 @@ async def is_open(address: str, timeout_s: float = DIAL_S) -> bool:
     return True
 
 
-def dial_as_member(
+async def open_as_member(
     address: str,
     credentials: Credentials,
-    purpose: str,
-    opening: Record,
+    opening: bytes,
     wall: Callable[[], float],
     *,
     expected: NodeId,
-    timeout_s: float = DIAL_S,
-) -> ssl.SSLSocket:
-    """Connect to another member and send the first message; return the connection. It blocks: for threads.
+) -> TlsStream:
+    """Connect to another member and send the first message; return the connection.
 
     Args:
         address: the TLS port of the other node, `host:port`.
         credentials: what this node shows.
-        purpose: names the route at the other node.
-        opening: the contents of the first message.
+        opening: the first message, which names the route at the other node.
         wall: the time in seconds since 1970.
         expected: the node that has to be there.
-        timeout_s: how long this may take; the timeout of the socket afterwards.
 
     Raises:
-        PeerUnreachableError: nothing answers there.
+        PeerUnreachableError: nothing answers there, or the connection broke.
         RefusedError: the far end is not the expected node.
     """
+    stream = TlsStream(await dial(address), client_context(credentials), is_server=False)
     try:
-        connection = socket.create_connection(_split(address), timeout_s)
-    except OSError as error:
-        raise _unreachable(address, error, timeout_s) from error
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = client_context(credentials).wrap_socket(connection)
+        check_member(credentials, await stream.handshake(), expected, wall(), address)
+        await stream.send(opening)
     except ssl.SSLError as error:
-        connection.close()
+        stream.close()
         raise refusal_of(error, address) from error
     except OSError as error:
-        connection.close()
-        raise _unreachable(address, error, timeout_s) from error
-    try:
-        check_member(credentials, certificate_of(stream), expected, wall(), address)
-        stream.sendall(messages.framed(messages.pack(purpose, opening)))
+        stream.close()
+        raise _unreachable(address, error, DIAL_S) from error
     except BaseException:
         stream.close()
         raise

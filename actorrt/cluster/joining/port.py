@@ -5,9 +5,9 @@ accept ─▶ first byte ─▶ handshake ─▶ first message ─▶ the route 
 └──────────────────────────── half-open: bounded in number, time and bytes ────┘
 ```
 
-A route takes a visit over. It either answers on the loop, or checks the client's card and gives the connection to a
-thread. A connection that is closed before its first byte is a probe, by which a member looks whether the port is open;
-it is counted and no refusal.
+A route takes a visit over. It answers on the loop, or checks the client's card and lends the connection to a thread.
+A connection that is closed before its first byte is a probe, by which a member looks whether the port is open; it is
+counted and no refusal.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class PortStatistics:
 
 
 class Visit:
-    """A connection, from its acceptance until it is over or given away.
+    """A connection, from its acceptance until it is over.
 
     Args:
         port: the port.
@@ -80,7 +80,6 @@ class Visit:
         self._port = port
         self._connection = connection
         self._limit: asyncio.Timeout | None = None
-        self._is_detached = False
         self.host = host
         self.stream: TlsStream
         self.certificate: bytes | None = None
@@ -98,17 +97,11 @@ class Visit:
         self._limit.reschedule(None)
         self._port._authenticated(self)
 
-    def detach(self) -> ssl.SSLSocket:
-        """Give the connection to a thread, as a socket that blocks; whoever takes it closes it."""
-        self._is_detached = True
-        return self.stream.detach()
-
     def close(self) -> None:
-        """Close the connection, unless it was given away. Idempotent."""
-        if not self._is_detached:
-            self._connection.close()
-            if hasattr(self, "stream"):
-                self.stream.close()
+        """Close the connection. Idempotent."""
+        self._connection.close()
+        if hasattr(self, "stream"):
+            self.stream.close()
 
 
 Route = Callable[[Visit], Awaitable[None]]
@@ -244,7 +237,7 @@ class TlsPort:
             asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
 
     async def _serve(self, visit: Visit) -> None:
-        """Serve one connection until it is over or given away. Nothing that a stranger does is a defect of the node."""
+        """Serve one connection until it is over. Nothing that a stranger does is a defect of the node."""
         try:
             async with asyncio.timeout(self._opening_s) as visit._limit:
                 if await self._begins_with_tls(visit):

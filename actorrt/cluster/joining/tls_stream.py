@@ -1,7 +1,7 @@
-"""A TLS connection on a loop, which a thread can take over.
+"""A TLS connection on a loop, which can be lent to a thread.
 
 It is a non-blocking `SSLSocket` that the loop watches, and no asyncio transport: that would take 256 KiB for each
-handshake, and could not give the socket away. One coroutine at a time uses a stream.
+handshake, and could not lend the socket to a thread. One coroutine at a time uses a stream.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, ParamSpec, TypeVar
 
@@ -55,7 +56,15 @@ class TlsStream:
         Raises:
             ssl.SSLError, OSError: the connection is broken.
         """
-        left = memoryview(messages.framed(message))
+        await self.write(messages.framed(message))
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes as they are.
+
+        Raises:
+            ssl.SSLError, OSError: the connection is broken.
+        """
+        left = memoryview(data)
         while left:
             left = left[await self._repeat(self._connection.send, left) :]
 
@@ -70,11 +79,46 @@ class TlsStream:
         prefix = await self._exactly(messages.LENGTH_BYTES)
         return await self._exactly(messages.length_of(prefix, most_bytes))
 
-    def detach(self) -> ssl.SSLSocket:
-        """Give the connection away, as a socket that blocks. The stream can't be used any more."""
-        connection = self._connection
-        connection.setblocking(True)
-        return connection
+    async def lend(self, workers: Executor, timeout_s: float, use: Callable[[ssl.SSLSocket], T]) -> T:
+        """Let a thread use the connection, as a socket that blocks; return what `use` returns.
+
+        When this returns or raises, the thread has ended its use. If the caller is cancelled, the connection is cut,
+        which ends the use.
+
+        Args:
+            workers: has the thread.
+            timeout_s: how long an operation on the socket may block; then it raises TimeoutError.
+            use: called in the thread.
+
+        Raises:
+            Exception: `use` has raised it.
+        """
+
+        def used() -> T:
+            self._connection.settimeout(timeout_s)
+            try:
+                return use(self._connection)
+            finally:
+                self._connection.setblocking(False)
+
+        submitted = workers.submit(used)
+        using = asyncio.wrap_future(submitted, loop=self._loop)
+        try:
+            return await asyncio.shield(using)
+        except asyncio.CancelledError:
+            submitted.cancel()  # it may not have begun
+            self.cut()
+            while not using.done():
+                with suppress(asyncio.CancelledError):  # the first cancellation is raised below
+                    await asyncio.wait([using])
+            if not using.cancelled():
+                using.exception()  # which nobody else retrieves
+            raise
+
+    def cut(self) -> None:
+        """Shut the connection down at once: whoever uses it gets an error. Idempotent."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # below TLS, which a thread may be using
 
     async def close_after_last_message(self) -> None:
         """Close the connection when the far end has closed it, so that a reset does not destroy what was sent last."""

@@ -58,7 +58,7 @@ class NodePeers:
         on_ended: called with a process of another node that the daemon itself has links with, and how it ended.
 
     Attributes:
-        on_node_ended: called with the daemon of a node that has ended, and why.
+        on_node_ended: functions that are called with the daemon of a node that has ended, and why.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class NodePeers:
         self._members = members
         self._processes = processes
         self._on_ended = on_ended
-        self.on_node_ended: Callable[[PeerId, ExitReason], None] = lambda daemon, reason: None
+        self.on_node_ended: list[Callable[[PeerId, ExitReason], None]] = []
         self._own = PeerAddress(transport.peer, transport.address)
         self._node = NodeAddress.parse(transport.address).node
         self._resolved = BoundedDict[PeerId, Completion[Resolved]](MAX_RESOLVED_COUNT)
@@ -225,7 +225,8 @@ class NodePeers:
             self._forget(peer)
         self._tell_node_ended(daemon, reason)
         self._transport.node_ended(daemon, ActorDiedError(f"its node is lost: {reason}", reason=reason))
-        self.on_node_ended(daemon, reason)
+        for ended in self.on_node_ended:
+            ended(daemon, reason)
 
     def _tell_node_ended(self, daemon: PeerId, reason: ExitReason) -> None:
         self._daemons.pop(daemon, None)

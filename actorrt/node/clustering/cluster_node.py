@@ -36,6 +36,7 @@ from actorrt.cluster.security.stored_rows import REVOCATIONS, Revocations, Store
 from actorrt.errors import ActorRtError, RuntimeStateError
 from actorrt.ids import NodeId, PeerId, short
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.clustering.bulk_way import open_bulk_way
 from actorrt.node.clustering.cluster_names import NAMES, ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.driver_entry import DriverEntry
@@ -44,6 +45,7 @@ from actorrt.node.clustering.known_nodes import KnownNodes
 from actorrt.node.clustering.member_directory import MemberDirectory, key_of
 from actorrt.node.clustering.own_host import own_host_towards
 from actorrt.node.clustering.store_place import StorePlace
+from actorrt.node.objects.transfers import Transfers
 from actorrt.node.processes.lease_page import boot_time_s
 from actorrt.protocol.cluster.control import Row
 from actorrt.protocol.cluster.drivers import DRIVERS
@@ -389,6 +391,25 @@ class ClusterNode:
         self.on_frozen(phase is not Phase.RUNNING)
         if phase is Phase.GIVEN_UP:
             self.on_given_up(why)
+
+    def exchange_in_bulk(self, transfers: Transfers) -> Callable[[], None]:
+        """Exchange large objects with other members over the TLS ports, from now on.
+
+        Returns:
+            A function that ends the threads of that, to be called when the daemon's scope and this are closed.
+        """
+        assert self._admission is not None, "the node has started"
+        return open_bulk_way(
+            transfers,
+            self._admission,
+            self.members,
+            self._transport.peer,
+            credentials=self._state.credentials,
+            refusal=self._refusal,
+            wall=time.time,
+            scope=self._scope,
+            surroundings=self._surroundings,
+        )
 
     async def close(self) -> None:
         """Leave the cluster, and release the state directory. Idempotent."""

@@ -31,11 +31,13 @@ from actorrt.cluster.security.stored_rows import REVOCATIONS, Revocations
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import NodeId, PeerAddress, PeerId, short
 from actorrt.machine.surroundings import Surroundings
+from actorrt.node.clustering.bulk_way import open_bulk_way
 from actorrt.node.clustering.cluster_names import ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.enrolment import Introduction
 from actorrt.node.clustering.member_directory import MemberDirectory, key_of, placed
 from actorrt.node.clustering.own_host import own_host_towards
+from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.cluster.control import MEMBERS, Change, Row, Write
 from actorrt.protocol.cluster.drivers import DRIVERS, DriverAlive
 from actorrt.protocol.cluster.members import Member, MemberStatus
@@ -109,7 +111,7 @@ class DriverNode:
         resources: dict[str, float],
     ) -> None:
         """Join the cluster; see `ClusterNode.start`."""
-        self._control, self._peers = control, peers
+        self._control, self._scope, self._peers = control, scope, peers
         own = self._own = Member(
             node=self.sockets.node,
             incarnation=transport.peer,
@@ -153,6 +155,20 @@ class DriverNode:
         if member is None or member.status not in BELONGS:
             raise PeerUnreachableError(f"the entry node {short(self._entry)} has ended")
         return placed(member).daemon
+
+    def exchange_in_bulk(self, transfers: Transfers) -> Callable[[], None]:
+        """Read large objects of members over their TLS ports, from now on; see `ClusterNode.exchange_in_bulk`."""
+        return open_bulk_way(
+            transfers,
+            None,
+            self.members,
+            self._own.incarnation,
+            credentials=self._state.credentials,
+            refusal=lambda card: None,
+            wall=time.time,
+            scope=self._scope,
+            surroundings=self._surroundings,
+        )
 
     # The life of the node
 

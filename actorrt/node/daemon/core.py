@@ -87,6 +87,7 @@ class NodeCore:
         on_crash: called with a defect of the node itself.
         on_driver_gone: called with the endpoint of a driver whose connection to the store has ended.
         peers: finds processes of other nodes, and passes ends on; None if the node belongs to no cluster.
+        transfers: exchange objects with other nodes; None if the node exchanges none.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class NodeCore:
         self._retention = retention
         self._exchange = exchange
         self._members = members
-        self._transfers: Transfers | None = None
+        self.transfers: Transfers | None = None
         self._is_closing = False
         self.jobs = JobTable()
         self.on_crash: Callable[[BaseException], None] | None = None
@@ -155,25 +156,30 @@ class NodeCore:
             self.peers = NodePeers(
                 self.transport, self.control, self.scope, self._members, self._processes, self._far_process_ended
             )
-            self._sharing = Sharing(
-                self.jobs,
-                self.workers,
-                self.resources,
-                self.registry,
-                self.room_news,
-                self.control,
-                self.scope,
-                self.transport,
-                self._exchange,
-                self.end_job,
-                self.worker_ended,
-            )
-            self._job_ends.end_guests = self._sharing.end_guests
-            self.peers.on_node_ended = self._sharing.node_ended
+            self._share(self.peers)
         if self._exchange is not None:
-            self._transfers = Transfers(
-                self.transport, self.control, self._exchange, self.scope, clock, self._surroundings.threads
-            )
+            threads = self._surroundings.threads
+            self.transfers = Transfers(self.transport, self.control, self._exchange, self.scope, clock, threads)
+            if self.peers is not None:
+                self.transfers.become_lasting(self.peers.on_node_ended)
+
+    def _share(self, peers: NodePeers) -> None:
+        """Make the part that shares processes with other nodes."""
+        self._sharing = Sharing(
+            self.jobs,
+            self.workers,
+            self.resources,
+            self.registry,
+            self.room_news,
+            self.control,
+            self.scope,
+            self.transport,
+            self._exchange,
+            self.end_job,
+            self.worker_ended,
+        )
+        self._job_ends.end_guests = self._sharing.end_guests
+        peers.on_node_ended.append(self._sharing.node_ended)
 
     def enter_cluster(self, node: NodeId, members: Callable[[], Sequence[Member]]) -> None:
         """Run actors on other nodes too from now on.
@@ -234,8 +240,8 @@ class NodeCore:
         except TimeoutError:
             logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
         await self.scope.close()
-        if self._transfers is not None:
-            self._transfers.close()
+        if self.transfers is not None:
+            self.transfers.close()
         self.control.close(errors.ActorDiedError("the node was shut down"))
         await self.transport.close()
         self._stop_reporting_defects()
@@ -252,14 +258,14 @@ class NodeCore:
         """Handle control envelopes and chunks of objects; the node hosts no actors itself."""
         if REQUEST <= envelope[0] <= NOTICE:
             self.control.received(peer, envelope)
-        elif envelope[0] in CHUNK_KINDS and self._transfers is not None:
-            self._transfers.received(peer, envelope, buffers)
+        elif envelope[0] in CHUNK_KINDS and self.transfers is not None:
+            self.transfers.received(peer, envelope, buffers)
         else:
             logger.warning("an envelope of kind %r from %s is not for a node", envelope[0], short(peer))
 
     def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
         """Return where a large buffer is to arrive; see `Receiver`."""
-        return None if self._transfers is None else self._transfers.landing(peer, envelope, size_bytes)
+        return None if self.transfers is None else self.transfers.landing(peer, envelope, size_bytes)
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """Called when the transport can't reach the peer. A worker that can't be reached is ended.
@@ -272,8 +278,8 @@ class NodeCore:
         if worker is not None and (worker.host is None or not isinstance(error, errors.ActorDiedError)):
             logger.error("the worker %s (pid %s) can't be reached any more; it is ended", worker.label, worker.pid)
             self.workers.kill(worker)
-        if self._transfers is not None:
-            self._transfers.peer_failed(peer)
+        if self.transfers is not None:
+            self.transfers.peer_failed(peer, error)
 
     # Jobs
 

@@ -14,7 +14,7 @@ import os
 import platform
 import signal as signals
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -72,6 +72,7 @@ class Daemon:
         self._surroundings = Surroundings.of_process()
         self._stop = asyncio.Event()
         self._why_given_up = ""
+        self._end_bulk: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Serve until a signal or the driver's end stops the node; leave nothing behind."""
@@ -138,6 +139,7 @@ class Daemon:
             if cluster is not None:
                 await cluster.close()
             await self._core.close()
+            self._end_bulk()
             await store.close()
 
     def _descriptor(self, peer: PeerId, address: str, directory: NodeDirectory, cluster_id: bytes) -> NodeDescriptor:
@@ -186,6 +188,8 @@ class Daemon:
 
         core.nodes.entry, cluster.on_viewed = cluster.entry, viewed
         core.enter_cluster(cluster.sockets.node, cluster.members.members)
+        assert core.transfers is not None, "a daemon has an object store"
+        self._end_bulk = cluster.exchange_in_bulk(core.transfers)
         await self._serve_code(cluster, factory)
 
     async def _serve_code(self, cluster: ClusterNode | DriverNode, factory: ProcessWorkers) -> None:

@@ -4,7 +4,8 @@
        ▲                        │
        └── source lost, wrong ──┘
 
-Invariant: the bytes in flight never exceed the window. A chunk is requested again only when its answer can't come any
+Invariant: the bytes in flight never exceed the window, unless a part is read as a whole, over a connection that bounds
+its own. A chunk is requested again only when its answer can't come any
 more, so chunks that are here when a source is lost are not read again.
 """
 
@@ -70,6 +71,24 @@ class Pull:
             requests.append((offset, length))
             room_bytes -= length
         return requests
+
+    def next_run(self) -> tuple[int, int] | None:
+        """Return the first missing part as offset and length, to be requested as a whole; it counts as in flight.
+
+        Its bytes are bounded by the connection on which they come, and not by the window.
+        """
+        if not self._missing:
+            return None
+        first = end = self._missing[-1]
+        while self._missing and self._missing[-1] == end:
+            self._in_flight.add(self._missing.pop())
+            end += self._lengths[end]
+        return first, end - first
+
+    @property
+    def missing_bytes(self) -> int:
+        """The number of bytes that are neither here nor in flight."""
+        return sum(self._lengths[offset] for offset in self._missing)
 
     def arrived(self, offset: int, *, is_right: bool) -> None:
         """Called when a chunk in flight has arrived. A wrong chunk is requested again."""

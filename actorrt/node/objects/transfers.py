@@ -17,23 +17,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
 
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
-from actorrt.errors import ActorRtError, CallError, ObjectLostError
+from actorrt.config import MIB
+from actorrt.errors import ActorDiedError, ActorRtError, CallError, ObjectLostError, PeerUnreachableError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.machine.clock import Clock
 from actorrt.machine.threads import Threads
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.chunks import Chunks, send
 from actorrt.node.objects.holdings import Holdings
-from actorrt.node.objects.pulls import Pull
+from actorrt.node.objects.pulls import CHUNK_BYTES, Pull
 from actorrt.node.objects.reading import Reading
 from actorrt.node.objects.sources import Sources
 from actorrt.protocol.envelopes import CHUNK, READ, ReadEnvelope
 from actorrt.protocol.objects import NameSource, ObjectRead, ObjectSource, PullObject, ReleaseObject
+from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
@@ -45,9 +48,28 @@ PULLS_COUNT: Final = 2
 """The number of objects that are read at a time. Together with their windows, it bounds the bytes in flight."""
 _STALL_S: Final = 5.0
 _RETRY_S: Final = 0.2
-_GIVE_UP_S: Final = 5.0  # in addition to the time in which the transport gives a peer up
+GIVE_UP_S: Final = 5.0
+"""How long a pull goes on without bytes from any node, in addition to the time in which a link gives its peer up."""
+MEMBERS_GIVE_UP_S: Final = 60.0
+"""The same between members of a cluster, whose links give nobody up."""
 _WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
 """The number of wrong chunks after which another source is asked for, and the number at which the pull fails."""
+
+
+BULK_BYTES: Final = 1 * MIB
+"""Objects with more bytes are read in bulk, if there is a way to do so. For fewer, frames are as fast."""
+
+
+class BulkWay(Protocol):
+    """Reads large parts of objects, over connections of their own; see `bulk_reader.BulkReader`."""
+
+    def reaches(self, source: PeerId) -> bool: ...
+
+    async def read(
+        self, source: PeerId, object_id: ObjectId, offset: int, target: memoryview, arrived: Callable[[int], None]
+    ) -> bool: ...
+
+    def node_ended(self, source: PeerId) -> None: ...
 
 
 class Transfers:
@@ -60,6 +82,9 @@ class Transfers:
         scope: owns the pulls.
         clock: measures the silence of a source.
         threads: compute checksums.
+
+    Attributes:
+        bulk: the way in which large objects are read from other nodes of a cluster; None: there is none.
     """
 
     def __init__(
@@ -76,11 +101,15 @@ class Transfers:
         self._exchange = exchange
         self._scope = scope
         self._clock = clock
+        self._patience_s = GIVE_UP_S
+        self._is_lasting = False
         self._workers = threads.pool("actorrt-transfer", 2)
         self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
         self._pulls: dict[ObjectId, Completion[None]] = {}
         self._readings: dict[ObjectId, Reading] = {}
         self._asked_for: dict[ObjectId, dict[int, dict[PeerId, None]]] = {}
+        self._progress: dict[ObjectId, asyncio.Future[None]] = {}
+        self.bulk: BulkWay | None = None
         self._turns = asyncio.Semaphore(PULLS_COUNT)
         self._sources = Sources(transport, self._chunks, exchange)
         self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
@@ -132,11 +161,30 @@ class Transfers:
                     return reading.land(offset, size_bytes)
         return None
 
-    def peer_failed(self, peer: PeerId) -> None:
-        """Called when a peer can't be reached. It sends nothing more, and is no source any more."""
+    def become_lasting(self, node_ends: list[Callable[[PeerId, ExitReason], None]]) -> None:
+        """Let nothing end by time or by a broken link, but only with a node: for a node that belongs to a cluster.
+
+        Args:
+            node_ends: gets a function that is to be called with the daemon of each node that ends, and how it ended.
+        """
+        self._is_lasting, self._patience_s = True, MEMBERS_GIVE_UP_S
+        node_ends.append(lambda daemon, _: self.node_ended(daemon))
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        """Called when the transport can't reach a peer."""
+        if not self._is_lasting or isinstance(error, ActorDiedError):
+            self.node_ended(peer)
+
+    def node_ended(self, peer: PeerId) -> None:
+        """Called when a node has ended, or the transport has given it up. It sends nothing more, and holds nothing.
+
+        Idempotent.
+        """
         for reading in self._readings.values():
             if reading.source.peer == peer:
                 reading.end_turn()
+        if self.bulk is not None:
+            self.bulk.node_ended(peer)
         self._sources.lost(peer)
         self._holdings.node_gone(peer)
 
@@ -178,6 +226,7 @@ class Transfers:
             outcome.set_value(None)
         finally:
             del self._pulls[object_id]
+            self._note_progress(object_id)
             for peers in self._asked_for.pop(object_id).values():
                 for peer in peers:
                     self._chunks.send_gone(peer, object_id)
@@ -227,8 +276,8 @@ class Transfers:
         now = self._clock.now()
         if reading.pull.here_count > reading.progress_count:
             reading.progress_count, reading.progress_at = reading.pull.here_count, now
-        elif now - reading.progress_at >= _GIVE_UP_S:
-            raise ObjectLostError(f"{name} is lost: no node has sent any of it for {_GIVE_UP_S:.0f} s")
+        elif now - reading.progress_at >= self._patience_s:
+            raise ObjectLostError(f"{name} is lost: no node has sent any of it for {self._patience_s:.0f} s")
         else:
             await asyncio.sleep(_RETRY_S)
 
@@ -253,6 +302,9 @@ class Transfers:
 
     async def _read_from_source(self, reading: Reading) -> bool:
         """Read chunks from the current source; return whether the object is complete."""
+        bulk = self.bulk
+        if bulk is not None and reading.pull.length_bytes > BULK_BYTES and bulk.reaches(reading.source.peer):
+            return await self._read_in_bulk(bulk, reading)
         reading.turn = self._scope.loop.create_future()
         reading.heard_at = self._clock.now()
         reading.recall(*reading.landings)
@@ -264,6 +316,28 @@ class Transfers:
                 logger.warning("%s sends no chunk of object %s", short(reading.source.peer), short(reading.object_id))
                 break
         return reading.pull.is_complete
+
+    async def _read_in_bulk(self, bulk: BulkWay, reading: Reading) -> bool:
+        """Read all missing parts from the current source; return whether the object is complete."""
+        reading.recall(*reading.landings)
+        reading.pull.source_lost()
+        arrived = partial(self._arrived_in_bulk, reading)
+        while (run := reading.pull.next_run()) is not None:
+            offset, length_bytes = run
+            target = reading.target[offset : offset + length_bytes]
+            try:
+                if not await bulk.read(reading.source.peer, reading.object_id, offset, target, arrived):
+                    break
+            except PeerUnreachableError as error:
+                logger.warning("object %s: %s", short(reading.object_id), error)
+                break
+        return reading.pull.is_complete
+
+    def _arrived_in_bulk(self, reading: Reading, offset: int) -> None:
+        reading.pull.arrived(offset, is_right=True)
+        self._taken_count += 1
+        self._note_progress(reading.object_id)
+        self._pass_on(reading, offset)
 
     def _ask(self, reading: Reading) -> None:
         """Request as many chunks as the window allows."""
@@ -289,6 +363,7 @@ class Transfers:
         if is_right:
             self._taken_count += 1
             self._chunks.keep_checksum(reading.object_id, offset, known)
+            self._note_progress(reading.object_id)
             self._pass_on(reading, offset)
         else:
             self._wrong_count += 1
@@ -315,6 +390,33 @@ class Transfers:
         """Send a copy of a chunk to the nodes that wait for it. The object itself may still be aborted."""
         for peer in self._asked_for[reading.object_id].pop(offset, ()):
             self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
+
+    async def part(self, object_id: ObjectId, offset: int) -> memoryview | None:
+        """Return bytes from an offset on, when there are some; see `bulk_source.Parts`.
+
+        Of an object that is being read here, it is a copy of one chunk, since the object may still be aborted.
+        """
+        while object_id in self._pulls:
+            reading = self._readings.get(object_id)
+            if reading is not None and reading.pull.has(offset):
+                return memoryview(bytes(reading.target[offset : offset + CHUNK_BYTES]))
+            await asyncio.shield(self._progress.setdefault(object_id, self._scope.loop.create_future()))
+        if not self._exchange.is_here(object_id):
+            return None
+        try:
+            return (await self._chunks.view(object_id))[offset:]
+        except ActorRtError:  # the object is gone by now
+            return None
+
+    def _note_progress(self, object_id: ObjectId) -> None:
+        """Wake those who wait for a chunk of an object that is being read, or for the end of that."""
+        waiting = self._progress.pop(object_id, None)
+        if waiting is not None:
+            waiting.set_result(None)
+
+    def sent_in_bulk(self, chunks_count: int) -> None:
+        """Called when chunks have been sent to another node."""
+        self._chunks.sent_count += chunks_count
 
     # Being an origin
 

@@ -7,7 +7,9 @@ import gc
 import os
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from actorrt.cluster.joining import messages
 from actorrt.cluster.joining import port as port_module
-from actorrt.cluster.joining.dialling import dial, dial_as_member
+from actorrt.cluster.joining.dialling import dial, open_as_member
 from actorrt.cluster.joining.join import join
 from actorrt.cluster.joining.messages import Question
 from actorrt.cluster.joining.port import MOST_HALF_OPEN, Visit
@@ -217,47 +219,73 @@ async def test_port_without_free_descriptors_accepts_again_later(
 # Members
 
 
-async def test_member_hands_its_connection_to_a_thread_and_bytes_arrive_in_place(
+async def test_member_lends_its_connection_to_threads_and_bytes_arrive_in_place(
     entry: EntryNode, newcomer: StateDirectory
 ) -> None:
     credentials = await joined(newcomer, entry)
     payload = os.urandom(4 * 2**20)
     seen: list[Card] = []
 
-    async def send_all(visit: Visit, card: Card) -> None:
-        seen.append(card)
-        connection = visit.detach()
+    with ThreadPoolExecutor(2) as workers:
 
-        def send() -> None:
-            with connection:
-                connection.sendall(payload)
+        async def send_all(visit: Visit, card: Card) -> None:
+            seen.append(card)
+            await visit.stream.lend(workers, WAIT_S, lambda connection: connection.sendall(payload))
 
-        await asyncio.to_thread(send)
+        entry.admission.port.routes["bulk"] = entry.admission.members_only(send_all)
+        place = bytearray(len(payload))
 
-    entry.admission.port.routes["bulk"] = entry.admission.members_only(send_all)
-    place = bytearray(len(payload))
-
-    def fetch() -> None:
-        expected = entry.directory.identity.node
-        with dial_as_member(entry.address, credentials, "bulk", Question(), time.time, expected=expected) as stream:
+        def fetch(connection: ssl.SSLSocket) -> None:
             view, filled = memoryview(place), 0
             while filled < len(place):
-                filled += stream.recv_into(view[filled:])
+                filled += connection.recv_into(view[filled:])
 
-    await asyncio.to_thread(fetch)
+        opening = messages.pack("bulk", Question())
+        node = entry.directory.identity.node
+        stream = await open_as_member(entry.address, credentials, opening, time.time, expected=node)
+        await stream.lend(workers, WAIT_S, fetch)
+        stream.close()
     assert place == payload
     assert [card.node for card in seen] == [newcomer.identity.node]
     assert entry.admission.statistics().half_open == 0
 
 
+async def test_cancelled_coroutine_ends_the_thread_that_uses_its_connection(
+    entry: EntryNode, newcomer: StateDirectory
+) -> None:
+    credentials = await joined(newcomer, entry)
+    begun, ended = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def receive(connection: ssl.SSLSocket) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        try:
+            connection.recv(1)
+        finally:
+            ended.set()
+
+    async def wait_for_more(visit: Visit, card: Card) -> None:
+        await visit.stream.receive(1)
+
+    entry.admission.port.routes["bulk"] = entry.admission.members_only(wait_for_more)
+    opening = messages.pack("bulk", Question())
+    node = entry.directory.identity.node
+    stream = await open_as_member(entry.address, credentials, opening, time.time, expected=node)
+    with ThreadPoolExecutor(1) as workers:
+        lending = asyncio.create_task(stream.lend(workers, 3600.0, receive))
+        await asyncio.wait_for(begun.wait(), WAIT_S)
+        lending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lending
+        assert ended.is_set()
+    stream.close()
+
+
 async def test_member_is_not_mistaken_for_another_one(entry: EntryNode, newcomer: StateDirectory) -> None:
     credentials = await joined(newcomer, entry)
-
-    def fetch() -> None:
-        dial_as_member(entry.address, credentials, "bulk", Question(), time.time, expected=newcomer.identity.node)
-
+    opening = messages.pack("bulk", Question())
     with pytest.raises(RefusedError, match=r"is node .*, and not node .* any more"):
-        await asyncio.to_thread(fetch)
+        await open_as_member(entry.address, credentials, opening, time.time, expected=newcomer.identity.node)
 
 
 async def test_renewed_card_is_shown_to_clients_that_come_later(entry: EntryNode, newcomer: StateDirectory) -> None:

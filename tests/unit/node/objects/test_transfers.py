@@ -115,7 +115,7 @@ async def test_lost_source_is_replaced_and_chunks_that_are_here_are_not_read_aga
     if end == "gone":
         node.transfers.received(OTHER.peer, [GONE, object_id], [])
     else:
-        node.transfers.peer_failed(OTHER.peer)
+        node.transfers.node_ended(OTHER.peer)
     again = await node.asked(3)
     assert (again.to, again.request) == (ORIGIN, NameSource(object=object_id, failed=OTHER.peer))
     again.set_value(ObjectSource(length_bytes=len(content), contained=[], source=ORIGIN))
@@ -129,7 +129,7 @@ async def test_lost_source_is_replaced_and_chunks_that_are_here_are_not_read_aga
 async def test_object_of_which_nobody_sends_anything_is_lost(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfers, "_RETRY_S", 0.0)
     object_id, outcome = await node.pull(b"content")
-    node.clock.advance(transfers._GIVE_UP_S)
+    node.clock.advance(transfers.GIVE_UP_S)
     node.transfers.received(ORIGIN.peer, [GONE, object_id], [])
     with pytest.raises(ObjectLostError, match="no node has sent any of it for 5 s"):
         await outcome
