@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
 ADDRESS: Final = "ACTORRT_ADDRESS"
 TOKEN: Final = "ACTORRT_TOKEN"
-TOKEN_BEGINS: Final = "art"
+_TOKEN: Final = re.compile(r"\s*art\d+\.", re.IGNORECASE)
 _SIZE_HINT: Final = "a number of bytes, such as 2 * 1024**3"
 _LEAST: Final = {"cpus": (1, "a whole number of at least 1"), "gpus": (0, "a whole number of at least 0")}
 
@@ -26,6 +27,11 @@ class RuntimeOptions(NamedTuple):
     gpus: int | None
     store_bytes: int | None
     namespace: str
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text is a join token, of any version, and not an address."""
+    return _TOKEN.match(text) is not None
 
 
 def checked(
@@ -61,7 +67,7 @@ def checked(
         address = token = None
     if token is not None and address is None:
         address, token = token, None
-    if address is not None and token is None and address.strip().lower().startswith(TOKEN_BEGINS):
+    if address is not None and token is None and is_token(address):
         address, token = None, address
     if token is not None and address is not None and not address.startswith("tcp://"):
         raise ValueError(

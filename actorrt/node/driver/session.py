@@ -17,6 +17,7 @@ from actorrt.completion import Completion, set_blocking_rule, set_rule_of_other_
 from actorrt.errors import RuntimeStateError
 from actorrt.interrupts import watched
 from actorrt.node.driver.runtime import Runtime, finished, refuse_to_block
+from actorrt.node.driver.runtime_options import is_token
 from actorrt.scopes import Scope
 from actorrt.tasks.working.thread_waits import ThreadWaits
 
@@ -245,8 +246,15 @@ def init(
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    changed = ", ".join(f"{name}={value!r} (it has {old[name]!r})" for name, value in new.items() if old[name] != value)
+    changed = ", ".join(
+        f"{name}={_shown(value)} (it has {_shown(old[name])})" for name, value in new.items() if old[name] != value
+    )
     return f"the runtime is started already, with other arguments than {changed}: call actorrt.shutdown() first"
+
+
+def _shown(value: Any) -> str:
+    """Return an option for an error; a token is a secret."""
+    return "a token" if isinstance(value, str) and is_token(value) else repr(value)
 
 
 def shutdown() -> None:

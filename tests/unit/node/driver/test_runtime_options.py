@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import actorrt as art
+from actorrt.node.driver import session
 from actorrt.node.driver.runtime_options import checked
 
 REFUSED = {
@@ -49,3 +50,9 @@ def test_the_environment_counts_where_nothing_else_is_given() -> None:
     assert checked(environ={"ACTORRT_TOKEN": "art1.abc"})[:2] == (None, "art1.abc")
     for given in ({"address": "auto"}, {"cpus": 2}, {"mode": "local"}):
         assert checked(**given, environ=environ)[1] is None
+
+
+def test_the_error_about_another_runtime_names_no_token() -> None:
+    old, new = {"address": "art1.secret", "cpus": None}, {"address": "art1.other", "cpus": 2}
+    text = session._difference(old, new)
+    assert "address=a token (it has a token), cpus=2 (it has None)" in text
