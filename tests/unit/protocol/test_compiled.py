@@ -9,7 +9,7 @@ from actorrt.protocol.verb import VERBS, Record
 
 def test_every_record_that_each_process_uses_is_compiled_when_the_module_is_imported() -> None:
     """Records of clusters are compiled when they are first used: most processes use none."""
-    of_clusters = ("actorrt.protocol.cluster.", "actorrt.cluster.", "actorrt.node.clustering.")
+    of_clusters = ("actorrt.protocol.cluster.", "actorrt.cluster.", "actorrt.node.clustering.", "actorrt.node.objects.")
     own = [record for record in compiled.records() if record.__module__.startswith("actorrt.")]
     own = [record for record in own if not record.__module__.startswith(of_clusters)]
     modules = {module.__name__ for module in compiled.MODULES}
