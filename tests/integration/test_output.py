@@ -34,10 +34,11 @@ class Speaker(art.Actor):
 
 
 def lines(code, folder, **variables):
-    """Run a script and return the lines of its two streams."""
+    """Run a script and return the lines of its two streams, without those that say what it waits for."""
     script = run_script(PRELUDE + "\n" + code, folder, **variables)
     assert script.process.returncode == 0, script.stderr
-    return script.output.splitlines(), script.stderr.splitlines()
+    errors = [line for line in script.stderr.splitlines() if not line.startswith("actorrt: waiting for ")]
+    return script.output.splitlines(), errors
 
 
 @pytest.mark.parametrize("options", ["", "isolation='process'"], ids=["light", "own"])
