@@ -17,7 +17,13 @@ import asyncpg
 import pytest
 
 START_TIMEOUT_S = 30.0
-SETTINGS = ("listen_addresses=", "max_connections=30", "shared_buffers=4MB", "logging_collector=off")
+SETTINGS = (
+    "listen_addresses=",
+    "max_connections=30",
+    "shared_buffers=4MB",
+    "logging_collector=off",
+    "dynamic_shared_memory_type=mmap",  # in its own directory: other tests look for what is left in /dev/shm
+)
 
 
 def _find(program: str) -> str | None:
