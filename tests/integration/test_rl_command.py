@@ -147,7 +147,7 @@ def test_chaos_option_that_kills_nothing_fails_the_command(tmp_path: Path) -> No
         (("ppp", "CartPole-v1"), "there is no algorithm 'ppp'; did you mean ppo?"),
         (
             ("dreamer", "CartPole-v1"),
-            "there is no algorithm 'dreamer'; there are: ppo, appo, impala, a2c, a3c, ars, es",
+            "there is no algorithm 'dreamer'; there are: ppo, appo, impala, a2c, a3c, dqn, ars, es",
         ),
         (("ars", "CartPole-v1", "--envs", "2"), "ARS has no setting 'environments'"),
         (("ppo", "CartPol-v1"), "there is no environment 'CartPol-v1'; did you mean CartPole-v1"),
