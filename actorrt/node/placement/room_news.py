@@ -53,7 +53,7 @@ class RoomNews:
         for member in (*self._nodes.members(), *self._nodes.drivers()):
             if member.node != self._nodes.own:
                 self._others[daemon_of(member)] = None
-        self._tell(self._others.keys() - known.keys())
+        self._tell([other for other in self._others if other not in known])
         self._try_soon()
 
     def node_ended(self, daemon: PeerId) -> None:
