@@ -88,7 +88,7 @@ class OffPolicyUpdate(GradientUpdate):
         self.arrived(before, self._steps)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
         measured: list[dict[str, float]] = []
-        if self._steps >= settings.learning_starts:
+        if self._replay.table(TABLE).allowed_samples() >= 1:  # not at first, nor after a snapshot, which has no table
             self._due += arrived * settings.updates_per_step
             importance = settings.importance_exponent + (1.0 - settings.importance_exponent) * (1.0 - remaining)
             while self._due >= 1.0:
