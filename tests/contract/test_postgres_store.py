@@ -234,11 +234,11 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_acknowledged(own_se
             assert outcome.is_committed
             acknowledged[key] = Row("names", key, value, outcome.version)
 
-    writers = [asyncio.ensure_future(writes(name)) for name in range(8)]
+    writers = [asyncio.ensure_future(writes(name)) for name in range(8)]  # awaited below
     for _ in range(3):
         count = sum(int(row.value or b"0") for row in acknowledged.values()) + chance.randrange(20, 100)
         while sum(int(row.value or b"0") for row in acknowledged.values()) < count:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # polling interval, since writers count and tell nobody
         own_server.kill()
         await asyncio.to_thread(own_server.start)
     is_over = True

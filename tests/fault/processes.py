@@ -12,7 +12,7 @@ def until(condition: Callable[[], bool], within_s: float = 20.0) -> float:
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < within_s
-        time.sleep(0.02)  # polling interval
+        time.sleep(0.02)  # polling interval, since /proc tells nobody of a change
     return time.monotonic() - began
 
 
@@ -22,7 +22,7 @@ def until_or_after(condition: Callable[[], bool], time_s: float) -> bool:
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.02)  # polling interval
+        time.sleep(0.02)  # polling interval, since /proc tells nobody of a change
     return False
 
 

@@ -42,7 +42,7 @@ from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.driver_entry import DriverEntry
 from actorrt.node.clustering.enrolment import Enrolment, Introduction, tls_addresses
 from actorrt.node.clustering.known_nodes import KnownNodes
-from actorrt.node.clustering.member_directory import MemberDirectory, key_of
+from actorrt.node.clustering.member_directory import MemberDirectory, accept_keys, key_of
 from actorrt.node.clustering.own_host import own_host_towards
 from actorrt.node.clustering.store_place import StorePlace
 from actorrt.node.objects.transfers import Transfers
@@ -276,10 +276,7 @@ class ClusterNode:
         state.keep_membership(joined.authority, joined.issuer, joined.card)
         introduction = Introduction.from_packed(joined.view)
         self.members.tell(introduction.members)
-        for member in introduction.members:
-            key = key_of(member)
-            if key is not None:
-                self._transport.keys.accept(key, member.node)
+        accept_keys(self._transport, introduction.members)
         if introduction.store_node is not None:
             self._place.at_node(introduction.store_node)
         return introduction.database

@@ -35,7 +35,7 @@ from actorrt.node.clustering.bulk_way import open_bulk_way
 from actorrt.node.clustering.cluster_names import ClusterNames
 from actorrt.node.clustering.cluster_setting import LOOPBACK, ClusterSetting
 from actorrt.node.clustering.enrolment import Introduction
-from actorrt.node.clustering.member_directory import MemberDirectory, key_of, placed
+from actorrt.node.clustering.member_directory import MemberDirectory, accept_keys, placed
 from actorrt.node.clustering.own_host import own_host_towards
 from actorrt.node.objects.transfers import Transfers
 from actorrt.protocol.cluster.control import MEMBERS, Change, Row, Write
@@ -129,10 +129,7 @@ class DriverNode:
         introduction = Introduction.from_packed(joined.view)
         assert introduction.store_node is not None, "a driver's node is told its entry node"
         self._entry = introduction.store_node
-        for member in introduction.members:
-            key = key_of(member)
-            if key is not None:
-                transport.keys.accept(key, member.node)
+        accept_keys(transport, introduction.members)
         self._take_members(introduction.members)
         self._store = RemoteControlStore(control, self._entry_daemon)
         self._revocations = Revocations(peers.key_revoked)

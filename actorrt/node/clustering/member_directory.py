@@ -12,6 +12,7 @@ from actorrt.errors import ActorRtError
 from actorrt.ids import NodeAddress, NodeId, PeerAddress, PeerId
 from actorrt.protocol.cluster.members import Member
 from actorrt.scopes import Scope
+from actorrt.transport.composite.transport import CompositeTransport
 from actorrt.transport.zeromq.security import split_address
 
 T = TypeVar("T")
@@ -128,3 +129,11 @@ def placed(member: Member) -> PlacedMember:
 def key_of(member: Member) -> bytes | None:
     """Return the CURVE key of a member."""
     return split_address(member.addresses[0])[1]
+
+
+def accept_keys(transport: CompositeTransport, members: Sequence[Member]) -> None:
+    """Accept connections under the keys of members."""
+    for member in members:
+        key = key_of(member)
+        if key is not None:
+            transport.keys.accept(key, member.node)

@@ -85,6 +85,7 @@ def run_guard(lease: LeaseReader, zygote_channel: socket.socket, daemon_pid: int
         zygote_channel.close()
         while True:
             left_s = lease.until_s() - boot_time_s()
+            # The guard is told nothing: it looks at a page, so that it works also when the daemon is stopped.
             time.sleep(min(LOOK_EVERY_S, left_s) if left_s > 0 else LOOK_EVERY_S)
             _look(guard, lease, daemon_pid)
     except BaseException:  # the process ends here: only its stderr can say why

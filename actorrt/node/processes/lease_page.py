@@ -78,7 +78,7 @@ class LeaseReader:
     def wait(self, poll_s: float) -> None:
         """Return when the node has a lease."""
         while boot_time_s() >= self.until_s():
-            time.sleep(poll_s)
+            time.sleep(poll_s)  # polling interval, since nobody can tell a process before it runs its loop
 
 
 def _ns(time_s: float) -> int:

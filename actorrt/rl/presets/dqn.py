@@ -8,6 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
+BALANCING = {
+    "steps": 100_000,
+    "learning_rate": 6.3e-4,
+    "minibatch_size": 128,
+    "replay_size": 50_000,
+    "learning_starts": 1_000,
+    "target_every": 250,
+    "horizon": 32,
+    "updates_per_step": 1.0,
+    "exploration_share": 0.12,
+    "epsilon_end": 0.1,
+    "hidden": (256, 256),
+    "double": False,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {
         "steps": 50_000,
@@ -39,32 +54,5 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden": (256, 256),
         "double": False,
     },
-    "LunarLander-v3": {
-        "steps": 100_000,
-        "learning_rate": 6.3e-4,
-        "minibatch_size": 128,
-        "replay_size": 50_000,
-        "learning_starts": 1_000,
-        "target_every": 250,
-        "horizon": 32,
-        "updates_per_step": 1.0,
-        "exploration_share": 0.12,
-        "epsilon_end": 0.1,
-        "hidden": (256, 256),
-        "double": False,
-    },
-    "Acrobot-v1": {
-        "steps": 100_000,
-        "learning_rate": 6.3e-4,
-        "minibatch_size": 128,
-        "replay_size": 50_000,
-        "learning_starts": 1_000,
-        "target_every": 250,
-        "horizon": 32,
-        "updates_per_step": 1.0,
-        "exploration_share": 0.12,
-        "epsilon_end": 0.1,
-        "hidden": (256, 256),
-        "double": False,
-    },
+    **dict.fromkeys(("LunarLander-v3", "Acrobot-v1"), BALANCING),
 }
