@@ -22,6 +22,8 @@ SETTINGS = (
     "max_connections=30",
     "shared_buffers=4MB",
     "logging_collector=off",
+    "autovacuum=off",  # it and the next start processes at any time, which tests would take for left behind
+    "max_logical_replication_workers=0",
     "dynamic_shared_memory_type=mmap",  # in its own directory: other tests look for what is left in /dev/shm
 )
 

@@ -186,7 +186,7 @@ LIVES: Final = (
         "let an unreachable worker live",
         "Actors in a process that can't be reached are neither ended nor restarted.",
         "node.daemon.core:NodeCore.peer_failed",
-        "self._factory.kill(worker)",
+        "self.workers.kill(worker)",
         "pass",
     ),
     Mutation(
@@ -242,7 +242,7 @@ LIVES: Final = (
         "run two incarnations at once",
         "A restart begins while the process of the incarnation before may live.",
         "node.daemon.core:NodeCore.peer_failed",
-        "self._factory.kill(worker)",
+        "self.workers.kill(worker)",
         "self.worker_ended(worker, ExitReason(ExitKind.CRASHED, 'it can not be reached'))",
     ),
 )

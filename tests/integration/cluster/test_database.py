@@ -69,8 +69,8 @@ def test_a_revoked_node_does_not_come_back_by_the_database(three: Sequence[Machi
     first.start("--listen=127.0.0.1", control)
     second.start(f"--join={first.token()}")
     wait_for_states(first, ["alive"] * 2)
-    second.kill()
     ids = {line.split()[0] for line in first.command("nodes").stdout.splitlines()[1:]}
+    second.kill()
     assert sorted(first.command("revoke", one).returncode for one in ids) == [0, 1]
     refused = second.command("node", f"--state-dir={second.state}")
     assert (refused.returncode, "revoked" in refused.stderr) == (1, True)
